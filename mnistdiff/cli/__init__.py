@@ -1,0 +1,1 @@
+"""The command line: options in, the engine called, results and talk out."""

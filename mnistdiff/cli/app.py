@@ -1,0 +1,111 @@
+"""The Typer app: registration, the error boundary, ``main``."""
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from mnistdiff import __version__
+from mnistdiff.cli import console, grid, inspect_checkpoint, interactive, resume, sample, train
+from mnistdiff.cli.exit_codes import BY_ERROR, ExitCode
+from mnistdiff.cli.signals import leave_on_signals
+from mnistdiff.errors import MnistDiffError
+
+_ISSUES = "This is a bug in mnistdiff; please report it with the lines above."
+
+app = typer.Typer(
+    name="mnistdiff",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("train", epilog=train.EXAMPLES)(train.train_command)
+app.command("resume", epilog=resume.EXAMPLES)(resume.resume_command)
+app.command("sample", epilog=sample.EXAMPLES)(sample.sample_command)
+app.command("grid", epilog=grid.EXAMPLES)(grid.grid_command)
+app.command("inspect-checkpoint", epilog=inspect_checkpoint.EXAMPLES)(inspect_checkpoint.inspect_command)
+app.command("inspect", hidden=True, epilog=inspect_checkpoint.EXAMPLES)(inspect_checkpoint.inspect_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.result(f"mnistdiff {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog="Exit codes: 0 done, 2 usage, 3 checkpoint, 4 data, 5 file system, 6 diverged, 7 run in use, "
+    "8 out of memory, 130 Ctrl-C, 143 SIGTERM, 1 a bug.",
+)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Train a class-conditional diffusion model (DDPM) on MNIST and draw the digit you ask for.
+
+    Alone on a terminal, mnistdiff asks what to do.
+    """
+    del version
+    if context.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        interactive.run()
+        return
+    console.note("usage: mnistdiff COMMAND\ncommands: train, resume, sample, grid, inspect\nmore: mnistdiff --help")
+    raise typer.Exit(ExitCode.USAGE)
+
+
+def main() -> None:
+    """What the ``mnistdiff`` command runs."""
+    leave_on_signals()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; every failure becomes one sentence and an exit code.
+
+    Returns:
+        the exit code.
+    """
+    as_json = "--json" in arguments
+    try:
+        code = app(arguments, prog_name="mnistdiff", standalone_mode=False)
+    except MnistDiffError as error:
+        return _report(error.message, error.hint, BY_ERROR[type(error)], as_json)
+    except typer.TyperException as error:
+        hint = "" if error.exit_code != ExitCode.USAGE else f"Help: {_help_command(arguments)}"
+        return _report(error.format_message(), hint, ExitCode(error.exit_code), as_json)
+    except typer.Abort:
+        return ExitCode.SIGINT
+    except console.PipeClosedError:
+        # Nobody reads stdout any more: keep the interpreter from flushing into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.SIGPIPE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error)
+        return _report(
+            f"{where}{reason}", "Check space and permissions, then try again.", ExitCode.FILE_SYSTEM, as_json
+        )
+    except MemoryError:
+        return _report("not enough memory", "Use a smaller --batch-size.", ExitCode.OUT_OF_MEMORY, as_json)
+    except Exception:
+        traceback.print_exc()
+        return _report("unexpected failure", _ISSUES, ExitCode.BUG, as_json)
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _report(message: str, hint: str, code: ExitCode, as_json: bool) -> int:
+    console.error(message, hint, code=code, as_json=as_json)
+    return code
+
+
+def _help_command(arguments: list[str]) -> str:
+    names = {command.name for command in app.registered_commands}
+    command = next((word for word in arguments if word in names), "")
+    return f"mnistdiff {command} --help".replace("  ", " ")

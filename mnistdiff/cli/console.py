@@ -1,0 +1,115 @@
+"""The only place that prints. Results go to stdout, talk to stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+class PipeClosedError(Exception):
+    """Whoever read our stdout has gone, as ``head`` does when it has seen enough."""
+
+
+def talk() -> Console:
+    """The console for people, on stderr."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters spelled out, so that no file name or file content can steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def note(message: str, *, quiet: bool = False) -> None:
+    """Tell the user something."""
+    if not quiet:
+        talk().print(Text(printable(message)))
+
+
+def warn(message: str) -> None:
+    """Tell the user something that needs attention, even when quiet."""
+    talk().print(Text.assemble(("warning: ", "yellow"), printable(message)))
+
+
+def error(message: str, hint: str, *, code: int, as_json: bool) -> None:
+    """Say what went wrong and what to do, as text or as one JSON object, on stderr."""
+    if as_json:
+        content = {"error": {"code": code, "message": message, "hint": hint}}
+        print(json.dumps(content), file=sys.stderr)  # noqa: T201
+        return
+    console = talk()
+    console.print(Text.assemble(("error: ", "bold red"), printable(message)))
+    if hint:
+        console.print(Text(printable(hint)))
+
+
+def result(line: str) -> None:
+    """One line of result on stdout, at once, so that a pipe sees it while work goes on.
+
+    Raises:
+        PipeClosedError: if nobody reads any more.
+    """
+    result_bytes(line.encode(errors="surrogateescape") + b"\n")
+
+
+def result_json(content: Mapping[str, Any]) -> None:
+    """One JSON object on a line of stdout."""
+    result(json.dumps(content, allow_nan=False))
+
+
+def result_bytes(content: bytes) -> None:
+    """Bytes of result on stdout, at once.
+
+    Raises:
+        PipeClosedError: if nobody reads any more.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as problem:
+        raise PipeClosedError from problem
+
+
+def result_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values on stdout: a table on a terminal, ``name<TAB>value`` lines in a pipe."""
+    if not sys.stdout.isatty():
+        for name, value in rows:
+            result(f"{name}\t{printable(value)}")
+        return
+    table = Table(title=Text(printable(title)), show_header=False, title_justify="left")
+    for name, value in rows:
+        table.add_row(Text(name, style="bold"), Text(printable(value)))
+    Console(highlight=False).print(table)
+
+
+def show_digits(paths: Sequence[Path]) -> None:
+    """Draw pictures side by side in the terminal: coloured half blocks, or letters where there is no colour."""
+    from PIL import Image
+    from rich_pixels import Pixels
+
+    pictures = [Image.open(path).convert("L") for path in paths]
+    row = Image.new("L", (sum(picture.width + 1 for picture in pictures), max(p.height for p in pictures)))
+    left = 0
+    for picture in pictures:
+        row.paste(picture, (left, 0))
+        left += picture.width + 1
+    console = talk()
+    if console.color_system and not console.no_color:
+        console.print(Pixels.from_image(row.convert("RGB")), soft_wrap=False)
+        return
+    shades = " .:-=+*#%@"
+    small = row.resize((row.width, row.height // 2))
+    for y in range(small.height):
+        row_of_bytes = small.crop((0, y, small.width, y + 1)).tobytes()
+        console.print(Text("".join(shades[level * (len(shades) - 1) // 255] for level in row_of_bytes).rstrip()))
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -1,0 +1,61 @@
+"""``mnistdiff inspect-checkpoint``, also called ``inspect``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnistdiff.cli import console, options
+from mnistdiff.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.checkpoint.describe import Description
+
+EXAMPLES = """Examples:
+
+mnistdiff inspect
+
+mnistdiff inspect runs/001-base/checkpoints/diffusion_checkpoint_epoch_0010.safetensors
+
+mnistdiff inspect runs/001-base --json"""
+
+
+def inspect_command(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[FILE|RUN]", help="A checkpoint or a run; default: the newest run's.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole."""
+    from mnistdiff.engine.checkpoint.describe import describe
+    from mnistdiff.engine.run_dir import checkpoint_to_resume
+
+    description = describe(checkpoint_to_resume(source))
+    if json:
+        console.result_json(description.to_dict())
+    else:
+        console.result_table(description.path, _rows(description))
+    if not description.digest_valid:
+        raise CheckpointError(
+            f"{description.path} is corrupt: its SHA-256 does not match", "Use an earlier checkpoint of the run."
+        )
+
+
+def _rows(d: "Description") -> list[tuple[str, str]]:
+    kinds = {"training": "complete state: resume and sample", "weights": "averaged weights: sample"}
+    weights = [name for name, there in (("ema", d.has_ema), ("raw", d.has_raw)) if there]
+    return [
+        ("file", f"{d.path} ({console.size(d.bytes)})"),
+        ("format version", str(d.format_version)),
+        ("kind", kinds[d.kind]),
+        ("step", f"{d.step} of {d.total_steps}"),
+        ("epoch", f"{d.epoch} of {d.settings['epochs']}"),
+        ("images seen", f"{d.images_seen:,} ({d.num_train_images:,} in the data set)"),
+        ("loss", "none yet" if d.loss is None else f"{d.loss:.5f} (mean of the last steps)"),
+        ("seed", str(d.seed)),
+        ("parameters", f"{d.parameters:,}"),
+        ("weights", ", ".join(weights)),
+        ("settings", ", ".join(f"{name}={value}" for name, value in d.settings.items())),
+        ("written by", ", ".join(f"{name} {value}" for name, value in d.fingerprint.items())),
+        ("SHA-256", f"{d.sha256} ({'valid' if d.digest_valid else 'INVALID'})"),
+    ]

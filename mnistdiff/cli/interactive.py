@@ -1,0 +1,69 @@
+"""``mnistdiff`` alone on a terminal: train, or type digits and see them."""
+
+from pathlib import Path
+
+from rich.prompt import Prompt
+
+from mnistdiff.cli import console, options
+from mnistdiff.cli.output import DEFAULT_FOLDER, Output, file_name
+from mnistdiff.cli.progress import conclude, meter, show_training
+from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.errors import MnistDiffError
+from mnistdiff.settings import PRESETS, SampleSettings, resolve
+
+_HELP = """Type digits, such as 7 or 2026, to see them drawn; t to train; q to leave."""
+
+
+def run() -> None:
+    """Ask, do, and ask again, until the user leaves."""
+    console.note(f"mnistdiff draws handwritten digits.\n{_HELP}")
+    while True:
+        try:
+            answer = Prompt.ask("digits, t or q", console=console.talk()).strip().lower()
+        except EOFError:
+            return
+        try:
+            if answer in ("q", "quit", "exit"):
+                return
+            if answer in ("t", "train"):
+                _train()
+            elif answer.isdecimal() and answer.isascii():
+                _draw(answer)
+            else:
+                console.note(_HELP)
+        except MnistDiffError as error:
+            console.error(error.message, error.hint, code=1, as_json=False)
+
+
+def _train() -> None:
+    preset = Prompt.ask("preset", choices=list(PRESETS), default="tiny", console=console.talk())
+    resolved = resolve([("answer", {"preset": preset})])
+    console.note("loading PyTorch and the images ...")
+    with stop_on_signals() as stop:
+        from mnistdiff.engine import pipeline
+
+        events = pipeline.train(resolved.train, resolved.machine, allow_fallback=True, stop=stop)
+        finished = show_training(events, quiet=False)
+    conclude(finished, as_json=False, quiet=False)
+
+
+def _draw(number: str) -> None:
+    """Draw each digit of a number once, show them side by side, and keep the files."""
+    from mnistdiff.engine.rendering.png import encode_png
+    from mnistdiff.engine.run_dir import checkpoint_to_sample
+    from mnistdiff.engine.sampling import Request, draw, load_model
+
+    seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
+    model, _ = load_model(checkpoint_to_sample(None), weights="ema", device="auto")
+    wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
+    paths: list[Path] = []
+    with meter(label="drawing") as shown:
+        for progress in draw(model, wanted, SampleSettings.for_model(model.settings.timesteps)):
+            shown.advance(progress.done, total=progress.total)
+            paths += [
+                Path(output.write(file_name(drawing.digit, drawing.seed), encode_png(drawing.pixels)))
+                for drawing in progress.drawings
+            ]
+    console.show_digits(paths)
+    for path in paths:
+        console.result(str(path))

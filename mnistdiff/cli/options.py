@@ -1,0 +1,147 @@
+"""Option types that commands share. Names, help and ranges of settings come from ``settings.py``."""
+
+import re
+import secrets
+import types
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from mnistdiff.settings import MAX_SEED, NUM_DIGITS, MachineSettings, SampleSettings
+
+_TELLING_BOUND = 100_000
+"""An upper bound above this only keeps files from asking for the impossible: help leaves it out."""
+
+
+def setting(
+    model: type[BaseModel],
+    name: str,
+    *flags: str,
+    panel: str | None = None,
+    help_text: str | None = None,
+    from_environment: bool = True,
+) -> Any:
+    """An option for one field of a settings model, checked against the field's range as it is parsed.
+
+    Args:
+        model: where the field is.
+        name: of the field; the flag follows from it unless given.
+        flags: other names, the long one first.
+        panel: where help shows it.
+        help_text: instead of the field's description and default.
+        from_environment: whether ``MNISTDIFF_NAME`` sets it too.
+    """
+    field = model.model_fields[name]
+    flag = f"--{name.replace('_', '-')}"
+    adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+
+    def parse(text: str) -> Any:
+        try:
+            return adapter.validate_strings(text)
+        except ValidationError as error:
+            rule = error.errors()[0]["msg"].removeprefix("Input ")
+            raise typer.BadParameter(f"{text!r} {rule}.") from error
+
+    choices = _choices(field.annotation)
+    return typer.Option(
+        *(flags or (flag,)),
+        parser=parse,
+        metavar="|".join(choices) or _metavar(field.annotation),
+        autocompletion=(lambda: choices) if choices else None,
+        envvar=f"MNISTDIFF_{name.upper()}" if from_environment else None,
+        show_envvar=False,
+        show_default=False,
+        help=help_text or _help(field),
+        rich_help_panel=panel,
+    )
+
+
+def given(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's parameters, the settings of ``model`` that the user set."""
+    return {name: values[name] for name in model.model_fields if values.get(name) is not None}
+
+
+def new_seed() -> int:
+    """A seed nobody asked for, short enough to type again."""
+    return secrets.randbelow(10**6)
+
+
+def _help(field: FieldInfo) -> str:
+    """The field's description, its range as far as it says something, and its default."""
+    bounds = {
+        kind: getattr(rule, kind) for rule in field.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(rule, kind)
+    }
+    low = "more than" if "gt" in bounds else "at least"
+    facts = [f"{low} {value}" for kind, value in bounds.items() if kind in ("ge", "gt")]
+    facts += [f"at most {value}" for kind, value in bounds.items() if kind == "le" and value <= _TELLING_BOUND]
+    facts += [f"less than {value}" for kind, value in bounds.items() if kind == "lt"]
+    if field.default is not None:
+        facts.append(f"default {field.default}")
+    return f"{(field.description or '').rstrip('.')} ({', '.join(facts)})." if facts else field.description or ""
+
+
+def _choices(annotation: Any) -> list[str]:
+    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
+
+
+def _metavar(annotation: Any) -> str:
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return {int: "INT", float: "FLOAT"}.get(kinds[0], "PATH")
+
+
+def parse_digits(texts: list[str] | None) -> tuple[int, ...]:
+    """``7``, ``0-9`` or ``1,3,5-7``, of all ``--digit`` options: each digit once, in the order given; all when none is.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
+    digits: list[int] = []
+    for part in ",".join(texts or ["0-9"]).split(","):
+        match = re.fullmatch(r"\s*([0-9])(?:-([0-9]))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise typer.BadParameter(f"{part!r} is not a digit 0 to {NUM_DIGITS - 1}, a range 0-9 or a list 1,3,5.")
+        digits.extend(range(first, last + 1))
+    return tuple(dict.fromkeys(digits))
+
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", "-c", help="A checkpoint file or a run folder; default: the newest run's.", show_default=False
+    ),
+]
+Digits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--digit",
+        "-d",
+        callback=parse_digits,
+        metavar="0-9",
+        help="A digit, a range 0-9 or a list 1,3,5; repeatable. Default: all ten.",
+        show_default=False,
+    ),
+]
+SampleSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        min=0,
+        max=MAX_SEED,
+        help="Seed of the first image; the next has the next seed. Default: a new one each time.",
+        show_default=False,
+    ),
+]
+Device = Annotated[Any, setting(MachineSettings, "device")]
+DataDir = Annotated[Any, setting(MachineSettings, "data_dir")]
+Sampler = Annotated[Any, setting(SampleSettings, "sampler", from_environment=False)]
+Steps = Annotated[Any, setting(SampleSettings, "steps", from_environment=False)]
+Eta = Annotated[Any, setting(SampleSettings, "eta", from_environment=False)]
+Guidance = Annotated[Any, setting(SampleSettings, "guidance", "--guidance", "-g", from_environment=False)]
+Weights = Annotated[Any, setting(SampleSettings, "weights", from_environment=False)]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, errors as JSON on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes: results, warnings and errors only.")]

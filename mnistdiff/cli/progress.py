@@ -1,0 +1,186 @@
+"""What a person sees of long work: a live bar on a terminal, plain lines in a log, nothing when quiet."""
+
+import math
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mnistdiff.cli import console
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.events import Event, Finished, Started
+
+_LINE_INTERVAL_SECONDS = 10.0
+_FORECAST_AFTER_STEPS = 20
+
+
+def duration(seconds: float) -> str:
+    """A time for people: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Meter:
+    """Counts work done on a bar or in lines.
+
+    Args:
+        total: units of work in all.
+        done: units done before.
+        quiet: show nothing.
+        label: what the line starts with.
+    """
+
+    def __init__(self, *, label: str, total: int = 0, done: int = 0, quiet: bool = False) -> None:
+        self._label, self._total, self._first, self._done = label, total, done, done
+        self._began = self._said = time.monotonic()
+        self._images = 0
+        self._quiet = quiet
+        self.console: Console = console.talk()
+        self._bar: Progress | None = None
+        if not quiet and self.console.is_terminal and not self.console.is_dumb_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[status]}"),
+                TimeRemainingColumn(elapsed_when_finished=True),
+                console=self.console,
+                transient=True,
+                redirect_stdout=False,
+            )
+            self._task = self._bar.add_task(label, total=total, completed=done, status="")
+            self._bar.start()
+
+    @property
+    def seconds_left(self) -> float:
+        """At the speed so far."""
+        rate = (self._done - self._first) / max(time.monotonic() - self._began, 1e-9)
+        return (self._total - self._done) / rate if rate else float("inf")
+
+    def advance(self, done: int, status: str = "", *, images: int = 0, total: int | None = None) -> None:
+        """Work stands at ``done``; ``status`` says more about it; ``images`` came with it; ``total`` if it changes."""
+        self._done, self._total = done, total or self._total
+        self._images += images
+        if self._images:
+            status += f"  {self._images / (time.monotonic() - self._began):.0f} images/s"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=self._total, status=status)
+        elif time.monotonic() - self._said > _LINE_INTERVAL_SECONDS:
+            self._said = time.monotonic()
+            self.say(f"{self._label} {done}/{self._total}  {status.strip()}  {duration(self.seconds_left)} left")
+
+    def say(self, message: str) -> None:
+        """A line that stays, above the bar."""
+        if not self._quiet:
+            self.console.print(console.printable(message), markup=False)
+
+    def result(self, line: str) -> None:
+        """A line of result; above the bar where both are on one terminal, which would otherwise tear it."""
+        if self._bar is not None and sys.stdout.isatty():
+            self.console.print(console.printable(line), markup=False)
+        else:
+            console.result(line)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+@contextmanager
+def meter(*, label: str, total: int = 0, done: int = 0, quiet: bool = False) -> Iterator[Meter]:
+    """A meter that is closed whatever happens."""
+    shown = Meter(label=label, total=total, done=done, quiet=quiet)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
+    """Show a training as it happens.
+
+    Args:
+        events: of ``pipeline.train`` or ``pipeline.resume``.
+        quiet: show warnings only.
+
+    Returns:
+        the last event.
+    """
+    from mnistdiff.engine.events import EpochDone, Finished, Saved, Started
+    from mnistdiff.engine.training.loop import TrainStep
+
+    stream = iter(events)
+    started = next(stream)
+    assert isinstance(started, Started), "a training starts by saying so"
+    _introduce(started, quiet)
+    finished: Finished | None = None
+    with meter(label="step", total=started.total_steps, done=started.step, quiet=quiet) as shown:
+        for event in stream:
+            if isinstance(event, TrainStep):
+                shown.advance(event.step, f"loss {event.recent_loss:.4f}  lr {event.lr:.1e}", images=event.batch_size)
+                if event.step == started.step + _FORECAST_AFTER_STEPS:
+                    shown.say(_forecast(started, shown.seconds_left))
+            elif isinstance(event, EpochDone):
+                shown.say(f"epoch {event.epoch}/{started.settings.epochs}: loss {event.loss:.4f}")
+            elif isinstance(event, Saved):
+                shown.say(f"saved {event.path} ({console.size(event.path.stat().st_size)})")
+            elif isinstance(event, Finished):
+                finished = event
+    assert finished is not None, "a training ends by saying so"
+    return finished
+
+
+def _introduce(started: "Started", quiet: bool) -> None:
+    for notice in started.notices:
+        console.warn(notice)
+    where = f"{started.device}, {started.parameters:,} parameters, {started.num_images:,} images"
+    if started.step:
+        console.note(
+            f"resuming {started.run.path} at step {started.step} of {started.total_steps} ({where})", quiet=quiet
+        )
+    else:
+        console.note(f"training {started.run.path}: {started.total_steps} steps ({where})", quiet=quiet)
+
+
+def _forecast(started: "Started", seconds_left: float) -> str:
+    end = f"{started.settings.epochs} epochs" if started.settings.max_steps is None else f"{started.total_steps} steps"
+    return f"{end} will take about {duration(seconds_left)} here; Ctrl-C saves and stops, resume goes on"
+
+
+def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
+    """The result of a training: the file to draw from on stdout, and what to do next on stderr."""
+    run = finished.run
+    if as_json:
+        loss = None if math.isnan(finished.loss) else finished.loss
+        console.result_json(
+            {
+                "run": str(run.path),
+                "checkpoint": str(run.best()),
+                "complete": finished.complete,
+                "step": finished.step,
+                "total_steps": finished.total_steps,
+                "epoch": finished.epoch,
+                "loss": loss,
+                "notices": list(finished.notices),
+            }
+        )
+        return
+    console.result(str(run.best()))
+    for notice in finished.notices:
+        console.warn(notice)
+    state = "done" if finished.complete else "stopped, and saved"
+    console.note(f"{state} at step {finished.step} of {finished.total_steps}, loss {finished.loss:.4f}", quiet=quiet)
+    path = shlex.quote(str(run.path))
+    if not finished.complete:
+        console.note(f"go on:  mnistdiff resume {path}", quiet=quiet)
+    console.note(f"draw:   mnistdiff sample --digit 7 --n 16 --checkpoint {path}", quiet=quiet)
+    console.note(f"sheet:  mnistdiff grid {path} -o grid.png", quiet=quiet)

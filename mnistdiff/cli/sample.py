@@ -1,0 +1,84 @@
+"""``mnistdiff sample``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnistdiff.cli import console, options
+from mnistdiff.cli.output import DEFAULT_FOLDER, PIPE, Output, file_name
+from mnistdiff.cli.progress import meter
+from mnistdiff.settings import SampleSettings
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.sampling import Drawing
+
+EXAMPLES = """Examples:
+
+mnistdiff sample --digit 7 --n 16
+
+mnistdiff sample --digit 0-9 --n 4 --seed 1 --guidance 3 -o drawn/
+
+mnistdiff sample --digit 7 -o - > seven.png"""
+
+
+def sample_command(
+    context: typer.Context,
+    digit: options.Digits = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, max=1_000_000, help="Images of each digit.")] = 1,
+    checkpoint: options.Checkpoint = None,
+    seed: options.SampleSeed = None,
+    guidance: options.Guidance = None,
+    sampler: options.Sampler = None,
+    steps: options.Steps = None,
+    eta: options.Eta = None,
+    weights: options.Weights = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o", "--output", metavar="DIR|FILE|-", help="A folder, or one .png: a sheet if of several images."
+        ),
+    ] = DEFAULT_FOLDER,
+    force: options.Force = False,
+    device: options.Device = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw digits from a trained model, and print the path of each picture.
+
+    An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k draws alone.
+    """
+    target = Output.parse(output, as_json=json)
+    quiet = quiet or json
+    first_seed = options.new_seed() if seed is None else seed
+
+    from mnistdiff.engine.rendering.png import encode_png
+    from mnistdiff.engine.run_dir import checkpoint_to_sample
+    from mnistdiff.engine.sampling import draw, load_model, requests, sheet
+
+    wanted = requests(context.params["digit"], n, first_seed)
+    target.refuse_existing([file_name(request.digit, request.seed) for request in wanted], force=force)
+    path = checkpoint_to_sample(checkpoint)
+    console.note(f"drawing from {path}, --seed {first_seed}", quiet=quiet)
+    given = options.given(SampleSettings, context.params)
+    model, _ = load_model(path, weights=weights or "ema", device=device or "auto")
+    settings = SampleSettings.for_model(model.settings.timesteps, given)
+
+    drawings: list[Drawing] = []
+    with meter(label="drawing", quiet=quiet) as shown:
+        for progress in draw(model, wanted, settings):
+            shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
+            if target.folder is None:
+                drawings += progress.drawings
+                continue
+            for drawing in progress.drawings:
+                name = target.write(file_name(drawing.digit, drawing.seed), encode_png(drawing.pixels))
+                if json:
+                    console.result_json({"path": name, "digit": drawing.digit, "seed": drawing.seed})
+                else:
+                    shown.result(name)
+    if drawings:
+        name = target.write("", encode_png(drawings[0].pixels) if len(drawings) == 1 else sheet(drawings))
+        if json:
+            console.result_json({"path": name, "images": [{"digit": d.digit, "seed": d.seed} for d in drawings]})
+        elif target != PIPE:
+            console.result(name)

@@ -1,0 +1,73 @@
+"""Ctrl-C and friends: finish what is being done, or leave cleanly."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+class StopRequest:
+    """Whether, and by which signal, the user asked to stop."""
+
+    def __init__(self) -> None:
+        self.signal_number = 0
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.signal_number != 0
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal, as shells have it."""
+        return 128 + self.signal_number
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """The first signal asks to stop; a second one leaves at once, as nothing on disk is ever half written.
+
+    A signal that the parent has set to be ignored (a script's background job ignores SIGINT) stays ignored.
+    """
+    request = StopRequest()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        if request():
+            os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + b"\nleft at once; the last save is whole\n")
+            os._exit(128 + number)
+        request.signal_number = number
+        # Not through a buffered stream: the signal may have interrupted a write to it.
+        os.write(2, b"\nfinishing this step and saving; once more leaves at once\n")
+
+    with _handlers(handle):
+        yield request
+
+
+def leave_on_signals() -> None:
+    """SIGTERM and SIGHUP unwind the program, so that temporary files are removed; SIGINT does so already."""
+
+    def handle(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handle)
+
+
+@contextmanager
+def _handlers(handle: "signal._HANDLER") -> Iterator[None]:
+    earlier = {number: signal.getsignal(number) for number in _SIGNALS}
+    mine = [number for number, handler in earlier.items() if handler != signal.SIG_IGN]
+    for number in mine:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, earlier[number])

@@ -1,0 +1,108 @@
+"""``mnistdiff train``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mnistdiff.cli import console, options
+from mnistdiff.cli.options import setting
+from mnistdiff.cli.progress import conclude, show_training
+from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.settings import MachineSettings, Resolved, TrainSettings, read_settings_file, resolve
+
+EXAMPLES = """Examples:
+
+mnistdiff train --preset tiny
+
+mnistdiff train --epochs 200 --run-dir runs/mine
+
+mnistdiff train --config my.toml --lr 3e-4 --dry-run"""
+
+
+def train_command(
+    context: typer.Context,
+    preset: Annotated[Any, setting(TrainSettings, "preset")] = None,
+    epochs: Annotated[Any, setting(TrainSettings, "epochs")] = None,
+    max_steps: Annotated[Any, setting(TrainSettings, "max_steps")] = None,
+    batch_size: Annotated[Any, setting(TrainSettings, "batch_size")] = None,
+    lr: Annotated[Any, setting(TrainSettings, "lr")] = None,
+    weight_decay: Annotated[Any, setting(TrainSettings, "weight_decay")] = None,
+    grad_clip: Annotated[Any, setting(TrainSettings, "grad_clip")] = None,
+    ema_decay: Annotated[Any, setting(TrainSettings, "ema_decay")] = None,
+    seed: Annotated[Any, setting(TrainSettings, "seed")] = None,
+    timesteps: Annotated[Any, setting(TrainSettings, "timesteps", panel="Diffusion")] = None,
+    beta_schedule: Annotated[Any, setting(TrainSettings, "beta_schedule", panel="Diffusion")] = None,
+    prediction: Annotated[Any, setting(TrainSettings, "prediction", panel="Diffusion")] = None,
+    label_dropout: Annotated[Any, setting(TrainSettings, "label_dropout", panel="Diffusion")] = None,
+    dataset: Annotated[Any, setting(TrainSettings, "dataset", panel="Data and files")] = None,
+    data_dir: Annotated[Any, setting(MachineSettings, "data_dir", panel="Data and files")] = None,
+    run_dir: Annotated[Any, setting(MachineSettings, "run_dir", panel="Data and files")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings as TOML, or a run's settings.json.", rich_help_panel="Data and files"),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace the run in --run-dir.", rich_help_panel="Data and files")
+    ] = False,
+    log_every: Annotated[Any, setting(TrainSettings, "log_every", panel="Data and files")] = None,
+    sample_every: Annotated[Any, setting(TrainSettings, "sample_every", panel="Data and files")] = None,
+    checkpoint_every: Annotated[Any, setting(TrainSettings, "checkpoint_every", panel="Data and files")] = None,
+    save_every: Annotated[Any, setting(TrainSettings, "save_every", panel="Data and files")] = None,
+    device: options.Device = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every setting and its origin; train nothing.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a model on MNIST.
+
+    Every setting may also stand in a --config file or in a variable MNISTDIFF_NAME; a flag overrides a variable, a
+    variable the file, the file the preset. Defaults shown are those of the preset base.
+    """
+    resolved = resolve(_layers(context, config))
+    if dry_run:
+        _print_settings(resolved, json)
+        return
+    with stop_on_signals() as stop:
+        console.note("loading PyTorch and the images ...", quiet=quiet or json)
+        from mnistdiff.engine import pipeline
+
+        # Whoever asked for MNIST by name wants MNIST or an error.
+        events = pipeline.train(
+            resolved.train,
+            resolved.machine,
+            allow_fallback=resolved.origins["dataset"].startswith("preset"),
+            force=force,
+            stop=stop,
+        )
+        finished = show_training(events, quiet=quiet or json)
+    conclude(finished, as_json=json, quiet=quiet)
+    if stop():
+        raise typer.Exit(stop.exit_code)
+
+
+def _layers(context: typer.Context, config: Path | None) -> list[tuple[str, dict[str, Any]]]:
+    """The settings the user gave, weakest first: file, environment, flags."""
+    layers: list[tuple[str, dict[str, Any]]] = []
+    if config is not None:
+        layers.append((str(config), read_settings_file(config)))
+    values = {**options.given(TrainSettings, context.params), **options.given(MachineSettings, context.params)}
+    for name, value in values.items():
+        source = context.get_parameter_source(name)
+        from_environment = source is not None and source.name == "ENVIRONMENT"
+        layers.append((f"MNISTDIFF_{name.upper()}" if from_environment else "command line", {name: value}))
+    return layers
+
+
+def _print_settings(resolved: Resolved, json: bool) -> None:
+    values = {**resolved.train.model_dump(mode="json"), **resolved.machine.model_dump(mode="json")}
+    if json:
+        console.result_json(
+            {name: {"value": value, "origin": resolved.origins[name]} for name, value in values.items()}
+        )
+        return
+    width = max(len(name) for name in values)
+    for name, value in values.items():
+        console.result(f"{name:{width}}  {value!s:16}  {console.printable(resolved.origins[name])}")

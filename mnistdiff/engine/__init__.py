@@ -1,0 +1,14 @@
+"""The engine: everything the program can do, without a terminal.
+
+In reading order:
+
+1. ``diffusion``: the paper. Schedule, noise, guidance, samplers, as plain functions of arrays.
+2. ``network``: the U-Net that predicts the noise, its moving average, the device it runs on.
+3. ``data``: the training images and the order in which they are shown.
+4. ``training``: the objective, the loop, and its state as named tensors.
+5. ``checkpoint``: the one file format in which a state survives.
+6. ``rendering``: images and curves as PNG.
+7. ``run_dir``: the files of a run.
+8. ``sampling``: from a checkpoint to images.
+9. ``pipeline``: from settings to a finished run, and from a stopped run onward.
+"""

@@ -1,0 +1,1 @@
+"""The checkpoint file: format, strict reading, and what it says of itself."""

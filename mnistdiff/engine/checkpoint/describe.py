@@ -1,0 +1,80 @@
+"""What ``inspect`` shows of a checkpoint, without NumPy or torch."""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+
+
+@dataclass(frozen=True)
+class Description:
+    """A checkpoint in plain values, ready for a table or for JSON.
+
+    Attributes:
+        path: of the file.
+        bytes: its size.
+        kind: "training" can be resumed; "weights" can be sampled from.
+        loss: mean loss of the last steps, None before the first.
+        parameters: numbers trained in the network.
+        has_ema: whether the averaged weights are in it; has_raw: those of the last step.
+        digest_valid: whether the content is what was written.
+    """
+
+    path: str
+    bytes: int
+    format_version: int
+    kind: str
+    step: int
+    total_steps: int
+    epoch: int
+    images_seen: int
+    num_train_images: int
+    seed: int
+    loss: float | None
+    parameters: int
+    has_ema: bool
+    has_raw: bool
+    settings: dict[str, Any]
+    fingerprint: dict[str, str]
+    sha256: str
+    digest_valid: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def describe(path: Path) -> Description:
+    """Read the head of a checkpoint and check its digest.
+
+    Raises:
+        CheckpointError: if it cannot be read as a checkpoint at all. A wrong digest is described, not raised.
+    """
+    file = read_checkpoint_file(path)
+    metadata = file.metadata
+    count = {
+        prefix: sum(math.prod(shape) for name, shape in file.shapes.items() if name.startswith(f"{prefix}."))
+        for prefix in ("ema", "model")
+    }
+    return Description(
+        path=str(path),
+        bytes=len(file.content),
+        format_version=metadata.format_version,
+        kind=metadata.kind,
+        step=metadata.step,
+        total_steps=metadata.settings.total_steps(metadata.num_train_images),
+        epoch=metadata.epoch,
+        images_seen=metadata.images_seen,
+        num_train_images=metadata.num_train_images,
+        seed=metadata.seed,
+        loss=metadata.loss,
+        parameters=max(count.values()),
+        has_ema=count["ema"] > 0,
+        has_raw=count["model"] > 0,
+        settings=metadata.settings.model_dump(mode="json"),
+        fingerprint=metadata.fingerprint.model_dump(),
+        sha256=file.sha256,
+        digest_valid=file.digest_valid,
+    )

@@ -1,0 +1,93 @@
+"""Checkpoints with their tensors: atomic writing, strict reading. No pickle, no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from mnistdiff.engine.checkpoint.header import (
+    METADATA_KEY,
+    CheckpointMetadata,
+    digest_of,
+    digest_offset,
+    read_checkpoint_file,
+)
+from mnistdiff.engine.storage import write_atomically
+from mnistdiff.errors import CheckpointError, DivergedError
+
+Tensors = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read and found whole.
+
+    Attributes:
+        path: where it was read.
+        metadata: what it says of itself.
+        tensors: float32 arrays named ``model.*``, ``ema.*``, ``optimizer.*``; all finite.
+        sha256: its digest.
+    """
+
+    path: Path
+    metadata: CheckpointMetadata
+    tensors: Tensors
+    sha256: str
+
+    def weights(self, prefix: str) -> dict[str, NDArray[np.float32]]:
+        """The tensors under ``model`` or ``ema``, without the prefix."""
+        start = f"{prefix}."
+        return {name.removeprefix(start): array for name, array in self.tensors.items() if name.startswith(start)}
+
+
+def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:
+    """The bytes of a checkpoint: the same for the same content.
+
+    Raises:
+        DivergedError: if a value is not finite. No checkpoint ever holds one.
+    """
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise DivergedError(
+                f"{name} holds values that are not finite: the training has diverged",
+                "The last saved checkpoint is good. Train again with a smaller --lr.",
+            )
+    content = bytearray(safetensors.numpy.save(dict(tensors), metadata={METADATA_KEY: metadata.to_json()}))
+    start = digest_offset(bytes(content))
+    content[start : start + 64] = digest_of(bytes(content)).encode()
+    return bytes(content)
+
+
+def write_checkpoint(path: Path, metadata: CheckpointMetadata, tensors: Tensors) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        DivergedError: if a value is not finite; nothing is written.
+        OSError: if the file system refuses; an earlier file at ``path`` is untouched.
+    """
+    write_atomically(path, encode_checkpoint(metadata, tensors))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and verify all of it that can be verified without building its network.
+
+    Raises:
+        CheckpointError: if it is missing, foreign, torn, altered, newer than this program or not finite.
+        OSError: if the file system refuses.
+    """
+    file = read_checkpoint_file(path)
+    file.require_valid()
+    try:
+        tensors = safetensors.numpy.load(file.content)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is corrupt: {str(error)[:200]}") from error
+    for name, array in tensors.items():
+        if array.dtype != np.float32:
+            raise CheckpointError(f"{path} is corrupt: its tensor {name[:80]!r} is {array.dtype}, not float32")
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{path} holds values that are not finite in {name[:80]!r}")
+    return Checkpoint(path, file.metadata, tensors, file.sha256)

@@ -1,0 +1,245 @@
+"""The head of a checkpoint file: what it says of itself, and the digest that vouches for the whole.
+
+A checkpoint is a safetensors file whose ``__metadata__`` holds one entry, ``mnistdiff``: JSON with the fields of
+``CheckpointMetadata`` and ``sha256``, the SHA-256 of the whole file with those 64 digits taken as zeros. A single entry
+keeps the bytes of a file a function of its content. This module reads it without NumPy or torch.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mnistdiff.errors import CheckpointError
+from mnistdiff.settings import Seed, TrainSettings, explain
+
+FORMAT_VERSION: Literal[1] = 1
+METADATA_KEY = "mnistdiff"
+DIGEST_PLACEHOLDER = "0" * 64
+MAX_FILE_BYTES = 256 * 1024**2
+MAX_HEADER_BYTES = 256 * 1024
+_DIGEST_FIELD = re.compile(rb'\\"sha256\\": ?\\"([0-9a-f]{64})\\"')
+_LENGTH_BYTES = 8
+_REMEDY = "Only files written by mnistdiff can be read; choose another with --checkpoint or train a new model."
+
+
+class Fingerprint(BaseModel):
+    """What the bits of a training depend on beside its settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=80)
+
+    mnistdiff: str
+    torch: str
+    threads: str
+    device: str
+    layout: str
+
+    def differences(self, other: "Fingerprint") -> list[str]:
+        """In words, what was otherwise when this fingerprint was taken; any of it may change the bits."""
+        now = other.model_dump()
+        return [f"{name} was {value} and is {now[name]}" for name, value in self if value != now[name]]
+
+
+class CheckpointMetadata(BaseModel):
+    """What a checkpoint says of itself.
+
+    Attributes:
+        kind: "training" holds all that resuming needs; "weights" the averaged weights alone.
+        num_train_images: in the data set; with the settings it turns steps into epochs.
+        epoch: whole epochs done.
+        recent_losses: of the last steps, oldest first, at most 100.
+        epoch_loss_sum: of the steps of the current epoch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format_version: Literal[1] = 1
+    kind: Literal["training", "weights"]
+    settings: TrainSettings
+    step: int = Field(ge=0, le=10**12)
+    epoch: int = Field(ge=0, le=10**12)
+    images_seen: int = Field(ge=0, le=10**15)
+    num_train_images: int = Field(ge=1, le=10**9)
+    seed: Seed
+    recent_losses: tuple[float, ...] = Field(max_length=100)
+    epoch_loss_sum: float
+    fingerprint: Fingerprint
+
+    @classmethod
+    def at_step(
+        cls,
+        step: int,
+        settings: TrainSettings,
+        num_train_images: int,
+        *,
+        kind: Literal["training", "weights"],
+        recent_losses: tuple[float, ...],
+        epoch_loss_sum: float,
+        fingerprint: Fingerprint,
+    ) -> Self:
+        """The metadata of a state; epoch, images seen and seed follow from the step and the settings."""
+        return cls(
+            kind=kind,
+            settings=settings,
+            step=step,
+            epoch=settings.epochs_done(step, num_train_images),
+            images_seen=settings.images_seen(step, num_train_images),
+            num_train_images=num_train_images,
+            seed=settings.seed,
+            recent_losses=recent_losses,
+            epoch_loss_sum=epoch_loss_sum,
+            fingerprint=fingerprint,
+        )
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        expected = {
+            "epoch": self.settings.epochs_done(self.step, self.num_train_images),
+            "images_seen": self.settings.images_seen(self.step, self.num_train_images),
+            "seed": self.settings.seed,
+        }
+        for name, value in expected.items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} is {getattr(self, name)}, but step and settings make it {value}")
+        return self
+
+    @property
+    def loss(self) -> float | None:
+        """Mean loss of the last steps; None before the first."""
+        return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else None
+
+    def to_json(self, digest: str = DIGEST_PLACEHOLDER) -> str:
+        """What the file stores."""
+        return json.dumps({**self.model_dump(mode="json"), "sha256": digest}, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """The bytes of a checkpoint whose head was read. Its digest has been computed, not yet insisted on.
+
+    Attributes:
+        path: where it was read.
+        content: the whole file.
+        metadata: validated.
+        shapes: of the tensors, by name.
+        sha256: the digest it states.
+        digest_valid: whether that is the digest of the content.
+    """
+
+    path: Path
+    content: bytes
+    metadata: CheckpointMetadata
+    shapes: dict[str, tuple[int, ...]]
+    sha256: str
+    digest_valid: bool
+
+    def require_valid(self) -> None:
+        """Raise CheckpointError unless every bit is as it was written."""
+        if not self.digest_valid:
+            raise _corrupt(self.path, "its SHA-256 does not match: the file was damaged or altered")
+
+
+def read_checkpoint_file(path: Path) -> CheckpointFile:
+    """Read a checkpoint and validate its metadata.
+
+    Raises:
+        CheckpointError: if the file is missing, too large, foreign, torn or of a newer format.
+        OSError: if the file system refuses.
+    """
+    content = _read_regular_file(path)
+    header = _header(path, content)
+    stated = _DIGEST_FIELD.findall(header)
+    if len(stated) != 1:
+        raise _foreign(path, "a safetensors file of another program")
+    index, metadata = _parse(path, header, digest_valid := digest_of(content) == stated[0].decode())
+    shapes = {name: tuple(entry["shape"]) for name, entry in index.items()}
+    return CheckpointFile(path, content, metadata, shapes, stated[0].decode(), digest_valid)
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256 over a checkpoint's bytes with its own digits zeroed."""
+    start = digest_offset(content)
+    view = memoryview(content)
+    sha256 = hashlib.sha256(view[:start])
+    sha256.update(DIGEST_PLACEHOLDER.encode())
+    sha256.update(view[start + len(DIGEST_PLACEHOLDER) :])
+    return sha256.hexdigest()
+
+
+def digest_offset(content: bytes) -> int:
+    """Where the 64 digits of the digest begin."""
+    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
+    match = _DIGEST_FIELD.search(content, _LENGTH_BYTES, end)
+    assert match is not None, "a checkpoint without a digest was built or let through"
+    return match.start(1)
+
+
+def _read_regular_file(path: Path) -> bytes:
+    try:
+        # Non-blocking, since opening a named pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(
+            f"there is no checkpoint at {path}", "Check the path, or train one: mnistdiff train"
+        ) from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path} is not a file but a folder or device", _REMEDY)
+        if status.st_size > MAX_FILE_BYTES:
+            raise _foreign(path, f"{status.st_size:,} bytes, more than any checkpoint")
+        return file.read(MAX_FILE_BYTES)
+
+
+def _header(path: Path, content: bytes) -> bytes:
+    """The JSON head, if the frame is that of a safetensors file within our limits."""
+    if content.startswith((b"PK\x03\x04", b"\x80")):
+        raise _foreign(path, "a pickled PyTorch file, which could execute code")
+    length = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    if len(content) < _LENGTH_BYTES + 2 or content[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
+        raise _foreign(path, "not in safetensors format")
+    if length > MAX_HEADER_BYTES:
+        raise _foreign(path, f"a file with a head of {length:,} bytes")
+    if _LENGTH_BYTES + length > len(content):
+        raise _corrupt(path, "it ends in the middle of its head")
+    return content[_LENGTH_BYTES : _LENGTH_BYTES + length]
+
+
+def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any], CheckpointMetadata]:
+    """The tensor index and the validated metadata."""
+    try:
+        index = json.loads(header)
+        values = json.loads(index.pop("__metadata__")[METADATA_KEY])
+        version = values["format_version"]
+        del values["sha256"]
+        for entry in index.values():
+            if not all(isinstance(side, int) and side >= 0 for side in entry["shape"]):
+                raise ValueError("a shape is not made of whole numbers")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if not digest_valid:
+            raise _corrupt(path, "its head cannot be read: the file was damaged or altered") from error
+        raise _foreign(path, "a file whose head does not follow the format") from error
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {str(version)[:20]}, and this mnistdiff reads up to {FORMAT_VERSION}",
+            "It was written by a newer program: upgrade mnistdiff.",
+        )
+    try:
+        return index, CheckpointMetadata.model_validate(values)
+    except ValidationError as error:
+        raise _corrupt(path, f"its metadata are invalid: {explain(error)}") from error
+
+
+def _foreign(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(f"{path} is not a mnistdiff checkpoint ({what})", _REMEDY)
+
+
+def _corrupt(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"{path} is corrupt: {why}", "Use an earlier checkpoint of the run's checkpoints/ folder.")

@@ -1,0 +1,1 @@
+"""The images: fetched and verified, and the order in which training shows them."""

@@ -1,0 +1,32 @@
+"""Which images make up a batch: a function of (seed, position), so a stopped run knows where it was."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.randomness import Stream, generator
+
+
+def batch_indices(*, seed: int, step: int, num_images: int, batch_size: int) -> NDArray[np.int64]:
+    """The images of one optimizer step. Each epoch shows every image once, in an order of its own.
+
+    Args:
+        seed: of the run.
+        step: 0, 1, 2, ...: the steps done before this one.
+        num_images: in the data set.
+        batch_size: images per step; the last batch of an epoch holds what is left.
+
+    Returns:
+        indices in 0 ... num_images - 1, shape (batch_size,) or fewer.
+    """
+    epoch, batch = divmod(step, -(-num_images // batch_size))
+    return _order(seed, epoch, num_images)[batch * batch_size : (batch + 1) * batch_size]
+
+
+@lru_cache(maxsize=1)
+def _order(seed: int, epoch: int, num_images: int) -> NDArray[np.int64]:
+    """Kept for the epoch it serves: shuffling 60,000 indices for each batch would cost a millisecond."""
+    order = generator(seed, Stream.IMAGE_ORDER, epoch).permutation(num_images)
+    order.flags.writeable = False
+    return order

@@ -1,0 +1,1 @@
+"""The network that predicts the noise, and where it runs."""

@@ -1,0 +1,39 @@
+"""Where the network runs."""
+
+import torch
+
+from mnistdiff.errors import SettingsError
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called ``auto``, ``cpu``, ``cuda`` or ``mps``; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        SettingsError: if it is asked for by name and not there.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, there in available.items() if there)
+    if not available[name]:
+        there = ", ".join(device for device, is_there in available.items() if is_there)
+        raise SettingsError(f"--device {name}: this PyTorch has no {name} device", f"Available: {there}.")
+    if name == "cuda":
+        # The same bits on every run, where cuDNN has a choice.
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+    return torch.device(name)
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """The layout of images in memory: channels last is 1.2 to 1.4 times faster on a CPU."""
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+
+
+def execution_fingerprint(device: torch.device) -> dict[str, str]:
+    """What the bits of a training depend on beside its settings: library, threads, device, layout."""
+    return {
+        "torch": str(torch.__version__),
+        "threads": str(torch.get_num_threads()),
+        "device": device.type,
+        "layout": str(memory_format(device)).removeprefix("torch."),
+    }

@@ -1,0 +1,276 @@
+"""From settings to a finished run, and from a stopped run onward.
+
+``train`` and ``resume`` are generators of events; whoever consumes them draws the progress bar. What an event speaks of
+is done, and its files are written, before it is yielded.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mnistdiff import __version__
+from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.checkpoint.header import CheckpointMetadata, Fingerprint, read_checkpoint_file
+from mnistdiff.engine.data.mnist import Dataset, load_training_images
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.events import Event, Finished, Saved, Started
+from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
+from mnistdiff.engine.recorder import Recorder
+from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.training.loop import TrainStep, train_steps
+from mnistdiff.engine.training.state import TrainState
+from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
+from mnistdiff.settings import MachineSettings, TrainSettings
+
+Stop = Callable[[], bool]
+_MUCH_SIGNAL = 0.2
+
+
+def never() -> bool:
+    """Do not stop."""
+    return False
+
+
+def train(
+    settings: TrainSettings,
+    machine: MachineSettings,
+    *,
+    allow_fallback: bool = False,
+    force: bool = False,
+    stop: Stop = never,
+) -> Iterator[Event]:
+    """Train a model from its first step.
+
+    Args:
+        settings: what to compute.
+        machine: where; without a run folder the next free ``runs/NNN-PRESET`` is made.
+        allow_fallback: train on the small offline data set if MNIST cannot be had.
+        force: replace the run that is in the folder.
+        stop: asked after every step; True saves and ends.
+
+    Raises:
+        SettingsError: if the run folder is not empty, or the device is not there.
+        RunInUseError: if another process trains in the run folder.
+        DataError: if the images cannot be had.
+        DivergedError: if the loss is no longer finite.
+        OutOfMemoryError: if the batch does not fit.
+        OSError: if the file system refuses.
+    """
+    device = resolve_device(machine.device)
+    if machine.run_dir is not None:
+        _require_free(RunDir(machine.run_dir), force)
+    dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
+    settings = settings.model_copy(update={"dataset": dataset.name})
+    run = RunDir(machine.run_dir) if machine.run_dir is not None else RunDir.allocate(settings.preset)
+    with run.locked():
+        _require_free(run, force)
+        run.clear()
+        run.write_settings(settings)
+        state = TrainState.initial(settings, device)
+        notices = tuple(notice for notice in (dataset.notice, _schedule_notice(settings)) if notice)
+        yield from _go_on(run, settings, dataset, state, notices, stop)
+
+
+def resume(
+    checkpoint_path: Path,
+    machine: MachineSettings,
+    *,
+    epochs: int | None = None,
+    max_steps: int | None = None,
+    force: bool = False,
+    stop: Stop = never,
+) -> Iterator[Event]:
+    """Go on from a checkpoint, to the same bits as if training had never stopped.
+
+    Args:
+        checkpoint_path: a complete state. Its run goes on in its folder, unless ``machine`` names another; a file
+            that lies in no run starts a run folder of its own.
+        machine: where.
+        epochs: a new end of the run, in epochs from its start.
+        max_steps: a new end, in steps from its start.
+        force: go on from this state even if its run has got further.
+        stop: asked after every step; True saves and ends.
+
+    Raises:
+        CheckpointError: if the file is not a state to train on from.
+        SettingsError: if the new end lies before the steps already done, or the run has got further.
+        RunInUseError: if another process trains in the run folder.
+        DataError: if the images cannot be had.
+        DivergedError: if the loss is no longer finite.
+        OutOfMemoryError: if the batch does not fit.
+        OSError: if the file system refuses.
+    """
+    device = resolve_device(machine.device)
+    home = RunDir.of(checkpoint_path)
+    if machine.run_dir is not None:
+        run = RunDir(machine.run_dir)
+    else:
+        run = home or RunDir.allocate(read_checkpoint_file(checkpoint_path).metadata.settings.preset)
+    # Read under the lock: a training that is just ending may still be writing this file.
+    with run.locked():
+        checkpoint = read_checkpoint(checkpoint_path)
+        metadata = checkpoint.metadata
+        settings = _extended(checkpoint_path, metadata, epochs, max_steps)
+        if home is not None and run.path.resolve() == home.path.resolve():
+            _require_furthest(run, checkpoint_path, metadata.step, force)
+        else:
+            _require_free(run, force)
+        dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
+        if len(dataset.images) != metadata.num_train_images:
+            raise CheckpointError(
+                f"{checkpoint_path} was trained on {metadata.num_train_images:,} images, and {dataset.name} here has "
+                f"{len(dataset.images):,}"
+            )
+        state = TrainState.from_tensors(
+            checkpoint.tensors, settings, device, step=metadata.step, source=str(checkpoint_path)
+        )
+        state.recent_losses.extend(metadata.recent_losses)
+        state.epoch_loss_sum = metadata.epoch_loss_sum
+        run.write_settings(settings)
+        run.rewind_metrics(metadata.step)
+        here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
+        differences = metadata.fingerprint.differences(here)
+        notices = (f"this will not be bit-exact: {'; '.join(differences)}",) if differences else ()
+        yield from _go_on(run, settings, dataset, state, notices, stop)
+
+
+def _go_on(
+    run: RunDir,
+    settings: TrainSettings,
+    dataset: Dataset,
+    state: TrainState,
+    notices: tuple[str, ...],
+    stop: Stop,
+) -> Iterator[Event]:
+    """Train to the end or until stopped, in a locked run folder."""
+    num_images = len(dataset.images)
+    steps_per_epoch, total_steps = settings.steps_per_epoch(num_images), settings.total_steps(num_images)
+    recorder = Recorder(run, settings, state, num_images, stop)
+    yield Started(
+        run=run,
+        settings=settings,
+        device=state.device.type,
+        parameters=state.model.num_parameters,
+        num_images=num_images,
+        step=state.step,
+        total_steps=total_steps,
+        steps_per_epoch=steps_per_epoch,
+        notices=notices,
+    )
+    saved_step = None
+    if state.step and state.step % steps_per_epoch == 0:
+        # Stopped between the end of the epoch and its preview.
+        yield from _preview(recorder, run, settings, state.step // steps_per_epoch)
+
+    steps = train_steps(state, dataset.images, dataset.labels, settings, total_steps=total_steps)
+    for step in _with_memory_advice(steps, settings.batch_size):
+        recorder.count(step)
+        yield step
+        epoch, in_epoch = divmod(step.step, steps_per_epoch)
+        # Metrics before the state: what is recorded after the state that a killed run goes on from is recorded again.
+        if step.step % settings.log_every == 0 or step.step == total_steps:
+            yield recorder.log(step)
+        if in_epoch == 0:
+            yield recorder.epoch_done()
+        if in_epoch == 0 or step.step % settings.save_every == 0:
+            keep = in_epoch == 0 and settings.checkpoint_every and epoch % settings.checkpoint_every == 0
+            kept = recorder.save(keep_epoch=epoch if keep else None)
+            saved_step = step.step
+            if kept is not None:
+                yield Saved(kept)
+        if in_epoch == 0 and not stop():
+            yield from _preview(recorder, run, settings, epoch)
+            recorder.plot()
+        if stop():
+            break
+
+    if saved_step != state.step:
+        recorder.save()
+    if state.step >= total_steps:
+        yield Saved(recorder.save_weights())
+    recorder.plot()
+    yield Finished(
+        run=run,
+        step=state.step,
+        total_steps=total_steps,
+        epoch=settings.epochs_done(state.step, num_images),
+        loss=state.recent_loss,
+        notices=notices,
+    )
+
+
+def _preview(recorder: Recorder, run: RunDir, settings: TrainSettings, epoch: int) -> Iterator[Event]:
+    due = settings.sample_every and epoch % settings.sample_every == 0
+    if due and not run.epoch_samples(epoch).exists():
+        path = recorder.preview(epoch)
+        if path is not None:
+            yield Saved(path)
+
+
+def _with_memory_advice(steps: Iterator[TrainStep], batch_size: int) -> Iterator[TrainStep]:
+    """Turn the many ways in which torch says "out of memory" into one, with a remedy.
+
+    The number of timesteps is no remedy: it changes nothing in the memory a step needs.
+    """
+    try:
+        yield from steps
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+            raise OutOfMemoryError(
+                f"not enough memory for a step with --batch-size {batch_size}",
+                f"Train with --batch-size {max(1, batch_size // 2)}, or a smaller network: --preset tiny.",
+            ) from error
+        raise
+
+
+def _extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_steps: int | None) -> TrainSettings:
+    """The settings of a run with a new end, or as they were."""
+    settings = metadata.settings
+    if metadata.kind != "training":
+        raise CheckpointError(
+            f"{path} holds the averaged weights alone, without the state of the training",
+            "Resume from the run's diffusion_checkpoint.safetensors; or draw from this file: mnistdiff sample.",
+        )
+    if epochs is None and max_steps is None:
+        return settings
+    settings = settings.model_copy(update={"epochs": epochs or settings.epochs, "max_steps": max_steps})
+    total = settings.total_steps(metadata.num_train_images)
+    if total < metadata.step:
+        raise SettingsError(
+            f"the new end of the run, step {total}, lies before step {metadata.step}, which is done",
+            f"The run has {metadata.epoch} whole epochs: use a larger --epochs or --max-steps.",
+        )
+    return settings
+
+
+def _require_free(run: RunDir, force: bool) -> None:
+    if not force and not run.is_empty():
+        raise SettingsError(
+            f"{run.path} is not empty, and a run is never overwritten",
+            f"Go on with it: mnistdiff resume {run.path}. Or choose another --run-dir, or replace it with --force.",
+        )
+
+
+def _require_furthest(run: RunDir, chosen: Path, step: int, force: bool) -> None:
+    """Refuse to go back behind the latest state, which the next save would replace."""
+    if force or chosen.resolve() == run.latest.resolve():
+        return
+    try:
+        latest = read_checkpoint_file(run.latest)
+    except CheckpointError:
+        return  # nothing readable would be lost
+    if latest.digest_valid and latest.metadata.step > step:
+        raise SettingsError(
+            f"{chosen} is at step {step}, and its run has got to step {latest.metadata.step}",
+            "Go on elsewhere with --run-dir NEW, or give up the later steps with --force.",
+        )
+
+
+def _schedule_notice(settings: TrainSettings) -> str:
+    signal = NoiseSchedule.from_settings(settings).terminal_signal
+    if signal < _MUCH_SIGNAL:
+        return ""
+    return (
+        f"with these betas x_T still holds {signal:.0%} of the image, while drawing starts from pure noise; "
+        "use more --timesteps or --beta-schedule cosine"
+    )

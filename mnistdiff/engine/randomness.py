@@ -1,0 +1,49 @@
+"""Randomness that is addressed, not stored: the same address gives the same numbers, whenever it is asked for.
+
+A generator is a Philox counter (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") keyed by
+(seed, stream) and started at the position asked for. So a training stopped at any step goes on with the numbers it
+would have drawn, and image k of a sampling does not depend on how many images are drawn beside it.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Stream(IntEnum):
+    """What numbers are for. Streams of one seed are independent of each other."""
+
+    INITIAL_WEIGHTS = 0
+    IMAGE_ORDER = 1
+    TIMESTEPS = 2
+    TRAINING_NOISE = 3
+    LABEL_DROPOUT = 4
+    SAMPLING_NOISE = 5
+
+
+def generator(seed: int, stream: Stream, position: int = 0) -> np.random.Generator:
+    """A generator for one address.
+
+    Args:
+        seed: 0 ... 2**64 - 1.
+        stream: what the numbers are for.
+        position: the step, epoch or draw, counted from 0.
+    """
+    # The lowest counter word advances as numbers are drawn; the position sits above it, out of reach.
+    return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=[0, position, 0, 0]))
+
+
+def sampling_noise(seeds: Sequence[int], draw: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Standard normal noise for a batch of images, each from its own seed.
+
+    Args:
+        seeds: one per image.
+        draw: 0 for x_T, 1, 2, ... for the noise of later steps.
+        shape: of one image, (C, H, W).
+
+    Returns:
+        shape (len(seeds), C, H, W).
+    """
+    return np.stack([generator(s, Stream.SAMPLING_NOISE, draw).standard_normal(shape, dtype=np.float32) for s in seeds])

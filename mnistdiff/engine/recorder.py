@@ -1,0 +1,142 @@
+"""What a training writes into its run folder: metrics, checkpoints, previews, the loss curve."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from mnistdiff import __version__
+from mnistdiff.engine.checkpoint.file import encode_checkpoint
+from mnistdiff.engine.checkpoint.header import CheckpointMetadata, Fingerprint
+from mnistdiff.engine.events import EpochDone, Logged
+from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
+from mnistdiff.engine.network.device import execution_fingerprint
+from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, draw, requests, sheet
+from mnistdiff.engine.storage import write_atomically
+from mnistdiff.engine.training.loop import TrainStep
+from mnistdiff.engine.training.state import TrainState
+from mnistdiff.settings import SampleSettings, TrainSettings
+
+PREVIEW_COLUMNS = 8
+PREVIEW_SEED = 0
+_PLOT_INTERVAL_SECONDS = 30.0
+"""Between two drawings of the loss curve within an epoch: each takes a third of a second."""
+
+
+class Recorder:
+    """Keeps the files of a run current while ``state`` is trained.
+
+    Args:
+        run: locked by the caller.
+        settings: of the run.
+        state: in training; read, never changed.
+        num_images: in the data set.
+        stop: asked while a preview is drawn, which may take a while.
+    """
+
+    def __init__(
+        self, run: RunDir, settings: TrainSettings, state: TrainState, num_images: int, stop: Callable[[], bool]
+    ) -> None:
+        self._run, self._settings, self._state, self._num_images = run, settings, state, num_images
+        self._stop = stop
+        self._fingerprint = Fingerprint(mnistdiff=__version__, **execution_fingerprint(state.device))
+        self._images_since_log, self._logged_at, self._plotted_at = 0, time.monotonic(), 0.0
+
+    def log(self, step: TrainStep) -> Logged:
+        """Record the recent loss, the learning rate and the speed since the last record."""
+        seconds = time.monotonic() - self._logged_at
+        speed = self._images_since_log / seconds if seconds > 0 else 0.0
+        self._images_since_log, self._logged_at = 0, time.monotonic()
+        epoch = (step.step - 1) // self._settings.steps_per_epoch(self._num_images) + 1
+        logged = Logged(step.step, epoch, step.recent_loss, step.lr, speed)
+        self._run.append_metrics(
+            {
+                "kind": "step",
+                "step": step.step,
+                "epoch": epoch,
+                "images_seen": self._settings.images_seen(step.step, self._num_images),
+                "loss": step.recent_loss,
+                "lr": step.lr,
+                "images_per_second": round(speed, 1),
+            }
+        )
+        if time.monotonic() - self._plotted_at > _PLOT_INTERVAL_SECONDS:
+            self.plot()
+        return logged
+
+    def count(self, step: TrainStep) -> None:
+        """Count the images of a step for the speed."""
+        self._images_since_log += step.batch_size
+
+    def epoch_done(self) -> EpochDone:
+        """Record the mean loss of the epoch that is just over."""
+        steps_per_epoch = self._settings.steps_per_epoch(self._num_images)
+        done = EpochDone(
+            self._state.step // steps_per_epoch, self._state.step, self._state.epoch_loss_sum / steps_per_epoch
+        )
+        self._run.append_metrics({"kind": "epoch", "step": done.step, "epoch": done.epoch, "loss": done.loss})
+        return done
+
+    def save(self, *, keep_epoch: int | None = None) -> Path | None:
+        """Write the complete state; with ``keep_epoch`` also as a file that later saves leave alone.
+
+        The kept file comes first: the latest state is what a killed run goes on from, and it must not claim an epoch
+        whose files were not yet written.
+
+        Returns:
+            the kept file.
+        """
+        content = encode_checkpoint(self._metadata("training"), self._state.to_tensors())
+        kept = None
+        if keep_epoch is not None:
+            kept = self._run.epoch_checkpoint(keep_epoch)
+            write_atomically(kept, content)
+        write_atomically(self._run.latest, content)
+        # Weights of an earlier end are out of date now; the state just written holds newer ones.
+        self._run.weights.unlink(missing_ok=True)
+        return kept
+
+    def save_weights(self) -> Path:
+        """Write the averaged weights alone, to be sampled from and shared."""
+        write_atomically(self._run.weights, encode_checkpoint(self._metadata("weights"), self._state.ema_tensors()))
+        return self._run.weights
+
+    def preview(self, epoch: int) -> Path | None:
+        """Draw every digit from fixed noise, as ``mnistdiff grid`` does; None if stopped on the way."""
+        began = time.monotonic()
+        weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
+        network = build_unet(self._settings, weights, self._state.device, source="the model in training")
+        model = Model(TorchDenoiser(network), self._settings)
+        settings = SampleSettings.for_model(self._settings.timesteps)
+        drawings: list[Drawing] = []
+        for progress in draw(model, requests(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
+            drawings += progress.drawings
+            if self._stop():
+                return None
+        path = self._run.epoch_samples(epoch)
+        write_atomically(path, sheet(drawings))
+        self._logged_at += time.monotonic() - began  # the speed is that of training alone
+        return path
+
+    def plot(self) -> None:
+        """Draw the loss curve from the metrics."""
+        from mnistdiff.engine.rendering.plots import loss_curve
+
+        records = [record for record in self._run.read_metrics() if record.get("kind") == "step"]
+        if records:
+            steps, losses = [record["step"] for record in records], [record["loss"] for record in records]
+            steps_per_epoch = self._settings.steps_per_epoch(self._num_images)
+            write_atomically(self._run.loss_plot, loss_curve(steps, losses, steps_per_epoch=steps_per_epoch))
+        self._plotted_at = time.monotonic()
+
+    def _metadata(self, kind: Literal["training", "weights"]) -> CheckpointMetadata:
+        return CheckpointMetadata.at_step(
+            self._state.step,
+            self._settings,
+            self._num_images,
+            kind=kind,
+            recent_losses=tuple(self._state.recent_losses),
+            epoch_loss_sum=self._state.epoch_loss_sum,
+            fingerprint=self._fingerprint,
+        )

@@ -1,0 +1,201 @@
+"""A run folder: every file name of a run, in one place."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from mnistdiff.engine.storage import sweep_temporaries, write_atomically
+from mnistdiff.errors import CheckpointError, RunInUseError, StorageError
+from mnistdiff.settings import TrainSettings
+
+RUNS_FOLDER = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The files of one run. The names are those of the script this project grew from."""
+
+    path: Path
+
+    @property
+    def settings_file(self) -> Path:
+        """The complete settings, as JSON; ``train --config`` reads it."""
+        return self.path / "settings.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a line: losses by step and by epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def loss_plot(self) -> Path:
+        """The loss curve."""
+        return self.path / "loss.png"
+
+    @property
+    def latest(self) -> Path:
+        """The latest complete state: what ``resume`` reads."""
+        return self.path / "diffusion_checkpoint.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        """The final averaged weights alone: what ``sample`` reads."""
+        return self.path / "conditional_diffusion_mnist.safetensors"
+
+    def epoch_checkpoint(self, epoch: int) -> Path:
+        """A kept state, by epochs done."""
+        return self.path / "checkpoints" / f"diffusion_checkpoint_epoch_{epoch:04d}.safetensors"
+
+    def epoch_samples(self, epoch: int) -> Path:
+        """The preview grid, by epochs done."""
+        return self.path / "samples" / f"epoch_{epoch:04d}.png"
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / ".lock"
+
+    @classmethod
+    def allocate(cls, preset: str, parent: Path = RUNS_FOLDER) -> "RunDir":
+        """A new folder ``runs/NNN-PRESET`` with the next free number, made at once so that nobody else takes it."""
+        parent.mkdir(parents=True, exist_ok=True)
+        numbers = [entry.name.partition("-")[0] for entry in parent.iterdir()]
+        number = max((int(text) for text in numbers if text.isdecimal()), default=0)
+        while True:
+            number += 1
+            run = cls(parent / f"{number:03d}-{preset}")
+            try:
+                run.path.mkdir()
+            except FileExistsError:
+                continue
+            return run
+
+    @classmethod
+    def of(cls, checkpoint: Path) -> "RunDir | None":
+        """The run that a checkpoint file lies in, if it lies in one."""
+        for folder in (checkpoint.parent, checkpoint.parent.parent):
+            run = cls(folder)
+            if run.settings_file.is_file() and checkpoint.is_relative_to(folder):
+                return run
+        return None
+
+    @classmethod
+    def newest(cls, start: Path = Path()) -> "RunDir":
+        """The run written to last, of those in ``runs/`` and in the current folder.
+
+        Raises:
+            CheckpointError: if there is none.
+        """
+        folders = [start, *start.glob("*/"), *(start / RUNS_FOLDER).glob("*/")]
+        runs = [(run.latest.stat().st_mtime_ns, run) for run in map(cls, folders) if run.latest.is_file()]
+        if not runs:
+            raise CheckpointError(
+                "there is no run here: neither the current folder nor runs/ holds a checkpoint",
+                "Train one first: mnistdiff train --preset tiny. Or name a file: --checkpoint FILE.",
+            )
+        return max(runs, key=lambda pair: pair[0])[1]
+
+    def best(self) -> Path:
+        """The final weights of a finished run, else the latest state: what to draw from."""
+        return self.weights if self.weights.is_file() else self.latest
+
+    def is_empty(self) -> bool:
+        """Whether the folder holds no file (but the lock), or is not there."""
+        return not any(entry.is_file() and entry != self._lock_file for entry in self.path.rglob("*"))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder and hold it: one training at a time. The kernel frees it even on ``kill -9``.
+
+        Raises:
+            RunInUseError: if another process trains here.
+            StorageError: if something that is not a folder is in the way.
+            OSError: if the file system refuses.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StorageError(f"{self.path} is not a folder", "Choose another --run-dir.") from error
+        lock = FileLock(self._lock_file, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunInUseError(
+                f"another training is writing to {self.path}", "Wait for it, stop it, or choose another --run-dir."
+            ) from error
+        try:
+            for folder in (self.path, self.path / "samples", self.path / "checkpoints"):
+                folder.mkdir(exist_ok=True)
+                sweep_temporaries(folder)
+            yield
+        finally:
+            lock.release()
+
+    def clear(self) -> None:
+        """Delete what an earlier training wrote here, and nothing else."""
+        kept = [*self.path.glob("samples/epoch_*.png"), *self.path.glob("checkpoints/diffusion_checkpoint_epoch_*")]
+        for file in (self.settings_file, self.metrics_file, self.loss_plot, self.weights, *kept, self.latest):
+            file.unlink(missing_ok=True)
+
+    def write_settings(self, settings: TrainSettings) -> None:
+        """Write the complete settings."""
+        write_atomically(self.settings_file, (settings.model_dump_json(indent=2) + "\n").encode())
+
+    def append_metrics(self, record: dict[str, Any]) -> None:
+        """Add a line to the metrics."""
+        with self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The records written so far; a line torn by a crash, or written by somebody else, is left out."""
+        if not self.metrics_file.is_file():
+            return []
+        records = []
+        for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
+                records.append(record)
+        return records
+
+    def rewind_metrics(self, step: int) -> None:
+        """Drop what was recorded after ``step``: resuming records it again."""
+        lines = [json.dumps(record) + "\n" for record in self.read_metrics() if record["step"] <= step]
+        write_atomically(self.metrics_file, "".join(lines).encode())
+
+
+def checkpoint_to_sample(source: Path | None) -> Path:
+    """The file to draw from: a file itself, a run's best, or with None the newest run's best.
+
+    Raises:
+        CheckpointError: if there is no run, or nothing in it to draw from.
+    """
+    return _checkpoint(source, RunDir.best)
+
+
+def checkpoint_to_resume(source: Path | None) -> Path:
+    """The file to go on from: a file itself, a run's latest state, or with None the newest run's.
+
+    Raises:
+        CheckpointError: if there is no run, or nothing in it to go on from.
+    """
+    return _checkpoint(source, lambda run: run.latest)
+
+
+def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path:
+    if source is not None and not source.is_dir():
+        return source
+    run = RunDir.newest() if source is None else RunDir(source)
+    chosen = choose(run)
+    if not chosen.is_file():
+        raise CheckpointError(
+            f"there is no checkpoint in the folder {run.path}",
+            "Name a run folder or a file; mnistdiff train makes one.",
+        )
+    return chosen

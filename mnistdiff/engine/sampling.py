@@ -1,0 +1,181 @@
+"""From a trained model to images: noise by seed, a sampler, guidance.
+
+``sample``, ``grid`` and the previews of a training all draw through ``draw``, so the same weights and seeds give the
+same pixels everywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
+from mnistdiff.engine.diffusion.guidance import guided
+from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
+from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.randomness import sampling_noise
+from mnistdiff.engine.rendering.grid import labelled_grid
+from mnistdiff.engine.rendering.png import encode_png, to_uint8
+from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, SampleSettings, TrainSettings
+
+BATCH_SIZE = 64
+"""Images drawn at once: enough to keep two cores busy, little enough to see the first ones soon."""
+ALL_DIGITS = tuple(range(NUM_DIGITS))
+_IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
+
+
+class Denoiser(Protocol):
+    """A trained network: x_t (B, 1, 28, 28), t, labels (B,) -> what it was trained to predict."""
+
+    def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """Evaluate the network once."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image to draw: (digit, seed) determines it for a given model and given sample settings."""
+
+    digit: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One image drawn: ``pixels`` are grey levels, shape (28, 28), white on black as in MNIST."""
+
+    digit: int
+    seed: int
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Network evaluations done and planned, and the images that this one completed (mostly none)."""
+
+    done: int
+    total: int
+    drawings: tuple[Drawing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """What drawing needs of a trained model."""
+
+    denoiser: Denoiser
+    settings: TrainSettings
+
+
+def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
+    """``count`` images of each digit, with the seeds ``seed``, ``seed + 1``, ...
+
+    Raises:
+        SettingsError: if the seeds run out of their range.
+    """
+    if seed + count - 1 > MAX_SEED:
+        raise SettingsError(f"seed {seed} and {count} images need a seed above {MAX_SEED}", "Use a smaller --seed.")
+    return [Request(digit, seed + k) for digit in digits for k in range(count)]
+
+
+def load_model(path: Path, *, weights: str, device: str) -> tuple[Model, Checkpoint]:
+    """Read a checkpoint and build its network, with the ``ema`` or the ``raw`` weights.
+
+    Raises:
+        CheckpointError: if the file cannot be read or does not hold those weights.
+        SettingsError: if the device is not there.
+    """
+    from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
+    from mnistdiff.engine.network.device import resolve_device
+
+    checkpoint = read_checkpoint(path)
+    arrays = checkpoint.weights("ema" if weights == "ema" else "model")
+    if not arrays:
+        raise CheckpointError(
+            f"{path} holds no {weights} weights", "Leave out --weights, or use a training checkpoint."
+        )
+    settings = checkpoint.metadata.settings
+    network = build_unet(settings, arrays, resolve_device(device), source=str(path))
+    return Model(TorchDenoiser(network), settings), checkpoint
+
+
+def draw(
+    model: Model, wanted: Sequence[Request], settings: SampleSettings, *, batch_size: int = BATCH_SIZE
+) -> Iterator[Progress]:
+    """Draw images in batches, in the order asked for.
+
+    Yields:
+        progress after every network evaluation; the last of a batch carries its images.
+
+    Raises:
+        SettingsError: at the first step, if more steps are asked for than the model was trained with.
+        DivergedError: if an image is not finite.
+    """
+    schedule = NoiseSchedule.from_settings(model.settings)
+    if settings.steps > schedule.num_train_timesteps:
+        raise SettingsError(
+            f"--steps {settings.steps} is more than the {schedule.num_train_timesteps} this model was trained with",
+            f"Use --steps 1 to {schedule.num_train_timesteps}.",
+        )
+    total, done = -(-len(wanted) // batch_size) * settings.steps, 0
+    for start in range(0, len(wanted), batch_size):
+        batch = wanted[start : start + batch_size]
+        seeds = [request.seed for request in batch]
+
+        def noise(draw_number: int, seeds: Sequence[int] = seeds) -> NDArray[np.float32]:
+            return sampling_noise(seeds, draw_number, _IMAGE_SHAPE)
+
+        labels = np.array([request.digit for request in batch], dtype=np.int64)
+        steps = SAMPLERS[settings.sampler](
+            guided_eps(model, schedule, labels, settings.guidance),
+            noise(0),
+            schedule=schedule,
+            num_inference_steps=settings.steps,
+            noise=noise,
+            eta=settings.eta,
+        )
+        for step in steps:
+            done += 1
+            finished = done % settings.steps == 0
+            yield Progress(done, total, _drawings(batch, step.x_t) if finished else ())
+
+
+def _drawings(batch: Sequence[Request], x_0: NDArray[np.float32]) -> tuple[Drawing, ...]:
+    pixels = to_uint8(x_0[:, 0])
+    return tuple(Drawing(request.digit, request.seed, image) for request, image in zip(batch, pixels, strict=True))
+
+
+def guided_eps(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64], guidance_scale: float) -> PredictEps:
+    """The guided noise prediction for a batch with ``labels``, shape (B,).
+
+    Scale 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
+    batch with and without labels, in one call.
+    """
+    null = np.full_like(labels, NULL_LABEL)
+
+    def eps(x_t: Array, t: int, y: NDArray[np.int64]) -> Array:
+        prediction = model.denoiser(x_t, t, y)
+        return eps_from_prediction(prediction, x_t, schedule.alpha_bar(t), model.settings.prediction)
+
+    def predict(x_t: Array, t: int) -> Array:
+        if guidance_scale == 1:
+            return eps(x_t, t, labels)
+        if guidance_scale == 0:
+            return eps(x_t, t, null)
+        both = eps(np.concatenate([x_t, x_t]), t, np.concatenate([null, labels]))
+        eps_uncond, eps_cond = np.split(both, 2)
+        return guided(eps_uncond, eps_cond, guidance_scale)
+
+    return predict
+
+
+def sheet(drawings: Sequence[Drawing]) -> bytes:
+    """A labelled PNG of many images: a row for each digit, in the order in which they were drawn."""
+    rows: dict[int, list[NDArray[np.uint8]]] = {}
+    for drawing in drawings:
+        rows.setdefault(drawing.digit, []).append(drawing.pixels)
+    return encode_png(labelled_grid([(str(digit), images) for digit, images in rows.items()]))

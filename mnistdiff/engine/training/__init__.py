@@ -1,0 +1,1 @@
+"""The training objective, the loop, and the state it moves."""

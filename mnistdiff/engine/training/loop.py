@@ -1,0 +1,107 @@
+"""The training loop (Ho et al. 2020, Algorithm 1): a generator that yields after each optimizer step."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mnistdiff.engine.data.batches import batch_indices
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.network.device import memory_format
+from mnistdiff.engine.training.objective import Draws, Objective
+from mnistdiff.engine.training.state import TrainState
+from mnistdiff.errors import DivergedError
+from mnistdiff.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """One optimizer step, done.
+
+    Attributes:
+        step: optimizer steps done in all.
+        loss: of this step's batch.
+        recent_loss: mean of the last 100 steps.
+        lr: the learning rate it was taken with.
+        batch_size: images in the batch.
+    """
+
+    step: int
+    loss: float
+    recent_loss: float
+    lr: float
+    batch_size: int
+
+
+def train_steps(
+    state: TrainState,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    settings: TrainSettings,
+    *,
+    total_steps: int,
+) -> Iterator[TrainStep]:
+    """Train ``state`` in place up to ``total_steps``.
+
+    Args:
+        state: where to go on from.
+        images: grey levels, shape (N, 28, 28).
+        labels: digits 0 ... 9, shape (N,).
+        settings: of the run.
+        total_steps: optimizer steps of the whole run.
+
+    Raises:
+        DivergedError: before the step that a non-finite loss or gradient would have spoilt.
+    """
+    device = state.device
+    objective = Objective(NoiseSchedule.from_settings(settings), settings, device)
+    while state.step < total_steps:
+        chosen = batch_indices(
+            seed=settings.seed, step=state.step, num_images=len(images), batch_size=settings.batch_size
+        )
+        x_0 = to_model_range(images[chosen]).to(device, memory_format=memory_format(device))
+        y = torch.from_numpy(labels[chosen].astype(np.int64)).to(device)
+        draws = Draws.at_step(state.step, tuple(x_0.shape), settings).to(device)
+        loss = _step(state, objective, x_0, y, draws, settings)
+        _remember(state, loss, settings.steps_per_epoch(len(images)))
+        yield TrainStep(state.step, loss, state.recent_loss, settings.lr, len(chosen))
+
+
+def to_model_range(images: NDArray[np.uint8]) -> Tensor:
+    """Grey levels (B, 28, 28) as images in [-1, 1], shape (B, 1, 28, 28)."""
+    return torch.from_numpy(images).float().div_(127.5).sub_(1.0).unsqueeze(1)
+
+
+def _step(
+    state: TrainState, objective: Objective, x_0: Tensor, y: Tensor, draws: Draws, settings: TrainSettings
+) -> float:
+    """One optimizer step and its loss."""
+    state.optimizer.zero_grad(set_to_none=True)
+    loss = objective.loss(state.model, x_0, y, draws)
+    loss_value = loss.item()
+    _require_finite("loss", loss_value, state.step)
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradient_norm = nn.utils.clip_grad_norm_(state.model.parameters(), settings.grad_clip or math.inf)
+    _require_finite("gradient", gradient_norm.item(), state.step)
+    state.optimizer.step()
+    state.step += 1
+    state.ema.update(state.model, step=state.step)
+    return loss_value
+
+
+def _remember(state: TrainState, loss: float, steps_per_epoch: int) -> None:
+    first_of_epoch = (state.step - 1) % steps_per_epoch == 0
+    state.epoch_loss_sum = loss if first_of_epoch else state.epoch_loss_sum + loss
+    state.recent_losses.append(loss)
+
+
+def _require_finite(name: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise DivergedError(
+            f"the {name} of step {step + 1} is {value}: the training has diverged",
+            "The last saved checkpoint is good. Train again with a smaller --lr.",
+        )

@@ -1,0 +1,86 @@
+"""The training objective: one equation a function. Every image has its own timestep, noise and label-dropout draw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from mnistdiff.engine.diffusion.parameterization import diffuse, velocity
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.randomness import Stream, generator
+from mnistdiff.settings import NULL_LABEL, TrainSettings
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one optimizer step, an entry for each image of the batch.
+
+    Attributes:
+        t: timesteps, uniform in 0 ... T - 1, shape (B,).
+        eps: standard normal noise, shape (B, 1, 28, 28).
+        drop: whether the label is hidden, shape (B,).
+    """
+
+    t: Tensor
+    eps: Tensor
+    drop: Tensor
+
+    @classmethod
+    def at_step(cls, step: int, shape: tuple[int, ...], settings: TrainSettings) -> "Draws":
+        """The numbers of step 0, 1, 2, ...: the same whenever they are asked for, drawn on the CPU."""
+        t = generator(settings.seed, Stream.TIMESTEPS, step).integers(settings.timesteps, size=shape[0])
+        eps = generator(settings.seed, Stream.TRAINING_NOISE, step).standard_normal(shape, dtype=np.float32)
+        drop = generator(settings.seed, Stream.LABEL_DROPOUT, step).random(shape[0]) < settings.label_dropout
+        return cls(torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop))
+
+    def to(self, device: torch.device) -> "Draws":
+        """The same numbers on another device."""
+        return Draws(self.t.to(device), self.eps.to(device), self.drop.to(device))
+
+
+class Objective:
+    """The loss of Ho et al. 2020 (Eq. 14), for noise or v prediction, with hidden labels for guidance.
+
+    Args:
+        schedule: how much of the image is left at each t.
+        settings: what to predict.
+        device: where the images are.
+    """
+
+    def __init__(self, schedule: NoiseSchedule, settings: TrainSettings, device: torch.device) -> None:
+        self._predicts_v = settings.prediction == "v_prediction"
+        alphas_cumprod = torch.from_numpy(schedule.alphas_cumprod)
+        # Square roots in float64, stored as the images are: MPS has no float64.
+        self._signal = alphas_cumprod.sqrt().float().to(device)
+        self._sigma = (1 - alphas_cumprod).sqrt().float().to(device)
+
+    def q_sample(self, x_0: Tensor, draws: Draws) -> Tensor:
+        """x_t ~ q(x_t | x_0) (Ho et al. 2020, Eq. 4): shape (B, 1, 28, 28)."""
+        x_t: Tensor = diffuse(x_0, draws.eps, *self._coefficients(draws.t))
+        return x_t
+
+    def target(self, x_0: Tensor, draws: Draws) -> Tensor:
+        """What the network should predict: eps, or v; shape (B, 1, 28, 28)."""
+        return velocity(x_0, draws.eps, *self._coefficients(draws.t)) if self._predicts_v else draws.eps
+
+    def loss(self, model: torch.nn.Module, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        """Mean squared error of the prediction.
+
+        Args:
+            model: (x_t, t, labels) -> prediction.
+            x_0: images in [-1, 1], shape (B, 1, 28, 28).
+            labels: digits 0 ... 9, shape (B,).
+            draws: the random numbers of the step.
+        """
+        prediction = model(self.q_sample(x_0, draws), draws.t, drop_labels(labels, draws.drop))
+        return F.mse_loss(prediction, self.target(x_0, draws))
+
+    def _coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return self._signal[t, None, None, None], self._sigma[t, None, None, None]  # (B, 1, 1, 1)
+
+
+def drop_labels(labels: Tensor, drop: Tensor) -> Tensor:
+    """Hide labels behind "no label", so that one network learns both terms of guidance (Ho & Salimans 2022)."""
+    return torch.where(drop, NULL_LABEL, labels)

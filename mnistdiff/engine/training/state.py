@@ -1,0 +1,122 @@
+"""The state that training moves, as an object and as named arrays."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mnistdiff.engine.network.denoiser import build_unet, place, require_same_shapes
+from mnistdiff.engine.network.ema import ExponentialMovingAverage
+from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.randomness import Stream, generator
+from mnistdiff.settings import TrainSettings
+
+RECENT_LOSSES = 100
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass
+class TrainState:
+    """Everything an optimizer step reads and changes.
+
+    Attributes:
+        model: the network in training.
+        ema: its average.
+        optimizer: AdamW over the model's parameters.
+        step: optimizer steps done.
+        recent_losses: of the last steps, at most 100.
+        epoch_loss_sum: sum of the losses of the current epoch's steps, in the order of the steps.
+    """
+
+    model: ConditionalUNet
+    ema: ExponentialMovingAverage
+    optimizer: torch.optim.AdamW
+    step: int = 0
+    recent_losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
+    epoch_loss_sum: float = 0.0
+
+    @classmethod
+    def initial(cls, settings: TrainSettings, device: torch.device) -> "TrainState":
+        """A random network before its first step; the same for the same seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(generator(settings.seed, Stream.INITIAL_WEIGHTS).integers(2**63)))
+            model = ConditionalUNet.from_settings(settings)
+        return cls._around(place(model, device), settings)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        tensors: Mapping[str, NDArray[np.float32]],
+        settings: TrainSettings,
+        device: torch.device,
+        *,
+        step: int,
+        source: str,
+    ) -> "TrainState":
+        """The state that ``to_tensors`` wrote after ``step`` steps; ``source`` names it in an error.
+
+        Raises:
+            CheckpointError: if the tensors are not those of this network.
+        """
+        state = cls._around(build_unet(settings, _under("model.", tensors), device, source=source), settings)
+        state.step = step
+        parameters = dict(state.model.named_parameters())
+        shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+        for prefix in ("ema.", *(f"optimizer.{moment}." for moment in _MOMENTS)):
+            require_same_shapes(shapes, _under(prefix, tensors), source=source)
+        for name, parameter in parameters.items():
+            state.ema.weights[name].copy_(torch.tensor(tensors[f"ema.{name}"]))
+            # empty_like keeps the memory layout: another layout would round differently.
+            moments = {
+                moment: torch.empty_like(parameter).copy_(torch.tensor(tensors[f"optimizer.{moment}.{name}"]))
+                for moment in _MOMENTS
+            }
+            if step > 0:
+                state.optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+        return state
+
+    def to_tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Copies of all weights, averages and optimizer moments, by name."""
+        tensors = {f"model.{name}": _to_numpy(parameter) for name, parameter in self.model.named_parameters()}
+        tensors |= self.ema_tensors()
+        for name, parameter in self.model.named_parameters():
+            moments = self.optimizer.state.get(parameter, {})
+            for moment in _MOMENTS:
+                value = moments.get(moment, torch.zeros_like(parameter))
+                tensors[f"optimizer.{moment}.{name}"] = _to_numpy(value)
+        return tensors
+
+    def ema_tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Copies of the averaged weights alone, by name."""
+        return {f"ema.{name}": _to_numpy(weight) for name, weight in self.ema.weights.items()}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @property
+    def recent_loss(self) -> float:
+        """Mean loss of the last steps; NaN before the first."""
+        return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else math.nan
+
+    @classmethod
+    def _around(cls, model: ConditionalUNet, settings: TrainSettings) -> "TrainState":
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
+        return cls(model.train(), ExponentialMovingAverage(model, decay=settings.ema_decay), optimizer)
+
+
+def _under(prefix: str, tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+
+
+def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.detach().cpu().contiguous().numpy().copy()
+    return array

@@ -1,0 +1,43 @@
+"""Everything that can go wrong for a reason the user can mend: one sentence what, one sentence what to do."""
+
+
+class MnistDiffError(Exception):
+    """A failure with a remedy.
+
+    Args:
+        message: what went wrong, with the name and the value received.
+        hint: what to do next; may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SettingsError(MnistDiffError):
+    """A setting is unknown, of the wrong kind or out of range."""
+
+
+class CheckpointError(MnistDiffError):
+    """A checkpoint is missing, corrupt, foreign or of another version."""
+
+
+class DataError(MnistDiffError):
+    """The data set is missing, corrupt or cannot be fetched."""
+
+
+class StorageError(MnistDiffError):
+    """The file system refuses: full, read-only, no permission, or something is in the way."""
+
+
+class DivergedError(MnistDiffError):
+    """A loss, gradient or weight is no longer finite."""
+
+
+class RunInUseError(MnistDiffError):
+    """Another process trains in the same run folder."""
+
+
+class OutOfMemoryError(MnistDiffError):
+    """The machine cannot hold the batch asked for."""

