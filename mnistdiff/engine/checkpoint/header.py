@@ -200,11 +200,10 @@ def _read_regular_file(path: Path) -> bytes:
 
 def _header(path: Path, content: bytes) -> bytes:
     """The JSON head, if the frame is that of a safetensors file within our limits."""
-    if content.startswith((b"PK\x03\x04", b"\x80")):
-        raise _foreign(path, "a pickled PyTorch file, which could execute code")
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
-    if len(content) < _LENGTH_BYTES + 2 or content[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
-        raise _foreign(path, "not in safetensors format")
+    if content[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
+        pickled = content.startswith((b"PK\x03\x04", b"\x80"))
+        raise _foreign(path, "a pickled PyTorch file, which could execute code" if pickled else "not safetensors")
     if length > MAX_HEADER_BYTES:
         raise _foreign(path, f"a file with a head of {length:,} bytes")
     if _LENGTH_BYTES + length > len(content):
