@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mnistdiff.errors import SettingsError
 
@@ -31,6 +31,7 @@ SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 WeightsName = Literal["ema", "raw"]
 MAX_SEED = 2**32 - 1
 
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
@@ -113,8 +114,8 @@ class MachineSettings(_Frozen):
     """Where a training runs: nothing here belongs in a checkpoint."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute; auto takes a GPU.")
-    data_dir: Path | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
-    run_dir: Path | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
+    data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
+    run_dir: UserPath | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
 
 
 class SampleSettings(_Frozen):

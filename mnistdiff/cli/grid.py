@@ -65,7 +65,7 @@ def grid_command(
 
         path = checkpoint_to_sample(sources[0] if sources else None)
         console.note(f"drawing from {path}", quiet=quiet or json)
-        model, _ = load_model(path, weights=weights or "ema", device=device or "auto")
+        model = load_model(path, weights=weights or "ema", device=device or "auto")
         settings = SampleSettings.for_model(model.settings.timesteps, options.given(SampleSettings, context.params))
         drawings: list[Drawing] = []
         with meter(label="drawing", quiet=quiet or json) as shown:

@@ -54,7 +54,7 @@ def _draw(number: str) -> None:
     from mnistdiff.engine.sampling import Request, draw, load_model
 
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
-    model, _ = load_model(checkpoint_to_sample(None), weights="ema", device="auto")
+    model = load_model(checkpoint_to_sample(None), weights="ema", device="auto")
     wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
     paths: list[Path] = []
     with meter(label="drawing") as shown:

@@ -60,7 +60,7 @@ def sample_command(
     path = checkpoint_to_sample(checkpoint)
     console.note(f"drawing from {path}, --seed {first_seed}", quiet=quiet)
     given = options.given(SampleSettings, context.params)
-    model, _ = load_model(path, weights=weights or "ema", device=device or "auto")
+    model = load_model(path, weights=weights or "ema", device=device or "auto")
     settings = SampleSettings.for_model(model.settings.timesteps, given)
 
     drawings: list[Drawing] = []

@@ -16,9 +16,9 @@ from mnistdiff.engine.events import Event, Finished, Saved, Started
 from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
 from mnistdiff.engine.recorder import Recorder
 from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.training.loop import TrainStep, train_steps
+from mnistdiff.engine.training.loop import train_steps
 from mnistdiff.engine.training.state import TrainState
-from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
+from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.settings import MachineSettings, TrainSettings
 
 Stop = Callable[[], bool]
@@ -52,7 +52,7 @@ def train(
         RunInUseError: if another process trains in the run folder.
         DataError: if the images cannot be had.
         DivergedError: if the loss is no longer finite.
-        OutOfMemoryError: if the batch does not fit.
+        OutOfMemoryError: if a step does not fit.
         OSError: if the file system refuses.
     """
     device = resolve_device(machine.device)
@@ -96,7 +96,7 @@ def resume(
         RunInUseError: if another process trains in the run folder.
         DataError: if the images cannot be had.
         DivergedError: if the loss is no longer finite.
-        OutOfMemoryError: if the batch does not fit.
+        OutOfMemoryError: if a step does not fit.
         OSError: if the file system refuses.
     """
     device = resolve_device(machine.device)
@@ -161,8 +161,7 @@ def _go_on(
         # Stopped between the end of the epoch and its preview.
         yield from _preview(recorder, run, settings, state.step // steps_per_epoch)
 
-    steps = train_steps(state, dataset.images, dataset.labels, settings, total_steps=total_steps)
-    for step in _with_memory_advice(steps, settings.batch_size):
+    for step in train_steps(state, dataset.images, dataset.labels, settings, total_steps=total_steps):
         recorder.count(step)
         yield step
         epoch, in_epoch = divmod(step.step, steps_per_epoch)
@@ -204,23 +203,6 @@ def _preview(recorder: Recorder, run: RunDir, settings: TrainSettings, epoch: in
         path = recorder.preview(epoch)
         if path is not None:
             yield Saved(path)
-
-
-def _with_memory_advice(steps: Iterator[TrainStep], batch_size: int) -> Iterator[TrainStep]:
-    """Turn the many ways in which torch says "out of memory" into one, with a remedy.
-
-    The number of timesteps is no remedy: it changes nothing in the memory a step needs.
-    """
-    try:
-        yield from steps
-    except (MemoryError, RuntimeError) as error:
-        text = str(error)
-        if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-            raise OutOfMemoryError(
-                f"not enough memory for a step with --batch-size {batch_size}",
-                f"Train with --batch-size {max(1, batch_size // 2)}, or a smaller network: --preset tiny.",
-            ) from error
-        raise
 
 
 def _extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_steps: int | None) -> TrainSettings:

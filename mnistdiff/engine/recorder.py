@@ -123,7 +123,7 @@ class Recorder:
         """Draw the loss curve from the metrics."""
         from mnistdiff.engine.rendering.plots import loss_curve
 
-        records = [record for record in self._run.read_metrics() if record.get("kind") == "step"]
+        records = [record for record in self._run.read_metrics() if record["kind"] == "step"]
         if records:
             steps, losses = [record["step"] for record in records], [record["loss"] for record in records]
             steps_per_epoch = self._settings.steps_per_epoch(self._num_images)

@@ -160,7 +160,7 @@ class RunDir:
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict) and isinstance(record.get("step"), int):
+            if isinstance(record, dict) and {"kind", "step", "loss"} <= record.keys():
                 records.append(record)
         return records
 

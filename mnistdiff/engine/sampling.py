@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
+from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
@@ -82,7 +82,7 @@ def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
     return [Request(digit, seed + k) for digit in digits for k in range(count)]
 
 
-def load_model(path: Path, *, weights: str, device: str) -> tuple[Model, Checkpoint]:
+def load_model(path: Path, *, weights: str, device: str) -> Model:
     """Read a checkpoint and build its network, with the ``ema`` or the ``raw`` weights.
 
     Raises:
@@ -100,7 +100,7 @@ def load_model(path: Path, *, weights: str, device: str) -> tuple[Model, Checkpo
         )
     settings = checkpoint.metadata.settings
     network = build_unet(settings, arrays, resolve_device(device), source=str(path))
-    return Model(TorchDenoiser(network), settings), checkpoint
+    return Model(TorchDenoiser(network), settings)
 
 
 def draw(

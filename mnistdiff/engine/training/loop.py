@@ -14,7 +14,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.engine.training.objective import Draws, Objective
 from mnistdiff.engine.training.state import TrainState
-from mnistdiff.errors import DivergedError
+from mnistdiff.errors import DivergedError, OutOfMemoryError
 from mnistdiff.settings import TrainSettings
 
 
@@ -56,6 +56,7 @@ def train_steps(
 
     Raises:
         DivergedError: before the step that a non-finite loss or gradient would have spoilt.
+        OutOfMemoryError: if the batch does not fit.
     """
     device = state.device
     objective = Objective(NoiseSchedule.from_settings(settings), settings, device)
@@ -66,7 +67,10 @@ def train_steps(
         x_0 = to_model_range(images[chosen]).to(device, memory_format=memory_format(device))
         y = torch.from_numpy(labels[chosen].astype(np.int64)).to(device)
         draws = Draws.at_step(state.step, tuple(x_0.shape), settings).to(device)
-        loss = _step(state, objective, x_0, y, draws, settings)
+        try:
+            loss = _step(state, objective, x_0, y, draws, settings)
+        except (MemoryError, RuntimeError) as error:
+            raise _with_memory_advice(error, settings.batch_size) from error
         _remember(state, loss, settings.steps_per_epoch(len(images)))
         yield TrainStep(state.step, loss, state.recent_loss, settings.lr, len(chosen))
 
@@ -91,6 +95,20 @@ def _step(
     state.step += 1
     state.ema.update(state.model, step=state.step)
     return loss_value
+
+
+def _with_memory_advice(error: Exception, batch_size: int) -> Exception:
+    """One of the many ways in which torch says "out of memory" as ours, with a remedy; any other error as it is.
+
+    The number of timesteps is no remedy: it changes nothing in the memory a step needs.
+    """
+    text = str(error)
+    if not (isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text):
+        return error
+    return OutOfMemoryError(
+        f"not enough memory for a step with --batch-size {batch_size}",
+        f"Train with --batch-size {max(1, batch_size // 2)}, or a smaller network: --preset tiny.",
+    )
 
 
 def _remember(state: TrainState, loss: float, steps_per_epoch: int) -> None:
