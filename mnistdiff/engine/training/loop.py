@@ -70,7 +70,9 @@ def train_steps(
         try:
             loss = _step(state, objective, x_0, y, draws, settings)
         except (MemoryError, RuntimeError) as error:
-            raise _with_memory_advice(error, settings.batch_size) from error
+            if _is_out_of_memory(error):
+                raise _memory_advice(settings.batch_size) from error
+            raise
         _remember(state, loss, settings.steps_per_epoch(len(images)))
         yield TrainStep(state.step, loss, state.recent_loss, settings.lr, len(chosen))
 
@@ -97,14 +99,14 @@ def _step(
     return loss_value
 
 
-def _with_memory_advice(error: Exception, batch_size: int) -> Exception:
-    """One of the many ways in which torch says "out of memory" as ours, with a remedy; any other error as it is.
-
-    The number of timesteps is no remedy: it changes nothing in the memory a step needs.
-    """
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether this is one of the many ways in which torch says so."""
     text = str(error)
-    if not (isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text):
-        return error
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _memory_advice(batch_size: int) -> OutOfMemoryError:
+    """What helps. The number of timesteps does not: it changes nothing in the memory a step needs."""
     return OutOfMemoryError(
         f"not enough memory for a step with --batch-size {batch_size}",
         f"Train with --batch-size {max(1, batch_size // 2)}, or a smaller network: --preset tiny.",
