@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mnistdiff.settings import IMAGE_SIZE
+
 
 class PipeClosedError(Exception):
     """Whoever read our stdout has gone, as ``head`` does when it has seen enough."""
@@ -89,17 +91,20 @@ def result_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
 
 
 def show_digits(paths: Sequence[Path]) -> None:
-    """Draw pictures side by side in the terminal: coloured half blocks, or letters where there is no colour."""
+    """Draw digits side by side, as many as fit: coloured half blocks, or letters where there is no colour."""
+    console = talk()
+    fitting = max(1, console.width // (IMAGE_SIZE + 1))
+    for start in range(0, len(paths), fitting):
+        _show_row(paths[start : start + fitting], console)
+
+
+def _show_row(paths: Sequence[Path], console: Console) -> None:
     from PIL import Image
     from rich_pixels import Pixels
 
-    pictures = [Image.open(path).convert("L") for path in paths]
-    row = Image.new("L", (sum(picture.width + 1 for picture in pictures), max(p.height for p in pictures)))
-    left = 0
-    for picture in pictures:
-        row.paste(picture, (left, 0))
-        left += picture.width + 1
-    console = talk()
+    row = Image.new("L", (len(paths) * (IMAGE_SIZE + 1), IMAGE_SIZE))
+    for place, path in enumerate(paths):
+        row.paste(Image.open(path), (place * (IMAGE_SIZE + 1), 0))
     if console.color_system and not console.no_color:
         console.print(Pixels.from_image(row.convert("RGB")), soft_wrap=False)
         return

@@ -37,8 +37,8 @@ def grid_command(
         str, typer.Option("-o", "--output", metavar="FILE|-", help="The PNG to write; - is stdout.")
     ] = "grid.png",
     digit: options.Digits = None,
-    n: Annotated[int, typer.Option("-n", "--n", min=1, max=1000, help="Columns.")] = 8,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=options.MAX_SEED, help="Seed of the first column.")] = 0,
+    n: options.Count = 8,
+    seed: options.FixedSeed = 0,
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     steps: options.Steps = None,

@@ -3,14 +3,15 @@
 import re
 import secrets
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from mnistdiff.settings import MAX_SEED, NUM_DIGITS, MachineSettings, SampleSettings
+from mnistdiff.settings import NUM_DIGITS, MachineSettings, SampleSettings, Seed
 
 _TELLING_BOUND = 100_000
 """An upper bound above this only keeps files from asking for the impossible: help leaves it out."""
@@ -36,19 +37,10 @@ def setting(
     """
     field = model.model_fields[name]
     flag = f"--{name.replace('_', '-')}"
-    adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
-
-    def parse(text: str) -> Any:
-        try:
-            return adapter.validate_strings(text)
-        except ValidationError as error:
-            rule = error.errors()[0]["msg"].removeprefix("Input ")
-            raise typer.BadParameter(f"{text!r} {rule}.") from error
-
     choices = _choices(field.annotation)
     return typer.Option(
         *(flags or (flag,)),
-        parser=parse,
+        parser=checked(field.rebuild_annotation()),
         metavar="|".join(choices) or _metavar(field.annotation),
         autocompletion=(lambda: choices) if choices else None,
         envvar=f"MNISTDIFF_{name.upper()}" if from_environment else None,
@@ -57,6 +49,20 @@ def setting(
         help=help_text or _help(field),
         rich_help_panel=panel,
     )
+
+
+def checked(annotation: Any) -> Callable[[str], Any]:
+    """A parser of option values that names the value it refuses, and the rule."""
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+
+    def parse(text: str) -> Any:
+        try:
+            return adapter.validate_strings(text)
+        except ValidationError as error:
+            rule = error.errors()[0]["msg"].removeprefix("Input ")
+            raise typer.BadParameter(f"{text!r} {rule}.") from error
+
+    return parse
 
 
 def given(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
@@ -126,13 +132,26 @@ Digits = Annotated[
     ),
 ]
 SampleSeed = Annotated[
-    int | None,
+    Any,
     typer.Option(
         "--seed",
-        min=0,
-        max=MAX_SEED,
+        parser=checked(Seed),
+        metavar="INT",
         help="Seed of the first image; the next has the next seed. Default: a new one each time.",
         show_default=False,
+    ),
+]
+FixedSeed = Annotated[
+    Any, typer.Option("--seed", parser=checked(Seed), metavar="INT", help="Seed of the first image of each row.")
+]
+Count = Annotated[
+    Any,
+    typer.Option(
+        "-n",
+        "--n",
+        parser=checked(Annotated[int, Field(ge=1, le=1_000_000)]),
+        metavar="INT",
+        help="Images of each digit (at least 1).",
     ),
 ]
 Device = Annotated[Any, setting(MachineSettings, "device")]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mnistdiff.cli import console
 
@@ -51,12 +51,12 @@ class Meter:
                 BarColumn(bar_width=None),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[status]}"),
-                TimeRemainingColumn(elapsed_when_finished=True),
+                TextColumn("{task.fields[left]}"),
                 console=self.console,
                 transient=True,
                 redirect_stdout=False,
             )
-            self._task = self._bar.add_task(label, total=total, completed=done, status="")
+            self._task = self._bar.add_task(label, total=total, completed=done, status="", left="")
             self._bar.start()
 
     @property
@@ -71,11 +71,12 @@ class Meter:
         self._images += images
         if self._images:
             status += f"  {self._images / (time.monotonic() - self._began):.0f} images/s"
+        left = f"{duration(self.seconds_left)} left"
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=self._total, status=status)
+            self._bar.update(self._task, completed=done, total=self._total, status=status, left=left)
         elif time.monotonic() - self._said > _LINE_INTERVAL_SECONDS:
             self._said = time.monotonic()
-            self.say(f"{self._label} {done}/{self._total}  {status.strip()}  {duration(self.seconds_left)} left")
+            self.say(f"{self._label} {done}/{self._total}  {status.strip()}  {left}")
 
     def say(self, message: str) -> None:
         """A line that stays, above the bar."""

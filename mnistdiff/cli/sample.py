@@ -24,7 +24,7 @@ mnistdiff sample --digit 7 -o - > seven.png"""
 def sample_command(
     context: typer.Context,
     digit: options.Digits = None,
-    n: Annotated[int, typer.Option("-n", "--n", min=1, max=1_000_000, help="Images of each digit.")] = 1,
+    n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
     guidance: options.Guidance = None,
