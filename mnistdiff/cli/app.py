@@ -9,7 +9,7 @@ import typer
 
 from mnistdiff import __version__
 from mnistdiff.cli import console, grid, inspect_checkpoint, interactive, resume, sample, train
-from mnistdiff.cli.exit_codes import BY_ERROR, ExitCode
+from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.signals import leave_on_signals
 from mnistdiff.errors import MnistDiffError
 
@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="mnistdiff", standalone_mode=False)
     except MnistDiffError as error:
-        return _report(error.message, error.hint, BY_ERROR[type(error)], as_json)
+        return _report(error.message, error.hint, exit_code_of(error), as_json)
     except typer.TyperException as error:
         hint = "" if error.exit_code != ExitCode.USAGE else f"Help: {_help_command(arguments)}"
         return _report(error.format_message(), hint, ExitCode(error.exit_code), as_json)

@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     SIGTERM = 143
 
 
-BY_ERROR = MappingProxyType(
+_BY_ERROR = MappingProxyType(
     {
         errors.SettingsError: ExitCode.USAGE,
         errors.CheckpointError: ExitCode.CHECKPOINT,
@@ -36,3 +36,8 @@ BY_ERROR = MappingProxyType(
         errors.OutOfMemoryError: ExitCode.OUT_OF_MEMORY,
     }
 )
+
+
+def exit_code_of(error: errors.MnistDiffError) -> ExitCode:
+    """The code of an error, or of the kind of error it is a case of."""
+    return next(code for kind, code in _BY_ERROR.items() if isinstance(error, kind))

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.prompt import Prompt
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.exit_codes import exit_code_of
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output, file_name
 from mnistdiff.cli.progress import conclude, meter, show_training
 from mnistdiff.cli.signals import stop_on_signals
@@ -32,7 +33,7 @@ def run() -> None:
             else:
                 console.note(_HELP)
         except MnistDiffError as error:
-            console.error(error.message, error.hint, code=1, as_json=False)
+            console.error(error.message, error.hint, code=exit_code_of(error), as_json=False)
 
 
 def _train() -> None:

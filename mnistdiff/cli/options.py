@@ -57,7 +57,7 @@ def checked(annotation: Any) -> Callable[[str], Any]:
 
     def parse(text: str) -> Any:
         try:
-            return adapter.validate_strings(text)
+            return adapter.validate_python(text)
         except ValidationError as error:
             rule = error.errors()[0]["msg"].removeprefix("Input ")
             raise typer.BadParameter(f"{text!r} {rule}.") from error

@@ -144,7 +144,9 @@ def _introduce(started: "Started", quiet: bool) -> None:
     for notice in started.notices:
         console.warn(notice)
     where = f"{started.device}, {started.parameters:,} parameters, {started.num_images:,} images"
-    if started.step:
+    if started.step >= started.total_steps:
+        console.note(f"{started.run.path} is complete; --epochs N goes on beyond step {started.step}", quiet=quiet)
+    elif started.step:
         console.note(
             f"resuming {started.run.path} at step {started.step} of {started.total_steps} ({where})", quiet=quiet
         )
