@@ -1,8 +1,11 @@
 """The Typer app: registration, the error boundary, ``main``."""
 
+import inspect
 import os
+import re
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,15 +21,23 @@ _ISSUES = "This is a bug in mnistdiff; please report it with the lines above."
 app = typer.Typer(
     name="mnistdiff",
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.command("train", epilog=train.EXAMPLES)(train.train_command)
-app.command("resume", epilog=resume.EXAMPLES)(resume.resume_command)
-app.command("sample", epilog=sample.EXAMPLES)(sample.sample_command)
-app.command("grid", epilog=grid.EXAMPLES)(grid.grid_command)
-app.command("inspect-checkpoint", epilog=inspect_checkpoint.EXAMPLES)(inspect_checkpoint.inspect_command)
-app.command("inspect", hidden=True, epilog=inspect_checkpoint.EXAMPLES)(inspect_checkpoint.inspect_command)
+
+
+def _register(name: str, command: Callable[..., None], examples: str, *, hidden: bool = False) -> None:
+    # Typer keeps the line breaks of a docstring, which fit the source and not the terminal.
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.__doc__ or ""))
+    app.command(name, help=text, epilog=examples, hidden=hidden)(command)
+
+
+_register("train", train.train_command, train.EXAMPLES)
+_register("resume", resume.resume_command, resume.EXAMPLES)
+_register("sample", sample.sample_command, sample.EXAMPLES)
+_register("grid", grid.grid_command, grid.EXAMPLES)
+_register("inspect-checkpoint", inspect_checkpoint.inspect_command, inspect_checkpoint.EXAMPLES)
+_register("inspect", inspect_checkpoint.inspect_command, inspect_checkpoint.EXAMPLES, hidden=True)
 
 
 def _print_version(wanted: bool) -> None:

@@ -22,7 +22,7 @@ mnistdiff inspect runs/001-base --json"""
 
 def inspect_command(
     source: Annotated[
-        Path | None, typer.Argument(metavar="[FILE|RUN]", help="A checkpoint or a run; default: the newest run's.")
+        Path | None, typer.Argument(metavar="FILE|RUN", help="A checkpoint or a run; default: the newest run's.")
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -53,9 +53,10 @@ def setting(
 
 def checked(annotation: Any) -> Callable[[str], Any]:
     """A parser of option values that names the value it refuses, and the rule."""
-    adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
     def parse(text: str) -> Any:
+        # Built here, since building one for every option would slow each start of the program.
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
         try:
             return adapter.validate_python(text)
         except ValidationError as error:
