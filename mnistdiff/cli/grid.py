@@ -31,7 +31,7 @@ def grid_command(
     context: typer.Context,
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RUN|FILE|PNG...", help="A run, a checkpoint, or PNG files; default: the newest run."),
+        typer.Argument(metavar="RUN|FILE|PNG", help="A run, a checkpoint, or PNG files; default: the newest run."),
     ] = None,
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FILE|-", help="The PNG to write; - is stdout.")

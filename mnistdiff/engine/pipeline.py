@@ -5,6 +5,7 @@ is done, and its files are written, before it is yielded.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from mnistdiff import __version__
@@ -56,13 +57,17 @@ def train(
         OSError: if the file system refuses.
     """
     device = resolve_device(machine.device)
-    if machine.run_dir is not None:
-        _require_free(RunDir(machine.run_dir), force)
-    dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
-    settings = settings.model_copy(update={"dataset": dataset.name})
-    run = RunDir(machine.run_dir) if machine.run_dir is not None else RunDir.allocate(settings.preset)
-    with run.locked():
-        _require_free(run, force)
+    with ExitStack() as held:
+        # A folder that was named is claimed first: if it is in use, that is what the user must hear.
+        run = RunDir(machine.run_dir) if machine.run_dir is not None else None
+        if run is not None:
+            held.enter_context(run.locked())
+            _require_free(run, force)
+        dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
+        settings = settings.model_copy(update={"dataset": dataset.name})
+        if run is None:
+            run = RunDir.allocate(settings.preset)
+            held.enter_context(run.locked())
         run.clear()
         run.write_settings(settings)
         state = TrainState.initial(settings, device)
