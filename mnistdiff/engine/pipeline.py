@@ -131,7 +131,7 @@ def resume(
         state.recent_losses.extend(metadata.recent_losses)
         state.epoch_loss_sum = metadata.epoch_loss_sum
         run.write_settings(settings)
-        run.rewind_metrics(metadata.step)
+        run.rewind_metrics(metadata.step, log_every=settings.log_every)
         here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
         differences = metadata.fingerprint.differences(here)
         notices = (f"this will not be bit-exact: {'; '.join(differences)}",) if differences else ()
@@ -161,8 +161,10 @@ def _go_on(
         steps_per_epoch=steps_per_epoch,
         notices=notices,
     )
-    saved_step = None
-    if state.step and state.step % steps_per_epoch == 0:
+    # At once: a run killed in its first minute can be resumed, and a full disk is known before the first step.
+    recorder.save()
+    saved_step = state.step
+    if state.step > 0 and state.step % steps_per_epoch == 0:
         # Stopped between the end of the epoch and its preview.
         yield from _preview(recorder, run, settings, state.step // steps_per_epoch)
 

@@ -164,9 +164,14 @@ class RunDir:
                 records.append(record)
         return records
 
-    def rewind_metrics(self, step: int) -> None:
-        """Drop what was recorded after ``step``: resuming records it again."""
-        lines = [json.dumps(record) + "\n" for record in self.read_metrics() if record["step"] <= step]
+    def rewind_metrics(self, step: int, *, log_every: int) -> None:
+        """Leave what a run without an end so far would have recorded up to ``step``.
+
+        What came later is recorded again; the extra record at the end of a run that now goes on is no longer due.
+        """
+        records = [record for record in self.read_metrics() if record["step"] <= step]
+        due = [record for record in records if record["kind"] == "epoch" or record["step"] % log_every == 0]
+        lines = [json.dumps(record) + "\n" for record in due]
         write_atomically(self.metrics_file, "".join(lines).encode())
 
 
