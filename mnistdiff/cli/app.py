@@ -16,6 +16,7 @@ from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.signals import leave_on_signals
 from mnistdiff.errors import MnistDiffError
 
+_STDOUT = 1
 _ISSUES = "This is a bug in mnistdiff; please report it with the lines above."
 
 app = typer.Typer(
@@ -94,9 +95,12 @@ def run(arguments: list[str]) -> int:
     except typer.Abort:
         return ExitCode.SIGINT
     except console.PipeClosedError:
-        # Nobody reads stdout any more: keep the interpreter from flushing into it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.SIGPIPE
+        return _leave_closed_pipe()
+    except SystemExit as leaving:
+        if leaving.code != 1:
+            raise  # a signal
+        # How Typer leaves when its help meets a closed pipe.
+        return _leave_closed_pipe()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or str(error)
@@ -109,6 +113,13 @@ def run(arguments: list[str]) -> int:
         traceback.print_exc()
         return _report("unexpected failure", _ISSUES, ExitCode.BUG, as_json)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _leave_closed_pipe() -> int:
+    """Nobody reads stdout any more: keep the interpreter from flushing into it at exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+    return ExitCode.SIGPIPE
 
 
 def _report(message: str, hint: str, code: ExitCode, as_json: bool) -> int:

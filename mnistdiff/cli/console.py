@@ -70,6 +70,8 @@ def result_bytes(content: bytes) -> None:
     Raises:
         PipeClosedError: if nobody reads any more.
     """
+    if sys.stdout is None:  # closed by the caller, as with >&-
+        raise PipeClosedError
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)

@@ -1,6 +1,7 @@
 """A run folder: every file name of a run, in one place."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,9 +78,10 @@ class RunDir:
     @classmethod
     def of(cls, checkpoint: Path) -> "RunDir | None":
         """The run that a checkpoint file lies in, if it lies in one."""
-        for folder in (checkpoint.parent, checkpoint.parent.parent):
-            run = cls(folder)
-            if run.settings_file.is_file() and checkpoint.is_relative_to(folder):
+        # Absolute first: the parent of a bare file name is ".", and that of "." is "." again.
+        for folder in checkpoint.absolute().parents[:2]:
+            run = cls(folder if checkpoint.is_absolute() else Path(os.path.relpath(folder)))
+            if run.settings_file.is_file():
                 return run
         return None
 
