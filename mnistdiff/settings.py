@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mnistdiff.errors import SettingsError
 
@@ -22,6 +22,9 @@ IMAGE_SIZE = 28
 NUM_DIGITS = 10
 NULL_LABEL = 10
 """The label that means "no label": what label dropout trains and guidance subtracts."""
+
+_LEAST_LOG_ALPHA_BAR = math.log(1e-60)
+"""Samplers divide float32 images by sqrt(alpha_bar): below this they overflow."""
 
 PresetName = Literal["base", "tiny"]
 DatasetName = Literal["mnist", "mnist-5k"]
@@ -37,6 +40,13 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_not_one(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("should be a number or a word, not true or false")
+        return value
 
 
 class TrainSettings(_Frozen):
@@ -61,8 +71,8 @@ class TrainSettings(_Frozen):
 
     timesteps: int = Field(500, ge=2, le=10_000, description="Steps T of the forward process.")
     beta_schedule: BetaSchedule = Field("linear", description="How noise grows with t.")
-    beta_start: float = Field(1e-4, gt=0, lt=1, description="First beta of the linear schedule.")
-    beta_end: float = Field(0.02, gt=0, lt=1, description="Last beta of the linear schedule.")
+    beta_start: float = Field(1e-4, ge=1e-8, lt=1, description="First beta of the linear schedule.")
+    beta_end: float = Field(0.02, ge=1e-8, lt=1, description="Last beta of the linear schedule.")
     prediction: Prediction = Field("epsilon", description="What the network predicts: the noise, or v.")
 
     patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")
@@ -89,6 +99,18 @@ class TrainSettings(_Frozen):
             )
         if self.beta_end < self.beta_start:
             raise ValueError(f"beta_end {self.beta_end} is smaller than beta_start {self.beta_start}")
+        return self
+
+    @model_validator(mode="after")
+    def _some_image_is_left(self) -> Self:
+        if self.beta_schedule == "linear":
+            rise = (self.beta_end - self.beta_start) / (self.timesteps - 1)
+            log_alpha_bar = math.fsum(math.log1p(-self.beta_start - t * rise) for t in range(self.timesteps))
+            if log_alpha_bar < _LEAST_LOG_ALPHA_BAR:
+                raise ValueError(
+                    f"{self.timesteps} timesteps with betas up to {self.beta_end} leave nothing of the image; "
+                    "use a smaller beta_end"
+                )
         return self
 
     def steps_per_epoch(self, num_images: int) -> int:
@@ -139,7 +161,7 @@ class SampleSettings(_Frozen):
         return cls.model_validate({"steps": min(cls.model_fields["steps"].default, timesteps), **given})
 
 
-PRESETS: Mapping[PresetName, Mapping[str, Any]] = MappingProxyType(
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "base": MappingProxyType({}),
         # First steps and tests: readable digits within minutes, not a good model.
@@ -184,7 +206,7 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
             values[name], origins[name] = value, origin
 
     preset = values.get("preset", "base")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise SettingsError(
             f"{origins['preset']}: there is no preset {preset!r}", f"Choose one of: {', '.join(PRESETS)}."
         )

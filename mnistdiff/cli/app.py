@@ -91,7 +91,7 @@ def run(arguments: list[str]) -> int:
         return _report(error.message, error.hint, exit_code_of(error), as_json)
     except typer.TyperException as error:
         hint = "" if error.exit_code != ExitCode.USAGE else f"Help: {_help_command(arguments)}"
-        return _report(error.format_message(), hint, ExitCode(error.exit_code), as_json)
+        return _report(_usage_message(error), hint, ExitCode(error.exit_code), as_json)
     except typer.Abort:
         return ExitCode.SIGINT
     except console.PipeClosedError:
@@ -113,6 +113,16 @@ def run(arguments: list[str]) -> int:
         traceback.print_exc()
         return _report("unexpected failure", _ISSUES, ExitCode.BUG, as_json)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _usage_message(error: typer.TyperException) -> str:
+    """What Typer says, naming the variable where the value came from one: nobody finds it under the flag's name."""
+    context, option = getattr(error, "ctx", None), getattr(error, "param", None)
+    if context is not None and option is not None:
+        source = context.get_parameter_source(option.name)
+        if source is not None and source.name == "ENVIRONMENT":
+            return f"Invalid value for {option.envvar}: {error.message}"
+    return error.format_message()
 
 
 def _leave_closed_pipe() -> int:

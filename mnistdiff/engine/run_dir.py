@@ -1,6 +1,7 @@
 """A run folder: every file name of a run, in one place."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ class RunDir:
     def of(cls, checkpoint: Path) -> "RunDir | None":
         """The run that a checkpoint file lies in, if it lies in one."""
         # Absolute first: the parent of a bare file name is ".", and that of "." is "." again.
-        for folder in checkpoint.absolute().parents[:2]:
+        for folder in Path(os.path.abspath(checkpoint)).parents[:2]:
             run = cls(folder if checkpoint.is_absolute() else Path(os.path.relpath(folder)))
             if run.settings_file.is_file():
                 return run
@@ -162,7 +163,7 @@ class RunDir:
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict) and {"kind", "step", "loss"} <= record.keys():
+            if _is_record(record):
                 records.append(record)
         return records
 
@@ -175,6 +176,13 @@ class RunDir:
         due = [record for record in records if record["kind"] == "epoch" or record["step"] % log_every == 0]
         lines = [json.dumps(record) + "\n" for record in due]
         write_atomically(self.metrics_file, "".join(lines).encode())
+
+
+def _is_record(record: Any) -> bool:
+    """Whether this is a line that ``append_metrics`` could have written, as far as it is read back."""
+    if not isinstance(record, dict) or not {"kind", "step", "loss"} <= record.keys():
+        return False
+    return isinstance(record["step"], int) and isinstance(record["loss"], float) and math.isfinite(record["loss"])
 
 
 def checkpoint_to_sample(source: Path | None) -> Path:

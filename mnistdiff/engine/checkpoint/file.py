@@ -56,7 +56,9 @@ def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:
                 f"{name} holds values that are not finite: the training has diverged",
                 "The last saved checkpoint is good. Train again with a smaller --lr.",
             )
-    content = bytearray(safetensors.numpy.save(dict(tensors), metadata={METADATA_KEY: metadata.to_json()}))
+    # safetensors writes the memory of a view, not what it looks like.
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    content = bytearray(safetensors.numpy.save(contiguous, metadata={METADATA_KEY: metadata.to_json()}))
     start = digest_offset(bytes(content))
     content[start : start + 64] = digest_of(bytes(content)).encode()
     return bytes(content)

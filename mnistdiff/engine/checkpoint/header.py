@@ -189,10 +189,11 @@ def _read_regular_file(path: Path) -> bytes:
         raise CheckpointError(
             f"there is no checkpoint at {path}", "Check the path, or train one: mnistdiff train"
         ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise CheckpointError(f"{path} is not a file but a folder or device", _REMEDY)
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise CheckpointError(f"{path} is not a file but a folder or device", _REMEDY)
         if status.st_size > MAX_FILE_BYTES:
             raise _foreign(path, f"{status.st_size:,} bytes, more than any checkpoint")
         return file.read(MAX_FILE_BYTES)
@@ -219,8 +220,8 @@ def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any
         version = values["format_version"]
         del values["sha256"]
         for entry in index.values():
-            if not all(isinstance(side, int) and side >= 0 for side in entry["shape"]):
-                raise ValueError("a shape is not made of whole numbers")
+            if not all(isinstance(side, int) and 0 <= side <= MAX_FILE_BYTES for side in entry["shape"]):
+                raise ValueError("a shape is not made of whole numbers, or of absurd ones")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if not digest_valid:
             raise _corrupt(path, "its head cannot be read: the file was damaged or altered") from error
