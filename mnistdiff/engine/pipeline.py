@@ -62,7 +62,7 @@ def train(
         run = RunDir(machine.run_dir) if machine.run_dir is not None else None
         if run is not None:
             held.enter_context(run.locked())
-            _require_free(run, force)
+            run.require_free(force=force)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
         settings = settings.model_copy(update={"dataset": dataset.name})
         if run is None:
@@ -118,7 +118,7 @@ def resume(
         if home is not None and run.path.resolve() == home.path.resolve():
             _require_furthest(run, checkpoint_path, metadata.step, force)
         else:
-            _require_free(run, force)
+            run.require_free(force=force)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
         if len(dataset.images) != metadata.num_train_images:
             raise CheckpointError(
@@ -230,14 +230,6 @@ def _extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_
             f"The run has {metadata.epoch} whole epochs: use a larger --epochs or --max-steps.",
         )
     return settings
-
-
-def _require_free(run: RunDir, force: bool) -> None:
-    if not force and not run.is_empty():
-        raise SettingsError(
-            f"{run.path} is not empty, and a run is never overwritten",
-            f"Go on with it: mnistdiff resume {run.path}. Or choose another --run-dir, or replace it with --force.",
-        )
 
 
 def _require_furthest(run: RunDir, chosen: Path, step: int, force: bool) -> None:

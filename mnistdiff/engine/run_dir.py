@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mnistdiff.engine.storage import sweep_temporaries, write_atomically
-from mnistdiff.errors import CheckpointError, RunInUseError, StorageError
+from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
 from mnistdiff.settings import TrainSettings
 
 RUNS_FOLDER = Path("runs")
@@ -109,6 +109,14 @@ class RunDir:
     def is_empty(self) -> bool:
         """Whether the folder holds no file (but the lock), or is not there."""
         return not any(entry.is_file() and entry != self._lock_file for entry in self.path.rglob("*"))
+
+    def require_free(self, *, force: bool) -> None:
+        """Raise SettingsError if there is something here that a new run would replace, unless ``force`` allows it."""
+        if not force and not self.is_empty():
+            raise SettingsError(
+                f"{self.path} is not empty, and a run is never overwritten",
+                f"Go on with it: mnistdiff resume {self.path}. Or choose another --run-dir, or replace it with --force.",
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
