@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistdiff.cli import console
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import SettingsError, StorageError
 
 DEFAULT_FOLDER = "inference_samples/"
 
@@ -66,6 +66,7 @@ class Output:
         """Write one picture and return its path, or ``-``.
 
         Raises:
+            StorageError: if something that is not a folder is in the way.
             OSError: if the file system refuses.
             PipeClosedError: if nobody reads the pipe.
         """
@@ -75,7 +76,10 @@ class Output:
         if path is None:
             console.result_bytes(content)
             return "-"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StorageError(f"{path.parent} is not a folder", "Choose another -o.") from error
         write_atomically(path, content, durable=False)
         return str(path)
 

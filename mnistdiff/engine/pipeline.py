@@ -109,7 +109,7 @@ def resume(
     if machine.run_dir is not None:
         run = RunDir(machine.run_dir)
     else:
-        run = home or RunDir.allocate(read_checkpoint_file(checkpoint_path).metadata.settings.preset)
+        run = home or _new_home(checkpoint_path)
     # Read under the lock: a training that is just ending may still be writing this file.
     with run.locked():
         checkpoint = read_checkpoint(checkpoint_path)
@@ -131,7 +131,8 @@ def resume(
         state.recent_losses.extend(metadata.recent_losses)
         state.epoch_loss_sum = metadata.epoch_loss_sum
         run.write_settings(settings)
-        run.rewind_metrics(metadata.step, log_every=settings.log_every)
+        if metadata.step < settings.total_steps(len(dataset.images)):
+            run.rewind_metrics(metadata.step, log_every=settings.log_every)
         here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
         differences = metadata.fingerprint.differences(here)
         notices = (f"this will not be bit-exact: {'; '.join(differences)}",) if differences else ()
@@ -230,6 +231,13 @@ def _extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_
             f"The run has {metadata.epoch} whole epochs: use a larger --epochs or --max-steps.",
         )
     return settings
+
+
+def _new_home(checkpoint_path: Path) -> RunDir:
+    """A run folder for a checkpoint that lies in none; made only if the file is whole."""
+    file = read_checkpoint_file(checkpoint_path)
+    file.require_valid()
+    return RunDir.allocate(file.metadata.settings.preset)
 
 
 def _require_furthest(run: RunDir, chosen: Path, step: int, force: bool) -> None:

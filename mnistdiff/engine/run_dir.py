@@ -115,7 +115,7 @@ class RunDir:
         if not force and not self.is_empty():
             raise SettingsError(
                 f"{self.path} is not empty, and a run is never overwritten",
-                f"Go on with it: mnistdiff resume {self.path}. Or choose another --run-dir, or replace it with --force.",
+                f"Go on with it: mnistdiff resume {self.path}. Or choose another --run-dir, or replace it by --force.",
             )
 
     @contextmanager
