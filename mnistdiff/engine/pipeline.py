@@ -106,10 +106,7 @@ def resume(
     """
     device = resolve_device(machine.device)
     home = RunDir.of(checkpoint_path)
-    if machine.run_dir is not None:
-        run = RunDir(machine.run_dir)
-    else:
-        run = home or _new_home(checkpoint_path)
+    run = RunDir(machine.run_dir) if machine.run_dir is not None else home or _new_home(checkpoint_path)
     # Read under the lock: a training that is just ending may still be writing this file.
     with run.locked():
         checkpoint = read_checkpoint(checkpoint_path)
