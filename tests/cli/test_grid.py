@@ -1,0 +1,95 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FEW = ["--steps", 2, "--quiet"]
+
+
+def pixels(source):
+    with Image.open(source) as picture:
+        assert (picture.format, picture.mode) == ("PNG", "L")
+        return np.asarray(picture).astype(int)
+
+
+def places(sheet, image):
+    """Row and column of each place where the image lies on the sheet, twice as large."""
+    tile = np.kron(image, np.ones((2, 2), int))
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, tile.shape)
+    return np.argwhere(np.abs(windows - tile).max(axis=(2, 3)) <= 1).tolist()
+
+
+@pytest.mark.parametrize("source", ["", "conditional_diffusion_mnist.safetensors", "diffusion_checkpoint.safetensors"])
+def test_a_model_is_drawn_as_a_row_a_digit(invoke, tiny_run, tmp_path, source):
+    line = ["-d", "3,1", "-n", 2, "--seed", 8, *FEW]
+    done = invoke("grid", tiny_run / source, "-o", "new/sheet.png", *line)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"new/sheet.png\n", b"")
+    apart = invoke("sample", "-c", tiny_run, *line).stdout.decode().splitlines()
+    sheet = pixels(tmp_path / "new" / "sheet.png")
+    ((a,), (b,), (c,), (d,)) = (places(sheet, pixels(tmp_path / name)) for name in apart)
+    assert a[0] == b[0] < c[0] == d[0]
+    assert a[1] == c[1] < b[1] == d[1]
+
+
+def test_without_a_name_the_newest_run_is_drawn_into_grid_png(invoke, run_copy, tmp_path):
+    done = invoke("grid", "-n", 1, "--steps", 1)
+    assert (done.returncode, done.stdout) == (0, b"grid.png\n")
+    assert b"drawing from run/conditional_diffusion_mnist.safetensors" in done.stderr
+    assert pixels(tmp_path / "grid.png").shape[0] > 10 * 2 * 28
+
+
+def test_pictures_are_laid_out_by_the_digits_in_their_names(invoke, tmp_path):
+    random = np.random.default_rng(0)
+    images = {
+        f"digit_{d}_{s}.png": random.integers(0, 200, (28, 28), dtype=np.uint8) for d, s in ((3, 1), (1, 9), (3, 2))
+    }
+    images["other.png"] = random.integers(0, 200, (28, 28), dtype=np.uint8)
+    for name, image in images.items():
+        Image.fromarray(image).save(tmp_path / name)
+    done = invoke("grid", *images, "-o", "sheet.png", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout) == {"path": "sheet.png", "bytes": (tmp_path / "sheet.png").stat().st_size}
+    sheet = pixels(tmp_path / "sheet.png")
+    ((first,), (one,), (second,), (other,)) = (places(sheet, image.astype(int)) for image in images.values())
+    assert other[0] < one[0] < first[0] == second[0]
+    assert other[1] == one[1] == first[1] < second[1]
+
+
+def test_what_sample_draws_can_be_laid_out(invoke, tiny_run, tmp_path):
+    drawn = invoke("sample", "-c", tiny_run, "-d", "0-1", "-n", 2, "--seed", 0, *FEW).stdout.decode().splitlines()
+    assert invoke("grid", *drawn, "-o", "of_pictures.png").returncode == 0
+    assert invoke("grid", tiny_run, "-d", "0-1", "-n", 2, "-o", "of_model.png", *FEW).returncode == 0
+    assert (tmp_path / "of_pictures.png").read_bytes() == (tmp_path / "of_model.png").read_bytes()
+
+
+def test_a_pipe_gets_the_png_and_nothing_else(invoke, tiny_run, tmp_path):
+    line = ["grid", tiny_run, "-d", 1, "-n", 2, *FEW]
+    done = invoke(*line, "-o", "-")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list(tmp_path.iterdir()) == []
+    invoke(*line, "-o", "sheet.png")
+    assert pixels(io.BytesIO(done.stdout)).tolist() == pixels(tmp_path / "sheet.png").tolist()
+
+
+def test_a_sheet_that_is_there_is_replaced_only_by_force(invoke, tiny_run, tmp_path):
+    (tmp_path / "grid.png").write_bytes(b"precious")
+    line = ["grid", tiny_run, "-d", 1, "-n", 1, *FEW]
+    done = invoke(*line)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"grid.png is already there" in done.stderr
+    assert (tmp_path / "grid.png").read_bytes() == b"precious"
+    assert invoke(*line, "--force").returncode == 0
+    assert pixels(tmp_path / "grid.png").ndim == 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a picture"])
+def test_a_picture_that_cannot_be_read_is_named(invoke, tmp_path, content):
+    if content is not None:
+        (tmp_path / "broken.png").write_bytes(content)
+    done = invoke("grid", "broken.png", "-o", "sheet.png")
+    assert (done.returncode, done.stdout) == (5, b"")
+    assert b"broken.png" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert not (tmp_path / "sheet.png").exists()

@@ -1,0 +1,99 @@
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from mnistdiff import __version__
+from mnistdiff.cli.app import app
+
+COMMANDS = [command.name for command in app.registered_commands]
+EXAMPLES = [
+    (command.name, line)
+    for command in app.registered_commands
+    for line in (command.epilog or "").splitlines()
+    if line.startswith("mnistdiff ")
+]
+HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "PIL")
+WHICH_ARE_LOADED = f"""
+import json, sys
+from mnistdiff.cli.app import run
+codes, loaded = {{}}, {{}}
+for line in json.loads(sys.argv[1]):
+    codes[line] = run(line.split())
+    loaded[line] = [name for name in {HEAVY} if name in sys.modules]
+print(json.dumps([codes, loaded]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "-h"]])
+def test_help_in_a_process_of_its_own_goes_to_stdout_without_escape_codes(cli, arguments):
+    done = cli(*arguments)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"Usage: mnistdiff" in done.stdout
+    assert b"\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_every_command_explains_itself_within_the_width(invoke, monkeypatch, command, flag, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = invoke(*([command] if command else []), flag)
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode()
+    assert "Usage: mnistdiff" in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= columns
+
+
+def test_the_short_list_of_commands_names_each_once(invoke):
+    text = invoke("--help").stdout.decode()
+    for name in {"train", "resume", "sample", "grid", "inspect-checkpoint"}:
+        assert sum(line.strip("│ ").startswith(f"{name} ") for line in text.splitlines()) == 1
+
+
+def test_every_command_has_an_example():
+    assert {name for name, _ in EXAMPLES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_every_example_is_shown_and_parses(invoke, monkeypatch, name, example):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert example in invoke(name, "--help").stdout.decode()
+
+    words = shlex.split(example)[1:]
+    words = words[: words.index(">")] if ">" in words else words
+    group = typer.main.get_command(app)
+    command = group.get_command(group.make_context("mnistdiff", [], resilient_parsing=True), words[0])
+    context = command.make_context(words[0], words[1:])
+    assert context.params
+    assert not context.args
+
+
+def test_what_needs_no_network_loads_no_heavy_package(tiny_run, environment):
+    quick = ["--help", "--version", *(f"{name} --help" for name in COMMANDS)]
+    wrong = ["trian", "train --epocs 3", "train --epochs 0", "sample --digit 12", "sample -o a.jpg", "grid -o dir/"]
+    others = ["train --dry-run", f"inspect {tiny_run}", f"inspect {tiny_run} --json", "inspect missing"]
+    lines = [*quick, *wrong, *others]
+    done = subprocess.run(
+        [sys.executable, "-c", WHICH_ARE_LOADED, json.dumps(lines)], env=environment(), capture_output=True, check=True
+    )
+    codes, loaded = json.loads(done.stderr.splitlines()[-1])
+    assert loaded == dict.fromkeys(lines, [])
+    assert [codes[line] for line in lines] == [0] * len(quick) + [2] * len(wrong) + [0, 0, 0, 3]
+
+
+def test_the_version_is_one_line_on_stdout(invoke):
+    done = invoke("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"mnistdiff {__version__}\n".encode(), b"")
+
+
+def test_without_arguments_and_terminal_there_is_short_help_on_stderr(cli):
+    done = cli()
+    assert (done.returncode, done.stdout) == (2, b"")
+    for word in (b"train", b"resume", b"sample", b"grid", b"inspect", b"--help"):
+        assert word in done.stderr
+    assert len(done.stderr.splitlines()) < 8

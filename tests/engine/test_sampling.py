@@ -1,0 +1,211 @@
+import io
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mnistdiff.engine.network.denoiser import TorchDenoiser
+from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, Request, draw, load_model, requests, sheet
+from mnistdiff.errors import CheckpointError, DivergedError, SettingsError
+from mnistdiff.settings import MAX_SEED, NULL_LABEL, SampleSettings, TrainSettings
+
+TIMESTEPS = 10
+SETTINGS = TrainSettings(
+    timesteps=TIMESTEPS, beta_schedule="cosine", patch_size=4, channels=(4,), embedding=8, prediction="v_prediction"
+)
+
+
+class Counted:
+    """A network that remembers what it was asked."""
+
+    def __init__(self, network):
+        self.network, self.calls = network, []
+
+    def __call__(self, x_t, t, labels):
+        self.calls.append((len(x_t), t, labels.tolist()))
+        return self.network(x_t, t, labels)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Random weights throughout, also where training starts from zeros: every input matters."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        network = ConditionalUNet.from_settings(SETTINGS)
+        for parameter in network.parameters():
+            parameter.normal_(std=0.3)
+    return Model(TorchDenoiser(network), SETTINGS)
+
+
+def counted(model):
+    return Model(Counted(model.denoiser), model.settings)
+
+
+def sample_settings(**changes):
+    return SampleSettings(**{"steps": 4, **changes})
+
+
+def drawings(model, wanted, settings=None, **options):
+    return [d for progress in draw(model, wanted, settings or sample_settings(), **options) for d in progress.drawings]
+
+
+def pixels(found):
+    return np.stack([drawing.pixels for drawing in found]).astype(int)
+
+
+def levels_apart(one, other):
+    return np.abs(pixels(one) - pixels(other)).max()
+
+
+WAYS = [
+    {},
+    {"sampler": "ddim", "eta": 0.0},
+    {"sampler": "ddim", "eta": 1.0},
+    {"sampler": "ddpm"},
+    {"sampler": "ddpm", "steps": TIMESTEPS, "guidance": 1.0},
+    {"steps": 1, "guidance": 0.5},
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_image_does_not_depend_on_the_images_beside_it(model, way):
+    wanted, settings = requests((3, 1, 4), 3, 5), sample_settings(**way)
+    together = drawings(model, wanted, settings)
+    assert levels_apart(together, drawings(model, wanted, settings, batch_size=1)) <= 1
+    assert levels_apart(together, drawings(model, wanted, settings, batch_size=4)) <= 1
+    assert len({drawing.pixels.tobytes() for drawing in together}) == len(wanted)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_same_request_gives_the_same_pixels(model, way):
+    wanted, settings = requests((7,), 2, 0), sample_settings(**way)
+    assert levels_apart(drawings(model, wanted, settings), drawings(model, wanted, settings)) == 0
+
+
+def test_image_k_of_a_seed_is_the_image_of_that_seed_plus_k(model):
+    many = drawings(model, requests((7,), 3, 40))
+    alone = [drawings(model, requests((7,), 1, 40 + k))[0] for k in range(3)]
+    assert [drawing.seed for drawing in many] == [drawing.seed for drawing in alone] == [40, 41, 42]
+    assert levels_apart(many, alone) <= 1
+    assert levels_apart(many[:1], many[1:2]) > 1
+
+
+def test_the_digit_and_the_settings_matter(model):
+    reference = drawings(model, [Request(3, 0)])
+    for other in (
+        drawings(model, [Request(4, 0)]),
+        drawings(model, [Request(3, 0)], sample_settings(guidance=5)),
+        drawings(model, [Request(3, 0)], sample_settings(guidance=0)),
+        drawings(model, [Request(3, 0)], sample_settings(sampler="ddpm")),
+        drawings(model, [Request(3, 0)], sample_settings(steps=9)),
+    ):
+        assert levels_apart(reference, other) > 1
+
+
+def test_guidance_1_asks_with_labels_alone_and_0_without(model):
+    for guidance, labels in ((1.0, [3, 8]), (0.0, [NULL_LABEL] * 2)):
+        watched = counted(model)
+        drawings(watched, [Request(3, 0), Request(8, 1)], sample_settings(guidance=guidance))
+        assert [call[0] for call in watched.denoiser.calls] == [2] * 4
+        assert all(call[2] == labels for call in watched.denoiser.calls)
+
+
+@pytest.mark.parametrize("guidance", [0.5, 2.0])
+def test_other_guidance_asks_with_and_without_labels_in_one_call(model, guidance):
+    watched = counted(model)
+    drawings(watched, [Request(3, 0), Request(8, 1)], sample_settings(guidance=guidance))
+    assert [call[0] for call in watched.denoiser.calls] == [4] * 4
+    assert all(sorted(call[2]) == [3, 8, NULL_LABEL, NULL_LABEL] for call in watched.denoiser.calls)
+
+
+def test_guidance_1_is_the_limit_of_guided_drawing(model):
+    wanted = requests((2, 5), 2, 0)
+    plain = drawings(model, wanted, sample_settings(guidance=1.0))
+    assert levels_apart(plain, drawings(model, wanted, sample_settings(guidance=1.0 + 1e-9))) <= 1
+
+
+def test_unconditional_images_do_not_depend_on_the_digit(model):
+    unconditional = sample_settings(guidance=0.0)
+    assert (
+        levels_apart(drawings(model, [Request(1, 9)], unconditional), drawings(model, [Request(8, 9)], unconditional))
+        == 0
+    )
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp_2m"])
+@pytest.mark.parametrize("steps", [1, 2, 7, TIMESTEPS])
+def test_every_step_is_one_evaluation_from_the_last_timestep_down(model, sampler, steps):
+    watched = counted(model)
+    progress = [*draw(watched, requests((0,), 3, 0), sample_settings(sampler=sampler, steps=steps), batch_size=2)]
+    assert [p.done for p in progress] == [*range(1, 2 * steps + 1)]
+    assert {p.total for p in progress} == {2 * steps}
+    assert [len(p.drawings) for p in progress] == [*[0] * (steps - 1), 2, *[0] * (steps - 1), 1]
+    walked = [t for _, t, _ in watched.denoiser.calls]
+    assert walked[:steps] == walked[steps:]
+    assert walked[0] == TIMESTEPS - 1
+    assert all(later < earlier for earlier, later in pairwise(walked[:steps]))
+
+
+def test_images_come_in_the_order_asked_for(model):
+    wanted = [Request(9, 3), Request(0, 3), Request(9, 1), Request(4, 1000), Request(0, 2)]
+    found = drawings(model, wanted, batch_size=2)
+    assert [(drawing.digit, drawing.seed) for drawing in found] == [(r.digit, r.seed) for r in wanted]
+    assert levels_apart(found[3:4], drawings(model, wanted[3:4])) <= 1
+
+
+def test_requests_go_digit_by_digit_with_consecutive_seeds():
+    assert requests((4, 2), 2, 7) == [Request(4, 7), Request(4, 8), Request(2, 7), Request(2, 8)]
+
+
+def test_images_are_grey_levels(model):
+    for drawing in drawings(model, requests(ALL_DIGITS, 1, 0)):
+        assert drawing.pixels.shape == (28, 28)
+        assert drawing.pixels.dtype == np.uint8
+        assert drawing.pixels.min() < drawing.pixels.max()
+
+
+def test_more_steps_than_trained_with_are_refused_before_the_first(model):
+    watched = counted(model)
+    with pytest.raises(SettingsError, match="--steps 11 is more than the 10") as refusal:
+        next(draw(watched, [Request(0, 0)], sample_settings(steps=11)))
+    assert "1 to 10" in refusal.value.hint
+    assert watched.denoiser.calls == []
+
+
+def test_seeds_end_at_their_range():
+    assert requests((0,), 2, MAX_SEED - 1)[-1].seed == MAX_SEED
+    with pytest.raises(SettingsError, match=str(MAX_SEED)):
+        requests((0,), 3, MAX_SEED - 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_network_that_has_diverged_is_reported(value):
+    def broken(x_t, t, labels):
+        return np.full_like(x_t, value) if t == 0 else np.zeros_like(x_t)
+
+    with np.errstate(invalid="ignore"), pytest.raises(DivergedError, match="not finite"):
+        drawings(Model(broken, SETTINGS), [Request(0, 0)], sample_settings(sampler="ddpm", steps=TIMESTEPS))
+
+
+def test_a_sheet_has_a_row_for_each_digit_in_the_order_drawn():
+    random = np.random.default_rng(0)
+    found = [Drawing(d, s, random.integers(0, 200, (28, 28), dtype=np.uint8)) for d, s in ((5, 0), (2, 0), (5, 1))]
+    picture = np.array(Image.open(io.BytesIO(sheet(found))))
+    places = []
+    for drawing in found:
+        tile = np.kron(drawing.pixels, np.ones((2, 2), np.uint8))
+        windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)[:, :, ::14, ::14]
+        places.append(np.argwhere((windows == tile[::14, ::14]).all(axis=(2, 3))).tolist()[0])
+    (top, left), (top_of_2, left_of_2), (top_again, right) = places
+    assert top == top_again < top_of_2
+    assert left == left_of_2 < right
+
+
+def test_missing_weights_are_named(tiny_run):
+    file = tiny_run / "conditional_diffusion_mnist.safetensors"
+    with pytest.raises(CheckpointError, match="holds no raw weights"):
+        load_model(file, weights="raw", device="cpu")
+    assert len(drawings(load_model(file, weights="ema", device="cpu"), [Request(1, 1)])) == 1

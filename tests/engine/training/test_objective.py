@@ -1,0 +1,112 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.training.objective import Draws, Objective, drop_labels
+from mnistdiff.settings import TrainSettings
+
+KINDS = ["epsilon", "v_prediction"]
+SHAPE = (12, 1, 28, 28)
+
+
+def setting(**values):
+    return TrainSettings(timesteps=200, **values)
+
+
+def objective(settings):
+    return Objective(NoiseSchedule.from_settings(settings), settings, torch.device("cpu"))
+
+
+def images():
+    return torch.rand(SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def fields(draws):
+    return draws.t, draws.eps, draws.drop
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_noisy_image_and_target_are_those_of_the_papers_image_by_image(kind):
+    settings = setting(prediction=kind)
+    x_0, draws = images(), Draws.at_step(0, SHAPE, settings)
+    x_t, target = objective(settings).q_sample(x_0, draws), objective(settings).target(x_0, draws)
+    betas = np.linspace(settings.beta_start, settings.beta_end, settings.timesteps)
+    for k, t in enumerate(draws.t.tolist()):
+        alpha_bar = math.prod(1 - betas[: t + 1])
+        image, eps = x_0[k].double(), draws.eps[k].double()
+        noisy = math.sqrt(alpha_bar) * image + math.sqrt(1 - alpha_bar) * eps
+        v = math.sqrt(alpha_bar) * eps - math.sqrt(1 - alpha_bar) * image
+        torch.testing.assert_close(x_t[k].double(), noisy, rtol=0, atol=1e-6)
+        torch.testing.assert_close(target[k].double(), eps if kind == "epsilon" else v, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_is_the_mean_square_of_what_is_missed(kind):
+    settings = setting(prediction=kind)
+    x_0, labels, draws = images(), torch.arange(12) % 10, Draws.at_step(0, SHAPE, settings)
+    target = objective(settings).target(x_0, draws)
+
+    def loss(predict):
+        return objective(settings).loss(predict, x_0, labels, draws).item()
+
+    assert loss(lambda x_t, t, y: target) == 0
+    assert loss(lambda x_t, t, y: target + 0.5) == pytest.approx(0.25, rel=1e-5)
+    assert loss(lambda x_t, t, y: 0 * x_t) == pytest.approx(target.square().mean().item(), rel=1e-5)
+
+
+def test_the_network_sees_the_noisy_image_its_timestep_and_its_label_or_none():
+    settings = setting(label_dropout=0.5)
+    x_0, labels, draws = images(), torch.arange(12) % 10, Draws.at_step(3, SHAPE, settings)
+    seen = []
+    objective(settings).loss(lambda *arguments: seen.append(arguments) or arguments[0], x_0, labels, draws)
+    [(x_t, t, y)] = seen
+    torch.testing.assert_close(x_t, objective(settings).q_sample(x_0, draws))
+    assert torch.equal(t, draws.t)
+    assert [int(label) for label in y] == [10 if hidden else k % 10 for k, hidden in enumerate(draws.drop.tolist())]
+
+
+def test_the_draws_of_a_step_are_the_same_whenever_they_are_asked_for():
+    first = [Draws.at_step(step, SHAPE, setting()) for step in range(5)]
+    for step in (4, 0, 3, 1, 2):
+        again = Draws.at_step(step, SHAPE, setting())
+        assert all(torch.equal(a, b) for a, b in zip(fields(again), fields(first[step]), strict=True))
+
+
+def test_each_step_and_each_seed_draws_numbers_of_its_own():
+    draws = [
+        Draws.at_step(step, SHAPE, setting(seed=seed, label_dropout=0.5)) for step in range(4) for seed in range(4)
+    ]
+    for field in zip(*map(fields, draws), strict=True):
+        assert len({value.numpy().tobytes() for value in field}) == 16
+
+
+def test_each_image_of_a_batch_has_its_own_timestep_noise_and_chance_of_losing_its_label():
+    draws = Draws.at_step(0, (5000, 1, 1, 1), setting(label_dropout=0.3))
+    assert sorted(set(draws.t.tolist())) == list(range(200))
+    assert np.bincount(draws.t).max() < 60  # 25 expected
+    assert len(draws.eps.unique()) == 5000
+    assert draws.drop.float().mean().item() == pytest.approx(0.3, abs=0.03)  # 4.6 standard errors
+    together = np.corrcoef([value.flatten().double().numpy() for value in fields(draws)])
+    assert np.abs(together - np.eye(3)).max() < 0.06
+
+
+def test_noise_is_standard_normal():
+    eps = Draws.at_step(0, (256, 1, 28, 28), setting()).eps.double()
+    assert abs(eps.mean()) < 0.01
+    assert abs(eps.std() - 1) < 0.01
+
+
+def test_a_dropout_of_zero_hides_no_label_and_of_one_all():
+    labels = torch.arange(10).repeat(100)
+    for share, expected in ((0.0, labels), (1.0, torch.full_like(labels, 10))):
+        drop = Draws.at_step(0, (1000, 1, 1, 1), setting(label_dropout=share)).drop
+        assert torch.equal(drop_labels(labels, drop), expected)
+
+
+def test_a_smaller_last_batch_has_draws_of_its_own_size():
+    draws = Draws.at_step(9, (3, 1, 28, 28), setting())
+    assert [tuple(value.shape) for value in fields(draws)] == [(3,), (3, 1, 28, 28), (3,)]
+    assert draws.eps.dtype == torch.float32
