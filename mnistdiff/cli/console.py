@@ -22,6 +22,11 @@ def talk() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def stdout_is_terminal() -> bool:
+    """Whether results go to a person; stdout may also be closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def printable(text: str) -> str:
     """``text`` with control characters spelled out, so that no file name or file content can steer the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
@@ -82,7 +87,7 @@ def result_bytes(content: bytes) -> None:
 
 def result_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Names and values on stdout: a table on a terminal, ``name<TAB>value`` lines in a pipe."""
-    if not sys.stdout.isatty():
+    if not stdout_is_terminal():
         for name, value in rows:
             result(f"{name}\t{printable(value)}")
         return

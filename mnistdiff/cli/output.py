@@ -1,6 +1,5 @@
 """Where pictures go: a folder, a file, or a pipe."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ class Output:
         if text == "-":
             if as_json:
                 raise SettingsError("-o - and --json both want stdout", "Choose one of them.")
-            if sys.stdout.isatty():
+            if console.stdout_is_terminal():
                 raise SettingsError("a PNG is not for the terminal", "Use -o FILE, or send it on: -o - > digit.png")
             return cls()
         path = Path(text)

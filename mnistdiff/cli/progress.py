@@ -2,7 +2,6 @@
 
 import math
 import shlex
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -85,7 +84,7 @@ class Meter:
 
     def result(self, line: str) -> None:
         """A line of result; above the bar where both are on one terminal, which would otherwise tear it."""
-        if self._bar is not None and sys.stdout.isatty():
+        if self._bar is not None and console.stdout_is_terminal():
             self.console.print(console.printable(line), markup=False)
         else:
             console.result(line)

@@ -6,6 +6,8 @@ import shutil
 import pytest
 
 pexpect = pytest.importorskip("pexpect")
+# Of forks in a process with threads, as pexpect makes them, Python warns from 3.12 on.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 HALF_BLOCKS = "▀▄"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

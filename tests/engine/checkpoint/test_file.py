@@ -112,6 +112,17 @@ def test_a_torn_file_is_noticed_wherever_it_ends(path):
             read(path, CONTENT[:length])
 
 
+def test_a_file_torn_in_its_head_is_told_to_be(path):
+    with pytest.raises(CheckpointError, match="is corrupt: it ends in the middle of its head"):
+        read(path, CONTENT[:200])
+
+
+def test_a_head_nested_beyond_all_bounds_is_refused(path):
+    head = CONTENT[8 : 8 + int.from_bytes(CONTENT[:8], "little")]
+    with pytest.raises(CheckpointError, match="head cannot be read"):
+        read(path, with_header(head.replace(b"{", b'{"deep":' + b"[" * 100_000, 1)))
+
+
 @pytest.mark.parametrize("more", [b"\0", b"\n", CONTENT])
 def test_appended_bytes_are_noticed(path, more):
     with pytest.raises(CheckpointError, match="SHA-256 does not match"):

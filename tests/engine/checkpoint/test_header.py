@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -60,6 +61,8 @@ def test_metadata_survive_the_way_through_their_json():
 
 def test_the_digest_is_that_of_the_file_with_its_own_digits_zeroed():
     start = digest_offset(TRAINING)
+    zeroed = TRAINING[:start] + b"0" * 64 + TRAINING[start + 64 :]
+    assert digest_of(TRAINING) == hashlib.sha256(zeroed).hexdigest()
     stated = TRAINING[start : start + 64]
     for digits in (stated, b"0" * 64, b"f" * 64):
         assert digest_of(TRAINING[:start] + digits + TRAINING[start + 64 :]) == stated.decode()

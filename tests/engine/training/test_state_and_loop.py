@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from mnistdiff.engine.data.batches import batch_indices
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.training.loop import to_model_range, train_steps
+from mnistdiff.engine.training.objective import Draws, Objective
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError
 from mnistdiff.settings import TrainSettings
@@ -148,6 +151,26 @@ def test_each_event_tells_of_the_step_that_is_done_and_averaged():
         this_epoch = losses[(number - 1) // 3 * 3 :]
         assert state.epoch_loss_sum == pytest.approx(sum(this_epoch))
     assert number == 7
+
+
+def test_each_step_is_taken_on_its_own_batch_with_its_own_draws():
+    settings = tiny(seed=3, label_dropout=0.5)
+    state, objective = (
+        TrainState.initial(settings, CPU),
+        Objective(NoiseSchedule.from_settings(settings), settings, CPU),
+    )
+
+    def loss_of_next_step():
+        chosen = batch_indices(seed=3, step=state.step, num_images=16, batch_size=7)
+        x_0, labels = to_model_range(IMAGES[chosen]), torch.from_numpy(LABELS[chosen].astype(np.int64))
+        with torch.no_grad():
+            draws = Draws.at_step(state.step, tuple(x_0.shape), settings)
+            return objective.loss(state.model, x_0, labels, draws).item()
+
+    expected = loss_of_next_step()
+    for event in train_steps(state, IMAGES, LABELS, settings, total_steps=7):
+        assert event.loss == pytest.approx(expected, rel=1e-5)
+        expected = loss_of_next_step()
 
 
 def test_the_recent_loss_is_that_of_the_last_hundred_steps():
