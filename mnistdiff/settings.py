@@ -167,7 +167,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # First steps and tests: readable digits within minutes, not a good model.
         "tiny": MappingProxyType(
             {
-                "epochs": 3,
+                # In steps, so that the small offline data set gets as much training as the whole of MNIST.
+                "epochs": 1000,
+                "max_steps": 1500,
                 "lr": 3e-3,
                 "ema_decay": 0.995,
                 "beta_schedule": "cosine",
@@ -210,8 +212,10 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
         raise SettingsError(
             f"{origins['preset']}: there is no preset {preset!r}", f"Choose one of: {', '.join(PRESETS)}."
         )
+    # Whoever asks for a number of epochs does not want the preset to end the run before.
+    given = {*values, "max_steps"} if "epochs" in values else {*values}
     for name, value in PRESETS[preset].items():
-        if name not in values:
+        if name not in given:
             values[name], origins[name] = value, f"preset {preset}"
 
     try:

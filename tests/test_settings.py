@@ -260,3 +260,15 @@ def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
 def test_sampling_out_of_range_is_refused(changes):
     with pytest.raises(ValidationError):
         SampleSettings(**changes)
+
+
+def test_the_preset_tiny_ends_after_as_many_steps_whatever_the_data_set():
+    train = resolve([("command line", {"preset": "tiny"})]).train
+    assert train.total_steps(60_000) == train.total_steps(5_000) == PRESETS["tiny"]["max_steps"]
+
+
+def test_a_number_of_epochs_that_was_asked_for_is_not_cut_short_by_the_preset():
+    train = resolve([("command line", {"preset": "tiny", "epochs": 7})]).train
+    assert train.total_steps(60_000) == 7 * train.steps_per_epoch(60_000)
+    both = resolve([("command line", {"preset": "tiny", "epochs": 7, "max_steps": 5})]).train
+    assert both.total_steps(60_000) == 5

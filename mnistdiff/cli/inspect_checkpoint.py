@@ -49,7 +49,7 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("format version", str(d.format_version)),
         ("kind", kinds[d.kind]),
         ("step", f"{d.step} of {d.total_steps}"),
-        ("epoch", f"{d.epoch} of {d.settings['epochs']}"),
+        ("epoch", str(d.epoch)),
         ("images seen", f"{d.images_seen:,} ({d.num_train_images:,} in the data set)"),
         ("loss", "none yet" if d.loss is None else f"{d.loss:.5f} (mean of the last steps)"),
         ("seed", str(d.seed)),

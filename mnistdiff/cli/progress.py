@@ -122,6 +122,7 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
     started = next(stream)
     assert isinstance(started, Started), "a training starts by saying so"
     _introduce(started, quiet)
+    epochs = -(-started.total_steps // started.steps_per_epoch)
     finished: Finished | None = None
     with meter(label="step", total=started.total_steps, done=started.step, quiet=quiet) as shown:
         for event in stream:
@@ -130,7 +131,7 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
                 if event.step == started.step + _FORECAST_AFTER_STEPS:
                     shown.say(_forecast(started, shown.seconds_left))
             elif isinstance(event, EpochDone):
-                shown.say(f"epoch {event.epoch}/{started.settings.epochs}: loss {event.loss:.4f}")
+                shown.say(f"epoch {event.epoch}/{epochs}: loss {event.loss:.4f}")
             elif isinstance(event, Saved):
                 shown.say(f"saved {event.path} ({console.size(event.path.stat().st_size)})")
             elif isinstance(event, Finished):

@@ -201,7 +201,7 @@ def test_a_second_signal_leaves_at_once(start, tiny_toml):
 
 
 def test_kill_9_at_any_moment_loses_no_bit(environment, tiny_toml, tmp_path):
-    settings = ["--config", str(tiny_toml), "--batch-size", "8", "--max-steps", "100"]
+    settings = ["--config", str(tiny_toml), "--batch-size", "8", "--max-steps", "70"]
     done = subprocess.run(
         [sys.executable, "-c", KILLED_RUNS, *settings, "--log-every", "2", "--save-every", "5"],
         cwd=tmp_path,

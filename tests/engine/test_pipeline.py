@@ -316,6 +316,14 @@ def test_a_finished_run_resumed_stays_as_it_is(tmp_path):
     assert content(folder) == before
 
 
+def test_weights_of_an_earlier_end_are_gone_once_the_run_has_got_further(tmp_path):
+    run = RunDir(unbroken(tmp_path / "run"))
+    assert run.best() == run.weights
+    until(STEPS + 1, lambda stop: resume(run.path, max_steps=STEPS + 5, stop=stop))
+    assert run.best() == run.latest
+    assert read_checkpoint(run.best()).metadata.step == STEPS + 1
+
+
 @pytest.mark.parametrize("end", [{"max_steps": STEPS - 1}, {"epochs": 2}])
 def test_an_end_before_what_is_done_is_refused_and_changes_nothing(tmp_path, end):
     folder = unbroken(tmp_path / "run")

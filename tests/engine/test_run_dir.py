@@ -238,9 +238,10 @@ def test_metrics_are_read_as_they_were_written(run):
         b"7",
         b'{"step": 2, "loss": 1}',
         b"[" * 100_000,
-        b'{"kind": "step", "step": "two", "loss": 1}',
-        b'{"kind": "step", "step": null, "loss": 1}',
+        b'{"kind": "step", "step": "two", "loss": 1.0}',
+        b'{"kind": "step", "step": null, "loss": 1.0}',
         b'{"kind": "step", "step": 2, "loss": "low"}',
+        b'{"kind": "step", "step": 2, "loss": NaN}',
     ],
     ids=lambda line: line[:50].decode(errors="replace"),
 )
@@ -253,9 +254,10 @@ def test_a_line_that_is_torn_or_somebody_elses_is_left_out(run, line):
 
 def test_rewinding_leaves_what_a_run_that_never_stopped_would_have_recorded_by_then(run):
     never_stopped = [step(10), step(20), step(25, "epoch"), step(30)]
-    for record in [*never_stopped, step(33), step(40), step(50), step(50, "epoch")]:
+    end_of_a_shorter_run = step(28)
+    for record in [*never_stopped[:3], end_of_a_shorter_run, step(30), step(40), step(50), step(50, "epoch")]:
         run.append_metrics(record)
-    run.rewind_metrics(35, log_every=10)
+    run.rewind_metrics(30, log_every=10)
     assert run.read_metrics() == never_stopped
     run.append_metrics(step(40))
     assert run.read_metrics() == [*never_stopped, step(40)]

@@ -44,6 +44,12 @@ def test_an_untrained_network_predicts_zero(name):
         assert not preset(name)(*inputs()).any()
 
 
+def test_the_embeddings_of_the_labels_start_random_with_variance_one():
+    weight = preset("base").embed_label.weight
+    assert weight.std().item() == pytest.approx(1, abs=0.1)
+    assert torch.pdist(weight).min() > 1
+
+
 @pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
 def test_an_image_goes_in_and_an_image_comes_out(patch_size, channels, blocks):
     with torch.no_grad():
