@@ -4,10 +4,8 @@ A setting has one name everywhere: the flag ``--batch-size``, the variable ``MNI
 ``batch_size`` of a settings file and the field ``TrainSettings.batch_size``.
 """
 
-import difflib
 import json
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +232,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: if the file is missing or malformed, naming the place.
     """
+    import tomllib  # not at the top, since every start of the program would pay for it
+
     try:
         text = path.read_text(encoding="utf-8")
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
@@ -258,6 +258,8 @@ def explain(error: ValidationError, origins: Mapping[str, str] = MappingProxyTyp
 
 
 def _refuse_unknown(name: str, origin: str) -> None:
+    import difflib
+
     known = [*TrainSettings.model_fields, *MachineSettings.model_fields]
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff import __version__
-from mnistdiff.cli import console, grid, inspect_checkpoint, interactive, resume, sample, train
+from mnistdiff.cli import console, grid, inspect_checkpoint, resume, sample, train
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.signals import leave_on_signals
 from mnistdiff.errors import MnistDiffError
@@ -66,6 +66,8 @@ def root(
     if context.invoked_subcommand is not None:
         return
     if sys.stdin.isatty() and sys.stderr.isatty():
+        from mnistdiff.cli import interactive
+
         interactive.run()
         return
     console.note("usage: mnistdiff COMMAND\ncommands: train, resume, sample, grid, inspect\nmore: mnistdiff --help")

@@ -1,7 +1,6 @@
 """Option types that commands share. Names, help and ranges of settings come from ``settings.py``."""
 
 import re
-import secrets
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +72,8 @@ def given(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
 
 def new_seed() -> int:
     """A seed nobody asked for, short enough to type again."""
+    import secrets
+
     return secrets.randbelow(10**6)
 
 

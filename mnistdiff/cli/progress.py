@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mnistdiff.cli import console
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from mnistdiff.engine.events import Event, Finished, Started
 
 _LINE_INTERVAL_SECONDS = 10.0
@@ -45,6 +46,8 @@ class Meter:
         self.console: Console = console.talk()
         self._bar: Progress | None = None
         if not quiet and self.console.is_terminal and not self.console.is_dumb_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=None),
