@@ -44,20 +44,9 @@ class Meter:
         self._images = 0
         self._quiet = quiet
         self.console: Console = console.talk()
-        self._bar: Progress | None = None
-        if not quiet and self.console.is_terminal and not self.console.is_dumb_terminal:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[status]}"),
-                TextColumn("{task.fields[left]}"),
-                console=self.console,
-                transient=True,
-                redirect_stdout=False,
-            )
+        animated = not quiet and self.console.is_terminal and not self.console.is_dumb_terminal
+        self._bar = _bar(self.console) if animated else None
+        if self._bar is not None:
             self._task = self._bar.add_task(label, total=total, completed=done, status="", left="")
             self._bar.start()
 
@@ -96,6 +85,21 @@ class Meter:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _bar(talk: Console) -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.fields[left]}"),
+        console=talk,
+        transient=True,
+        redirect_stdout=False,
+    )
 
 
 @contextmanager
