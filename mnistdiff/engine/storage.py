@@ -19,7 +19,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
             rename itself may be lost. Pictures that can be drawn again go without.
 
     Raises:
-        OSError: if the file system refuses; ``path`` is then as it was.
+        OSError: if the file system refuses; ``path`` is then as it was, unless only the last fsync failed.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:

@@ -66,9 +66,9 @@ class TrainState:
         state = cls._around(build_unet(settings, _under("model.", tensors), device, source=source), settings)
         state.step = step
         parameters = dict(state.model.named_parameters())
-        shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
-        for prefix in ("ema.", *(f"optimizer.{moment}." for moment in _MOMENTS)):
-            require_same_shapes(shapes, _under(prefix, tensors), source=source)
+        prefixes = ("model.", "ema.", *(f"optimizer.{moment}." for moment in _MOMENTS))
+        shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in prefixes for name, p in parameters.items()}
+        require_same_shapes(shapes, tensors, source=source)
         for name, parameter in parameters.items():
             state.ema.weights[name].copy_(torch.tensor(tensors[f"ema.{name}"]))
             # empty_like keeps the memory layout: another layout would round differently.

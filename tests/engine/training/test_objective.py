@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.engine.training.objective import Draws, Objective, drop_labels
 from mnistdiff.settings import TrainSettings
 
@@ -110,3 +111,13 @@ def test_a_smaller_last_batch_has_draws_of_its_own_size():
     draws = Draws.at_step(9, (3, 1, 28, 28), setting())
     assert [tuple(value.shape) for value in fields(draws)] == [(3,), (3, 1, 28, 28), (3,)]
     assert draws.eps.dtype == torch.float32
+
+
+def test_timesteps_noise_and_dropout_come_from_streams_of_their_own():
+    """A stream used twice would tie them together: the images that lose their label would all be noisy ones."""
+    train = TrainSettings(seed=4, label_dropout=0.5)
+    draws = Draws.at_step(9, (64, 1, 28, 28), train)
+    assert torch.equal(draws.drop, torch.from_numpy(generator(4, Stream.LABEL_DROPOUT, 9).random(64) < 0.5))
+    np.testing.assert_array_equal(draws.t, generator(4, Stream.TIMESTEPS, 9).integers(train.timesteps, size=64))
+    noise = generator(4, Stream.TRAINING_NOISE, 9).standard_normal((64, 1, 28, 28), dtype=np.float32)
+    np.testing.assert_array_equal(draws.eps, noise)
