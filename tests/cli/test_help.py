@@ -1,7 +1,9 @@
 import json
+import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -15,6 +17,12 @@ EXAMPLES = [
     for command in app.registered_commands
     for line in (command.epilog or "").splitlines()
     if line.startswith("mnistdiff ")
+]
+README = (Path(__file__).parents[2] / "README.md").read_text()
+README_COMMANDS = [
+    command
+    for block in re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    for command in re.findall(r"(?:^|&& \.venv/bin/|xargs -d '\\n' )(mnistdiff [a-z][^|&#>\n]+)", block, re.MULTILINE)
 ]
 HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "PIL")
 WHICH_ARE_LOADED = f"""
@@ -64,13 +72,23 @@ def test_every_example_is_shown_and_parses(invoke, monkeypatch, name, example):
     monkeypatch.setenv("COLUMNS", "200")
     assert example in invoke(name, "--help").stdout.decode()
 
+    assert parses(example)
+
+
+def test_every_command_of_the_readme_parses():
+    assert len(README_COMMANDS) > 10
+    for command in README_COMMANDS:
+        assert parses(command), command
+
+
+def parses(example):
+    """Whether the program would take it; what it takes wrongly, it refuses with an exception."""
     words = shlex.split(example)[1:]
     words = words[: words.index(">")] if ">" in words else words
     group = typer.main.get_command(app)
     command = group.get_command(group.make_context("mnistdiff", [], resilient_parsing=True), words[0])
     context = command.make_context(words[0], words[1:])
-    assert context.params
-    assert not context.args
+    return bool(context.params) and not context.args
 
 
 def test_what_needs_no_network_loads_no_heavy_package(tiny_run, environment):
