@@ -161,7 +161,6 @@ def _go_on(
     )
     # At once: a run killed in its first minute can be resumed, and a full disk is known before the first step.
     recorder.save()
-    saved_step = state.step
     if state.step > 0 and state.step % steps_per_epoch == 0:
         # Stopped between the end of the epoch and its preview.
         yield from _preview(recorder, run, settings, state.step // steps_per_epoch)
@@ -174,20 +173,13 @@ def _go_on(
         if step.step % settings.log_every == 0 or step.step == total_steps:
             yield recorder.log(step)
         if in_epoch == 0:
-            yield recorder.epoch_done()
-        if in_epoch == 0 or step.step % settings.save_every == 0:
-            keep = in_epoch == 0 and settings.checkpoint_every and epoch % settings.checkpoint_every == 0
-            kept = recorder.save(keep_epoch=epoch if keep else None)
-            saved_step = step.step
-            if kept is not None:
-                yield Saved(kept)
-        if in_epoch == 0 and not stop():
-            yield from _preview(recorder, run, settings, epoch)
-            recorder.plot()
+            yield from _end_of_epoch(recorder, run, settings, epoch, stop)
+        elif step.step % settings.save_every == 0:
+            recorder.save()
         if stop():
             break
 
-    if saved_step != state.step:
+    if recorder.saved_step != state.step:
         recorder.save()
     if state.step >= total_steps:
         yield Saved(recorder.save_weights())
@@ -200,6 +192,17 @@ def _go_on(
         loss=state.recent_loss,
         notices=notices,
     )
+
+
+def _end_of_epoch(recorder: Recorder, run: RunDir, settings: TrainSettings, epoch: int, stop: Stop) -> Iterator[Event]:
+    yield recorder.epoch_done()
+    keep = settings.checkpoint_every and epoch % settings.checkpoint_every == 0
+    kept = recorder.save(keep_epoch=epoch if keep else None)
+    if kept is not None:
+        yield Saved(kept)
+    if not stop():
+        yield from _preview(recorder, run, settings, epoch)
+        recorder.plot()
 
 
 def _preview(recorder: Recorder, run: RunDir, settings: TrainSettings, epoch: int) -> Iterator[Event]:

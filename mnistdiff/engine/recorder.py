@@ -27,6 +27,9 @@ _PLOT_INTERVAL_SECONDS = 30.0
 class Recorder:
     """Keeps the files of a run current while ``state`` is trained.
 
+    Attributes:
+        saved_step: the step of the latest state that was written; -1 before the first.
+
     Args:
         run: locked by the caller.
         settings: of the run.
@@ -40,6 +43,7 @@ class Recorder:
     ) -> None:
         self._run, self._settings, self._state, self._num_images = run, settings, state, num_images
         self._stop = stop
+        self.saved_step = -1
         self._fingerprint = Fingerprint(mnistdiff=__version__, **execution_fingerprint(state.device))
         self._images_since_log, self._logged_at, self._plotted_at = 0, time.monotonic(), 0.0
 
@@ -93,6 +97,7 @@ class Recorder:
             kept = self._run.epoch_checkpoint(keep_epoch)
             write_atomically(kept, content)
         write_atomically(self._run.latest, content)
+        self.saved_step = self._state.step
         # Weights of an earlier end are out of date now; the state just written holds newer ones.
         self._run.weights.unlink(missing_ok=True)
         return kept
