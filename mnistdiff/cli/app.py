@@ -65,7 +65,7 @@ def root(
     del version
     if context.invoked_subcommand is not None:
         return
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if console.can_ask():
         from mnistdiff.cli import interactive
 
         interactive.run()

@@ -115,3 +115,12 @@ def test_without_arguments_and_terminal_there_is_short_help_on_stderr(cli):
     for word in (b"train", b"resume", b"sample", b"grid", b"inspect", b"--help"):
         assert word in done.stderr
     assert len(done.stderr.splitlines()) < 8
+
+
+def test_a_closed_stdin_or_stderr_is_no_terminal_either(environment):
+    for redirection, talk in (("<&-", b"usage: mnistdiff"), ("2>&-", b"")):
+        words = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "mnistdiff"]
+        done = subprocess.run(words, env=environment(), capture_output=True)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert talk in done.stderr
+        assert b"Traceback" not in done.stderr
