@@ -10,7 +10,7 @@ from mnistdiff.cli import console, options
 from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +65,10 @@ def grid_command(
 
         path = checkpoint_to_sample(sources[0] if sources else None)
         console.note(f"drawing from {path}", quiet=quiet or json)
-        model = load_model(path, weights=weights or "ema", device=device or "auto")
-        settings = SampleSettings.for_model(model.settings.timesteps, options.given(SampleSettings, context.params))
+        given = options.given(SampleSettings, context.params)
+        machine = MachineSettings(**options.given(MachineSettings, context.params))
+        model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device)
+        settings = SampleSettings.for_model(model.settings.timesteps, given)
         drawings: list[Drawing] = []
         with meter(label="drawing", quiet=quiet or json) as shown:
             for progress in draw(model, requests(context.params["digit"], n, seed), settings):

@@ -10,7 +10,7 @@ from mnistdiff.cli.output import DEFAULT_FOLDER, Output, file_name
 from mnistdiff.cli.progress import conclude, meter, show_training
 from mnistdiff.cli.signals import stop_on_signals
 from mnistdiff.errors import MnistDiffError
-from mnistdiff.settings import PRESETS, SampleSettings, resolve
+from mnistdiff.settings import PRESETS, MachineSettings, SampleSettings, resolve
 
 _HELP = """Type digits, such as 7 or 2026, to see them drawn; t to train; q to leave."""
 
@@ -55,7 +55,7 @@ def _draw(number: str) -> None:
     from mnistdiff.engine.sampling import Request, draw, load_model
 
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
-    model = load_model(checkpoint_to_sample(None), weights="ema", device="auto")
+    model = load_model(checkpoint_to_sample(None), weights=SampleSettings().weights, device=MachineSettings().device)
     wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
     paths: list[Path] = []
     with meter(label="drawing") as shown:

@@ -7,7 +7,7 @@ import typer
 from mnistdiff.cli import console, options
 from mnistdiff.cli.output import DEFAULT_FOLDER, PIPE, Output, file_name
 from mnistdiff.cli.progress import meter
-from mnistdiff.settings import SampleSettings
+from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.sampling import Drawing
@@ -60,7 +60,8 @@ def sample_command(
     path = checkpoint_to_sample(checkpoint)
     console.note(f"drawing from {path}, --seed {first_seed}", quiet=quiet)
     given = options.given(SampleSettings, context.params)
-    model = load_model(path, weights=weights or "ema", device=device or "auto")
+    machine = MachineSettings(**options.given(MachineSettings, context.params))
+    model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device)
     settings = SampleSettings.for_model(model.settings.timesteps, given)
 
     drawings: list[Drawing] = []

@@ -112,7 +112,8 @@ def resume(
         checkpoint = read_checkpoint(checkpoint_path)
         metadata = checkpoint.metadata
         settings = _extended(checkpoint_path, metadata, epochs, max_steps)
-        if home is not None and run.path.resolve() == home.path.resolve():
+        at_home = home is not None and run.path.resolve() == home.path.resolve()
+        if at_home:
             _require_furthest(run, checkpoint_path, metadata.step, force)
         else:
             run.require_free(force=force)
@@ -127,6 +128,8 @@ def resume(
         )
         state.recent_losses.extend(metadata.recent_losses)
         state.epoch_loss_sum = metadata.epoch_loss_sum
+        if not at_home:
+            run.clear()  # what --force gives up; nothing of another run may stand among the files of this one
         run.write_settings(settings)
         if metadata.step < settings.total_steps(len(dataset.images)):
             run.rewind_metrics(metadata.step, log_every=settings.log_every)

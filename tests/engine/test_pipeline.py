@@ -346,6 +346,15 @@ def test_an_earlier_checkpoint_goes_on_in_a_new_folder_or_by_force(tmp_path, who
     assert_same_run(run.path, whole())
 
 
+def test_a_run_that_is_replaced_by_force_leaves_nothing_among_the_files_of_the_next(tmp_path):
+    run, other = RunDir(unbroken(tmp_path / "run")), RunDir(unbroken(tmp_path / "other"))
+    stale = other.epoch_checkpoint(77)
+    stale.write_bytes(b"of the run that was here")
+    finish(pipeline.resume(run.epoch_checkpoint(1), machine(other.path), force=True))
+    assert not stale.exists()
+    assert read_checkpoint(other.latest).sha256 == read_checkpoint(run.latest).sha256
+
+
 @pytest.mark.parametrize("inside", ["checkpoints", "samples", "."])
 def test_a_checkpoint_named_from_inside_its_run_goes_on_in_its_run(tmp_path, monkeypatch, inside, whole):
     run = RunDir(tmp_path / "run")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.device import memory_format
+from mnistdiff.engine.rendering.png import from_uint8
 from mnistdiff.engine.training.objective import Draws, Objective
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import DivergedError, OutOfMemoryError
@@ -79,7 +80,7 @@ def train_steps(
 
 def to_model_range(images: NDArray[np.uint8]) -> Tensor:
     """Grey levels (B, 28, 28) as images in [-1, 1], shape (B, 1, 28, 28)."""
-    return torch.from_numpy(images).float().div_(127.5).sub_(1.0).unsqueeze(1)
+    return torch.from_numpy(from_uint8(images)).unsqueeze(1)
 
 
 def _step(
