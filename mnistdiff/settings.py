@@ -28,11 +28,15 @@ PresetName = Literal["base", "tiny"]
 DatasetName = Literal["mnist", "mnist-5k"]
 BetaSchedule = Literal["linear", "cosine"]
 Prediction = Literal["epsilon", "v_prediction"]
+OptimizerName = Literal["adamw", "muon"]
+LearningRateSchedule = Literal["constant", "linear", "cosine"]
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
+Spacing = Literal["even", "trailing"]
 WeightsName = Literal["ema", "raw"]
 MAX_SEED = 2**32 - 1
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
@@ -60,7 +64,11 @@ class TrainSettings(_Frozen):
     epochs: int = Field(200, ge=1, le=1_000_000, description="Passes over the training images.")
     max_steps: int | None = Field(None, ge=1, le=10**9, description="Stop after this many optimizer steps in all.")
     batch_size: int = Field(128, ge=1, le=60_000, description="Images per optimizer step.")
+    optimizer: OptimizerName = Field("adamw", description="AdamW for all weights, or Muon for the inner kernels.")
     lr: float = Field(1e-4, gt=0, le=1e9, description="Learning rate of AdamW.")
+    muon_lr: float = Field(0.02, gt=0, le=1e9, description="Learning rate of Muon.")
+    lr_schedule: LearningRateSchedule = Field("constant", description="The learning rate through the run, down to 0.")
+    warmup_steps: int = Field(0, ge=0, le=10**9, description="Steps in which the learning rate rises to its value.")
     weight_decay: float = Field(1e-5, ge=0, le=1, description="Decoupled weight decay of AdamW.")
     grad_clip: float = Field(1.0, ge=0, le=1e9, description="Largest gradient norm; 0 does not clip.")
     ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the averaged weights (after warm-up); 0 is off.")
@@ -75,11 +83,12 @@ class TrainSettings(_Frozen):
 
     patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")
     channels: tuple[Annotated[int, Field(ge=4, le=256, multiple_of=4)], ...] = Field(
-        (48, 96), min_length=1, max_length=3, description="Channels of the U-Net, one level each, finest first."
+        (64, 128), min_length=1, max_length=3, description="Channels of the U-Net, one level each, finest first."
     )
-    blocks: int = Field(
-        1, ge=1, le=4, description="Residual blocks per level on the way down (one more on the way up)."
+    down_blocks: Blocks = Field(
+        (1,), description="Residual blocks on the way down: one number for all levels, or one for each."
     )
+    up_blocks: Blocks = Field((2,), description="Residual blocks on the way up: one number, or one for each level.")
     embedding: int = Field(128, ge=4, le=1024, description="Width of the embedding of time and label.")
 
     log_every: int = Field(100, ge=1, le=10**9, description="Batches between two loss records.")
@@ -95,6 +104,9 @@ class TrainSettings(_Frozen):
                 f"patch_size {self.patch_size} with {len(self.channels)} levels of channels divides the image side "
                 f"by {shrink}, and {IMAGE_SIZE} is not a multiple of it"
             )
+        for name in ("down_blocks", "up_blocks"):
+            if len(getattr(self, name)) not in (1, len(self.channels)):
+                raise ValueError(f"{name} {getattr(self, name)} must be one number, or one for each of {self.channels}")
         if self.beta_end < self.beta_start:
             raise ValueError(f"beta_end {self.beta_end} is smaller than beta_start {self.beta_start}")
         return self
@@ -110,6 +122,12 @@ class TrainSettings(_Frozen):
                     "use a smaller beta_end"
                 )
         return self
+
+    def blocks_by_level(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Residual blocks of each level on the way down, and on the way up."""
+        levels = len(self.channels)
+        down, up = (given * levels if len(given) == 1 else given for given in (self.down_blocks, self.up_blocks))
+        return down, up
 
     def steps_per_epoch(self, num_images: int) -> int:
         """Optimizer steps that show each of ``num_images`` images once (the last batch may be smaller)."""
@@ -131,11 +149,14 @@ class TrainSettings(_Frozen):
 
 
 class MachineSettings(_Frozen):
-    """Where a training runs: nothing here belongs in a checkpoint."""
+    """Where a training runs, and for how long: nothing here belongs in a checkpoint."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute; auto takes a GPU.")
     data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
     run_dir: UserPath | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
+    max_minutes: float | None = Field(
+        None, gt=0, le=10**6, description="Plan as many steps as fit into this time here (sets max_steps)."
+    )
 
 
 class SampleSettings(_Frozen):
@@ -147,6 +168,7 @@ class SampleSettings(_Frozen):
 
     sampler: SamplerName = Field("dpmpp_2m", description="How to walk from noise to image.")
     steps: int = Field(20, ge=1, le=10_000, description="Network evaluations per image, at most the model's T.")
+    spacing: Spacing = Field("even", description="Steps evenly spaced down to t = 0, or down to the image itself.")
     eta: float = Field(0.0, ge=0, le=1, description="Fresh noise of ddim: 0 none, 1 as much as ddpm.")
     guidance: float = Field(
         2.0, ge=0, le=100, description="0 ignores the label, 1 is plain conditional, more follows the label harder."
@@ -172,7 +194,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "ema_decay": 0.995,
                 "beta_schedule": "cosine",
                 "prediction": "v_prediction",
-                "channels": (8, 16),
+                "channels": (8, 24),
                 "embedding": 32,
             }
         ),
@@ -210,8 +232,13 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
         raise SettingsError(
             f"{origins['preset']}: there is no preset {preset!r}", f"Choose one of: {', '.join(PRESETS)}."
         )
-    # Whoever asks for a number of epochs does not want the preset to end the run before.
-    given = {*values, "max_steps"} if "epochs" in values else {*values}
+    if "max_minutes" in values and "max_steps" in values:
+        raise SettingsError(
+            f"max_minutes ({origins['max_minutes']}) and max_steps ({origins['max_steps']}) both end the run",
+            "Give one of them.",
+        )
+    # Whoever asks for a number of epochs, or a time, does not want the preset to end the run before.
+    given = {*values, "max_steps"} if {"epochs", "max_minutes"} & values.keys() else {*values}
     for name, value in PRESETS[preset].items():
         if name not in given:
             values[name], origins[name] = value, f"preset {preset}"

@@ -46,7 +46,7 @@ def test_a_stronger_layer_wins_over_a_weaker_and_each_over_the_preset():
     ]
     found = resolve(layers)
     train = found.train
-    assert (train.epochs, train.lr, train.seed, train.channels, train.batch_size) == (1, 0.1 * 2, 3, (8, 16), 128)
+    assert (train.epochs, train.lr, train.seed, train.channels, train.batch_size) == (1, 0.1 * 2, 3, (8, 24), 128)
     assert found.machine.device == "cpu"
     names = ("preset", "epochs", "lr", "seed", "device", "channels", "batch_size", "data_dir")
     assert [found.origins[name] for name in names] == [
@@ -111,7 +111,11 @@ def test_an_unknown_preset_is_refused_with_those_that_exist(preset):
         ("beta_end", 1),
         ("prediction", "x_0"),
         ("patch_size", 3),
-        ("blocks", 0),
+        ("optimizer", "sgd"),
+        ("muon_lr", 0),
+        ("lr_schedule", "step"),
+        ("warmup_steps", -1),
+        ("max_minutes", 0),
         ("embedding", 3),
         ("log_every", 0),
         ("sample_every", -1),

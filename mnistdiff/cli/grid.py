@@ -31,7 +31,10 @@ def grid_command(
     context: typer.Context,
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RUN|FILE|PNG", help="A run, a checkpoint, or PNG files; default: the newest run."),
+        typer.Argument(
+            metavar="RUN|FILE|PNG",
+            help="A run, a checkpoint, or PNG files; default: the newest run, else the model in the box.",
+        ),
     ] = None,
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FILE|-", help="The PNG to write; - is stdout.")
@@ -42,6 +45,7 @@ def grid_command(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     steps: options.Steps = None,
+    spacing: options.Spacing = None,
     eta: options.Eta = None,
     weights: options.Weights = None,
     force: options.Force = False,
@@ -64,7 +68,7 @@ def grid_command(
         from mnistdiff.engine.sampling import draw, load_model, requests, sheet
 
         path = checkpoint_to_sample(sources[0] if sources else None)
-        console.note(f"drawing from {path}", quiet=quiet or json)
+        console.note(f"drawing from {options.name_of(path)}", quiet=quiet or json)
         given = options.given(SampleSettings, context.params)
         machine = MachineSettings(**options.given(MachineSettings, context.params))
         model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device)

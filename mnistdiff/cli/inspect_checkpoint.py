@@ -1,7 +1,7 @@
 """``mnistdiff inspect-checkpoint``, also called ``inspect``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from mnistdiff.errors import CheckpointError
 
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.describe import Description
+    from mnistdiff.engine.checkpoint.pretrained import ModelCard
 
 EXAMPLES = """Examples:
 
@@ -22,19 +23,24 @@ mnistdiff inspect runs/001-base --json"""
 
 def inspect_command(
     source: Annotated[
-        Path | None, typer.Argument(metavar="FILE|RUN", help="A checkpoint or a run; default: the newest run's.")
+        Path | None,
+        typer.Argument(
+            metavar="FILE|RUN", help="A checkpoint or a run; default: the newest run, else the model in the box."
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
     """Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole."""
     from mnistdiff.engine.checkpoint.describe import describe
-    from mnistdiff.engine.run_dir import checkpoint_to_resume
+    from mnistdiff.engine.checkpoint.pretrained import model_card
+    from mnistdiff.engine.run_dir import checkpoint_to_inspect
 
-    description = describe(checkpoint_to_resume(source))
+    path = checkpoint_to_inspect(source)
+    description, card = describe(path), model_card(path)
     if json:
-        console.result_json(description.to_dict())
+        console.result_json({**description.to_dict(), "card": card.model_dump(mode="json") if card else None})
     else:
-        console.result_table(description.path, _rows(description))
+        console.result_table(description.path, [*_rows(description), *(_card_rows(card) if card else [])])
     if not description.digest_valid:
         raise CheckpointError(
             f"{description.path} is corrupt: its SHA-256 does not match", "Use an earlier checkpoint of the run."
@@ -59,3 +65,21 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("written by", ", ".join(f"{name} {value}" for name, value in d.fingerprint.items())),
         ("SHA-256", f"{d.sha256} ({'valid' if d.digest_valid else 'INVALID'})"),
     ]
+
+
+def _card_rows(card: "ModelCard") -> list[tuple[str, str]]:
+    return [
+        ("trained by", f"{card.command} ({card.minutes:.0f} minutes, {card.hardware})"),
+        *((f"judge {name}", _verdict(report)) for name, report in card.evaluation["judges"].items()),
+        ("intended use", card.intended_use),
+        ("limits", card.limits),
+        ("license", card.license),
+    ]
+
+
+def _verdict(report: dict[str, Any]) -> str:
+    """What one judge said of the model, in a line."""
+    accuracy = report["accuracy"]
+    interval = f"{accuracy['low']:.2%} to {accuracy['high']:.2%}"
+    distance = f"fcd {report['fcd']:.3f}, {report['fcd_ratio']:.1f} times that of real test images"
+    return f"accuracy {accuracy['share']:.2%} ({interval}), {distance}, coverage {report['manifold']['coverage']:.3f}"

@@ -77,6 +77,13 @@ def new_seed() -> int:
     return secrets.randbelow(10**6)
 
 
+def name_of(checkpoint: Path) -> str:
+    """What to call a checkpoint in a note."""
+    from mnistdiff.engine.checkpoint.pretrained import is_pretrained
+
+    return "the model in the box (mnistdiff train makes your own)" if is_pretrained(checkpoint) else str(checkpoint)
+
+
 def _help(field: FieldInfo) -> str:
     """The field's description, its range as far as it says something, and its default."""
     bounds = {
@@ -119,7 +126,10 @@ def parse_digits(texts: list[str] | None) -> tuple[int, ...]:
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        "--checkpoint", "-c", help="A checkpoint file or a run folder; default: the newest run's.", show_default=False
+        "--checkpoint",
+        "-c",
+        help="A checkpoint file or a run folder; default: the newest run, else the model in the box.",
+        show_default=False,
     ),
 ]
 Digits = Annotated[
@@ -160,6 +170,7 @@ Device = Annotated[Any, setting(MachineSettings, "device")]
 DataDir = Annotated[Any, setting(MachineSettings, "data_dir")]
 Sampler = Annotated[Any, setting(SampleSettings, "sampler", from_environment=False)]
 Steps = Annotated[Any, setting(SampleSettings, "steps", from_environment=False)]
+Spacing = Annotated[Any, setting(SampleSettings, "spacing", from_environment=False)]
 Eta = Annotated[Any, setting(SampleSettings, "eta", from_environment=False)]
 Guidance = Annotated[Any, setting(SampleSettings, "guidance", "--guidance", "-g", from_environment=False)]
 Weights = Annotated[Any, setting(SampleSettings, "weights", from_environment=False)]

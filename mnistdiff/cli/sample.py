@@ -30,6 +30,7 @@ def sample_command(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     steps: options.Steps = None,
+    spacing: options.Spacing = None,
     eta: options.Eta = None,
     weights: options.Weights = None,
     output: Annotated[
@@ -58,7 +59,7 @@ def sample_command(
     wanted = requests(context.params["digit"], n, first_seed)
     target.refuse_existing([file_name(request.digit, request.seed) for request in wanted], force=force)
     path = checkpoint_to_sample(checkpoint)
-    console.note(f"drawing from {path}, --seed {first_seed}", quiet=quiet)
+    console.note(f"drawing from {options.name_of(path)}, --seed {first_seed}", quiet=quiet)
     given = options.given(SampleSettings, context.params)
     machine = MachineSettings(**options.given(MachineSettings, context.params))
     model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device)

@@ -18,6 +18,7 @@ from mnistdiff.engine.network.device import execution_fingerprint, resolve_devic
 from mnistdiff.engine.recorder import Recorder
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.engine.training.loop import train_steps
+from mnistdiff.engine.training.plan import steps_within
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.settings import MachineSettings, TrainSettings
@@ -43,7 +44,7 @@ def train(
 
     Args:
         settings: what to compute.
-        machine: where; without a run folder the next free ``runs/NNN-PRESET`` is made.
+        machine: where, and for how long; without a run folder the next free ``runs/NNN-PRESET`` is made.
         allow_fallback: train on the small offline data set if MNIST cannot be had.
         force: replace the run that is in the folder.
         stop: asked after every step; True saves and ends.
@@ -65,6 +66,9 @@ def train(
             run.require_free(force=force)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
         settings = settings.model_copy(update={"dataset": dataset.name})
+        if machine.max_minutes is not None:
+            planned = steps_within(machine.max_minutes, dataset.images, dataset.labels, settings, device)
+            settings = settings.model_copy(update={"max_steps": planned})
         if run is None:
             run = RunDir.allocate(settings.preset)
             held.enter_context(run.locked())

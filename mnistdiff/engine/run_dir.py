@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.storage import sweep_temporaries, write_atomically
 from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
 from mnistdiff.settings import TrainSettings
@@ -87,20 +88,11 @@ class RunDir:
         return None
 
     @classmethod
-    def newest(cls, start: Path = Path()) -> "RunDir":
-        """The run written to last, of those in ``runs/`` and in the current folder.
-
-        Raises:
-            CheckpointError: if there is none.
-        """
+    def newest(cls, start: Path = Path()) -> "RunDir | None":
+        """The run written to last, of those in ``runs/`` and in the current folder."""
         folders = [start, *start.glob("*/"), *(start / RUNS_FOLDER).glob("*/")]
         runs = [(run.latest.stat().st_mtime_ns, run) for run in map(cls, folders) if run.latest.is_file()]
-        if not runs:
-            raise CheckpointError(
-                "there is no run here: neither the current folder nor runs/ holds a checkpoint",
-                "Train one first: mnistdiff train --preset tiny. Or name a file: --checkpoint FILE.",
-            )
-        return max(runs, key=lambda pair: pair[0])[1]
+        return max(runs, key=lambda pair: pair[0])[1] if runs else None
 
     def best(self) -> Path:
         """The final weights of a finished run, else the latest state: what to draw from."""
@@ -194,12 +186,21 @@ def _is_record(record: Any) -> bool:
 
 
 def checkpoint_to_sample(source: Path | None) -> Path:
-    """The file to draw from: a file itself, a run's best, or with None the newest run's best.
+    """The file to draw from: a file itself or a run's best; with None the newest run's best, else the model in the box.
 
     Raises:
-        CheckpointError: if there is no run, or nothing in it to draw from.
+        CheckpointError: if there is nothing in the run to draw from.
     """
-    return _checkpoint(source, RunDir.best)
+    return _checkpoint(source, RunDir.best) or PRETRAINED
+
+
+def checkpoint_to_inspect(source: Path | None) -> Path:
+    """The file to look at: a file itself, a run's latest state, or with None the newest run's or the model in the box.
+
+    Raises:
+        CheckpointError: if there is nothing in the run to look at.
+    """
+    return _checkpoint(source, lambda run: run.latest) or PRETRAINED
 
 
 def checkpoint_to_resume(source: Path | None) -> Path:
@@ -208,13 +209,22 @@ def checkpoint_to_resume(source: Path | None) -> Path:
     Raises:
         CheckpointError: if there is no run, or nothing in it to go on from.
     """
-    return _checkpoint(source, lambda run: run.latest)
+    chosen = _checkpoint(source, lambda run: run.latest)
+    if chosen is None:
+        raise CheckpointError(
+            "there is no run here: neither the current folder nor runs/ holds a checkpoint",
+            "Train one first: mnistdiff train --preset fast. Or name a run or a file.",
+        )
+    return chosen
 
 
-def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path:
+def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:
+    """What was named, or what ``choose`` takes of the newest run; None if there is no run."""
     if source is not None and not source.is_dir():
         return source
     run = RunDir.newest() if source is None else RunDir(source)
+    if run is None:
+        return None
     chosen = choose(run)
     if not chosen.is_file():
         raise CheckpointError(

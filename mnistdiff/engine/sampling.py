@@ -134,7 +134,7 @@ def draw(
             guided_eps(model, schedule, labels, settings.guidance),
             noise(0),
             schedule=schedule,
-            num_inference_steps=settings.steps,
+            timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
             noise=noise,
             eta=settings.eta,
         )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mnistdiff.engine.run_dir import RunDir, checkpoint_to_resume, checkpoint_to_sample
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.run_dir import RunDir, checkpoint_to_inspect, checkpoint_to_resume, checkpoint_to_sample
 from mnistdiff.engine.storage import TEMPORARY_SUFFIX
 from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
 from mnistdiff.settings import TrainSettings, read_settings_file
@@ -111,9 +112,7 @@ def test_a_checkpoint_belongs_to_its_run_from_wherever_it_is_named(run, monkeypa
 
 def test_the_newest_run_is_the_one_written_to_last(tmp_path):
     runs = [RunDir(tmp_path / name) for name in ("runs/002-tiny", "here", ".", "runs/001-base")]
-    with pytest.raises(CheckpointError, match="there is no run here") as refused:
-        RunDir.newest(tmp_path)
-    assert "mnistdiff train" in refused.value.hint
+    assert RunDir.newest(tmp_path) is None
     for seconds, run in enumerate(runs):
         run.path.mkdir(parents=True, exist_ok=True)
         run.latest.touch()
@@ -126,8 +125,15 @@ def test_a_run_without_a_state_or_elsewhere_is_not_the_newest(run, tmp_path):
     run.latest.unlink()
     RunDir(tmp_path / "too" / "deep").path.mkdir(parents=True)
     RunDir(tmp_path / "too" / "deep").latest.touch()
-    with pytest.raises(CheckpointError, match="there is no run here"):
-        RunDir.newest(tmp_path)
+    assert RunDir.newest(tmp_path) is None
+
+
+def test_without_a_run_there_is_the_model_in_the_box_to_draw_from_and_nothing_to_go_on_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert checkpoint_to_sample(None) == checkpoint_to_inspect(None) == PRETRAINED
+    with pytest.raises(CheckpointError, match="there is no run here") as refused:
+        checkpoint_to_resume(None)
+    assert "mnistdiff train" in refused.value.hint
 
 
 def test_sampling_takes_the_final_weights_and_resuming_the_state(run, monkeypatch):

@@ -5,7 +5,7 @@ Python-float coefficients and ``.clip`` alone, so NumPy arrays and torch tensors
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 
 PredictEps = Callable[[Array, int], Array]
 """The noise in x_t at timestep t: (x_t, t) -> eps, all of shape (B, 1, 28, 28)."""
+Timesteps = Sequence[tuple[int, int]]
 DrawNoise = Callable[[int], Array]
 """Standard normal noise for draw number 1, 2, ...; draw 0 was x_T."""
 
@@ -49,7 +50,7 @@ def ddpm(
     x_T: Array,
     *,
     schedule: NoiseSchedule,
-    num_inference_steps: int,
+    timesteps: Timesteps,
     noise: DrawNoise,
     eta: float = 1.0,
 ) -> Iterator[SampleStep]:
@@ -59,7 +60,7 @@ def ddpm(
     """
     del eta
     x_t = x_T
-    for draw, (t, t_prev) in enumerate(schedule.inference_timesteps(num_inference_steps), start=1):
+    for draw, (t, t_prev) in enumerate(timesteps, start=1):
         alpha_bar, alpha_bar_prev = schedule.alpha_bar(t), schedule.alpha_bar(t_prev)
         alpha = alpha_bar / alpha_bar_prev
         x_0 = predict_x_0(x_t, predict_eps(x_t, t), alpha_bar)
@@ -77,7 +78,7 @@ def ddim(
     x_T: Array,
     *,
     schedule: NoiseSchedule,
-    num_inference_steps: int,
+    timesteps: Timesteps,
     noise: DrawNoise,
     eta: float = 0.0,
 ) -> Iterator[SampleStep]:
@@ -87,12 +88,12 @@ def ddim(
         predict_eps: the (guided) network.
         x_T: standard normal noise, shape (B, 1, 28, 28).
         schedule: the schedule the network was trained with.
-        num_inference_steps: S, in 1 ... T.
+        timesteps: the pairs (t, t_prev) to walk, as ``inference_timesteps`` gives them; one evaluation each.
         noise: fresh noise by draw number; asked for only where eta > 0.
         eta: 0 is deterministic; 1 adds as much noise as ``ddpm`` (Eq. 16).
     """
     x_t = x_T
-    for draw, (t, t_prev) in enumerate(schedule.inference_timesteps(num_inference_steps), start=1):
+    for draw, (t, t_prev) in enumerate(timesteps, start=1):
         alpha_bar, alpha_bar_prev = schedule.alpha_bar(t), schedule.alpha_bar(t_prev)
         x_0 = predict_x_0(x_t, predict_eps(x_t, t), alpha_bar)
         # The noise that agrees with the clipped image, not the one predicted before clipping.
@@ -109,7 +110,7 @@ def dpmpp_2m(
     x_T: Array,
     *,
     schedule: NoiseSchedule,
-    num_inference_steps: int,
+    timesteps: Timesteps,
     noise: DrawNoise | None = None,
     eta: float = 0.0,
 ) -> Iterator[SampleStep]:
@@ -123,7 +124,7 @@ def dpmpp_2m(
     x_t = x_T
     x_0_last: Array | None = None
     lambda_last = 0.0
-    for t, t_prev in schedule.inference_timesteps(num_inference_steps):
+    for t, t_prev in timesteps:
         alpha_bar, alpha_bar_prev = schedule.alpha_bar(t), schedule.alpha_bar(t_prev)
         x_0 = predict_x_0(x_t, predict_eps(x_t, t), alpha_bar)
         if t_prev < 0:

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.settings import TrainSettings
+from mnistdiff.settings import Spacing, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,21 @@ class NoiseSchedule:
         """alpha_bar_t, and 1 for t = -1: the clean image."""
         return 1.0 if t < 0 else float(self.alphas_cumprod[t])
 
-    def inference_timesteps(self, num_inference_steps: int) -> list[tuple[int, int]]:
-        """The pairs (t, t_prev) that a sampler walks: from T - 1 down to 0, evenly spaced, then to the image (-1).
+    def inference_timesteps(self, num_inference_steps: int, spacing: Spacing = "even") -> list[tuple[int, int]]:
+        """The pairs (t, t_prev) that a sampler walks, from T - 1 down, then to the image (-1).
+
+        Args:
+            num_inference_steps: S, in 1 ... T.
+            spacing: "even" ends at t = 0, a step away from the image that no noise is left to fill. "trailing" counts
+                the steps to the image itself as evenly long (Lin et al. 2023, Table 2; arXiv 2305.08891).
 
         Raises:
             ValueError: unless 1 <= num_inference_steps <= T.
         """
-        last = self.num_train_timesteps - 1
-        if not 1 <= num_inference_steps <= last + 1:
-            raise ValueError(f"num_inference_steps must be in 1...{last + 1}, not {num_inference_steps}")
+        T, S = self.num_train_timesteps, num_inference_steps
+        if not 1 <= S <= T:
+            raise ValueError(f"num_inference_steps must be in 1...{T}, not {S}")
+        exact = np.linspace(T, 0, S, endpoint=False) - 1 if spacing == "trailing" else np.linspace(T - 1, 0, S)
         # Half-up rounding of values at least 1 apart: no timestep twice, so S steps are S evaluations.
-        t = np.floor(np.linspace(last, 0, num_inference_steps) + 0.5).astype(int).tolist()
+        t = np.floor(exact + 0.5).astype(int).tolist()
         return list(zip(t, [*t[1:], -1], strict=True))

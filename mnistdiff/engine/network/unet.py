@@ -1,10 +1,12 @@
 """The conditional U-Net: (x_t, t, label) -> prediction.
 
 The shape is that of Ho et al. 2020 (Appendix B): residual blocks with group normalisation, self-attention at the
-lowest resolution, skip connections. The stem folds squares of pixels into channels, since on a CPU most of the time
-would otherwise go into the finest level.
+lowest resolution, skip connections. It is built to be trained on a CPU: what changes the width or the resolution is a
+convolution without overlap, so that nearly all multiplications are those of residual blocks, of which the finest level
+may have none on the way down.
 """
 
+import itertools
 import math
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from mnistdiff.settings import NULL_LABEL, TrainSettings
 
 _MAX_PERIOD = 10_000.0
+_TIME_WIDTH = 64
 
 
 def timestep_embedding(t: Tensor, width: int) -> Tensor:
@@ -47,24 +50,34 @@ def _zero(layer: nn.Conv2d) -> nn.Conv2d:
 class ResidualBlock(nn.Module):
     """Two convolutions beside an identity; time and label scale and shift the second normalisation."""
 
-    def __init__(self, in_channels: int, out_channels: int, embedding: int) -> None:
+    def __init__(self, channels: int, embedding: int) -> None:
         super().__init__()
-        self.norm_1 = _group_norm(in_channels)
-        self.conv_1 = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
-        self.scale_shift = nn.Linear(embedding, 2 * out_channels)
-        self.norm_2 = _group_norm(out_channels)
-        self.conv_2 = _zero(nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1))
-        same = in_channels == out_channels
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, kernel_size=1)
+        self.norm_1 = _group_norm(channels)
+        self.conv_1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        self.scale_shift = nn.Linear(embedding, 2 * channels)
+        self.norm_2 = _group_norm(channels)
+        self.conv_2 = _zero(nn.Conv2d(channels, channels, kernel_size=3, padding=1))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """(B, C_in, H, W), (B, E) -> (B, C_out, H, W)."""
+        """(B, C, H, W), (B, E) -> (B, C, H, W)."""
         h = self.conv_1(F.silu(self.norm_1(x)))
-        scale, shift = self.scale_shift(embedding)[:, :, None, None].chunk(2, dim=1)  # (B, C_out, 1, 1) each
+        scale, shift = self.scale_shift(embedding)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
         h = self.norm_2(h) * (1 + scale) + shift
-        h = self.conv_2(F.silu(h))
-        out: Tensor = self.shortcut(x) + h
+        out: Tensor = x + self.conv_2(F.silu(h))
         return out
+
+
+class Level(nn.ModuleList):
+    """Residual blocks of one width at one resolution, one after another; none is the identity."""
+
+    def __init__(self, channels: int, blocks: int, embedding: int) -> None:
+        super().__init__(ResidualBlock(channels, embedding) for _ in range(blocks))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, C, H, W), (B, E) -> (B, C, H, W)."""
+        for block in self:
+            x = block(x, embedding)
+        return x
 
 
 class SelfAttention(nn.Module):
@@ -88,22 +101,24 @@ class SelfAttention(nn.Module):
 
 
 class Downsample(nn.Conv2d):
-    """Halve height and width."""
+    """Halve height and width: each square of four pixels becomes one."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, kernel_size=3, stride=2, padding=1)
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=2, stride=2)
 
 
 class Upsample(nn.Module):
-    """Double height and width."""
+    """Double height and width: each pixel becomes a square of four, and what was set aside at this level joins in."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        self.expand = nn.Conv2d(in_channels, 4 * out_channels, kernel_size=1)
+        self.merge = nn.Conv2d(2 * out_channels, out_channels, kernel_size=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, 2 H, 2 W)."""
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(B, C_in, H, W), (B, C_out, 2 H, 2 W) -> (B, C_out, 2 H, 2 W)."""
+        x = F.pixel_shuffle(self.expand(x), upscale_factor=2)
+        out: Tensor = self.merge(torch.cat([x, skip], dim=1))
         return out
 
 
@@ -112,56 +127,51 @@ class ConditionalUNet(nn.Module):
 
     Args:
         channels: of each level, finest first; each a multiple of 4.
-        blocks: residual blocks per level on the way down; one more on the way up.
+        down_blocks: residual blocks of each level on the way down.
+        up_blocks: the same on the way up.
         embedding: width of the embedding of time and label.
-        patch_size: side of the squares of pixels that become channels.
+        patch_size: side of the squares of pixels that the stem makes channels of; 1 keeps every pixel.
     """
 
-    def __init__(self, *, channels: tuple[int, ...], blocks: int, embedding: int, patch_size: int) -> None:
+    def __init__(
+        self,
+        *,
+        channels: tuple[int, ...],
+        down_blocks: tuple[int, ...],
+        up_blocks: tuple[int, ...],
+        embedding: int,
+        patch_size: int,
+    ) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.time_width = channels[0]
-        self.embed_time = nn.Sequential(
-            nn.Linear(self.time_width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
-        )
+        self.embed_time = nn.Sequential(nn.Linear(_TIME_WIDTH, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         # Uniform of variance 1: the usual normal_ makes torch import its compiler when a network is laid out on the
         # meta device, which took a third of the time of drawing a digit.
         label_weights = torch.empty(NULL_LABEL + 1, embedding).uniform_(-math.sqrt(3), math.sqrt(3))
         self.embed_label = nn.Embedding(NULL_LABEL + 1, embedding, _weight=label_weights)
         self.stem = nn.Conv2d(patch_size**2, channels[0], kernel_size=3, padding=1)
 
-        self.down = nn.ModuleList()
-        skips, width = [channels[0]], channels[0]
-        for level, level_channels in enumerate(channels):
-            if level > 0:
-                self.down.append(Downsample(width))
-                skips.append(width)
-            for _ in range(blocks):
-                self.down.append(ResidualBlock(width, level_channels, embedding))
-                width = level_channels
-                skips.append(width)
-
-        self.middle_1 = ResidualBlock(width, width, embedding)
-        self.middle_attention = SelfAttention(width)
-        self.middle_2 = ResidualBlock(width, width, embedding)
-
-        self.up = nn.ModuleList()
-        for level, level_channels in reversed(list(enumerate(channels))):
-            for _ in range(blocks + 1):
-                self.up.append(ResidualBlock(width + skips.pop(), level_channels, embedding))
-                width = level_channels
-            if level > 0:
-                self.up.append(Upsample(width))
-
-        self.norm = _group_norm(width)
-        self.head = _zero(nn.Conv2d(width, patch_size**2, kernel_size=3, padding=1))
+        steps = list(itertools.pairwise(channels))
+        self.down = nn.ModuleList(
+            Level(width, blocks, embedding) for width, blocks in zip(channels, down_blocks, strict=True)
+        )
+        self.downsample = nn.ModuleList(Downsample(fine, coarse) for fine, coarse in steps)
+        self.attention = SelfAttention(channels[-1])
+        self.upsample = nn.ModuleList(Upsample(coarse, fine) for fine, coarse in steps)
+        self.up = nn.ModuleList(
+            Level(width, blocks, embedding) for width, blocks in zip(channels, up_blocks, strict=True)
+        )
+        self.norm = _group_norm(channels[0])
+        self.head = _zero(nn.Conv2d(channels[0], patch_size**2, kernel_size=3, padding=1))
 
     @classmethod
     def from_settings(cls, settings: TrainSettings) -> "ConditionalUNet":
         """The network that the settings describe."""
+        down_blocks, up_blocks = settings.blocks_by_level()
         return cls(
             channels=settings.channels,
-            blocks=settings.blocks,
+            down_blocks=down_blocks,
+            up_blocks=up_blocks,
             embedding=settings.embedding,
             patch_size=settings.patch_size,
         )
@@ -170,6 +180,11 @@ class ConditionalUNet(nn.Module):
     def num_parameters(self) -> int:
         """How many numbers are trained."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def inner_kernels(self) -> list[nn.Parameter]:
+        """The weights of all convolutions but those that read or write pixels."""
+        ends = {id(self.stem.weight), id(self.head.weight)}
+        return [p for p in self.parameters() if p.ndim == 4 and id(p) not in ends]
 
     def forward(self, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """Predict for a batch in which each image has its own timestep and label.
@@ -182,14 +197,18 @@ class ConditionalUNet(nn.Module):
         Returns:
             the predicted noise or v, shape (B, 1, 28, 28).
         """
-        embedding = F.silu(self.embed_time(timestep_embedding(t, self.time_width)) + self.embed_label(labels))
+        embedding = F.silu(self.embed_time(timestep_embedding(t, _TIME_WIDTH)) + self.embed_label(labels))
         x = self.stem(F.pixel_unshuffle(x_t, self.patch_size))
-        skips = [x]
-        for layer in self.down:
-            x = layer(x, embedding) if isinstance(layer, ResidualBlock) else layer(x)
-            skips.append(x)
-        x = self.middle_2(self.middle_attention(self.middle_1(x, embedding)), embedding)
-        for layer in self.up:
-            x = layer(torch.cat([x, skips.pop()], dim=1), embedding) if isinstance(layer, ResidualBlock) else layer(x)
+        skips: list[Tensor] = []
+        for number, level in enumerate(self.down):
+            if number > 0:
+                skips.append(x)
+                x = self.downsample[number - 1](x)
+            x = level(x, embedding)
+        x = self.attention(x)
+        for number, level in reversed(list(enumerate(self.up))):
+            x = level(x, embedding)
+            if number > 0:
+                x = self.upsample[number - 1](x, skips.pop())
         out: Tensor = self.head(F.silu(self.norm(x)))
         return F.pixel_shuffle(out, self.patch_size)

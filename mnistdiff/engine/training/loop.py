@@ -14,6 +14,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.engine.rendering.png import from_uint8
 from mnistdiff.engine.training.objective import Draws, Objective
+from mnistdiff.engine.training.optimizer import learning_rate_factor, set_learning_rate
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import DivergedError, OutOfMemoryError
 from mnistdiff.settings import TrainSettings
@@ -68,6 +69,8 @@ def train_steps(
         x_0 = to_model_range(images[chosen]).to(device, memory_format=memory_format(device))
         y = torch.from_numpy(labels[chosen].astype(np.int64)).to(device)
         draws = Draws.at_step(state.step, tuple(x_0.shape), settings).to(device)
+        factor = learning_rate_factor(state.step, total_steps, settings)
+        set_learning_rate(state.optimizers, factor)
         try:
             loss = _step(state, objective, x_0, y, draws, settings)
         except (MemoryError, RuntimeError) as error:
@@ -75,7 +78,7 @@ def train_steps(
                 raise _memory_advice(settings.batch_size) from error
             raise
         _remember(state, loss, settings.steps_per_epoch(len(images)))
-        yield TrainStep(state.step, loss, state.recent_loss, settings.lr, len(chosen))
+        yield TrainStep(state.step, loss, state.recent_loss, settings.lr * factor, len(chosen))
 
 
 def to_model_range(images: NDArray[np.uint8]) -> Tensor:
@@ -87,14 +90,15 @@ def _step(
     state: TrainState, objective: Objective, x_0: Tensor, y: Tensor, draws: Draws, settings: TrainSettings
 ) -> float:
     """One optimizer step and its loss."""
-    state.optimizer.zero_grad(set_to_none=True)
+    state.model.zero_grad(set_to_none=True)
     loss = objective.loss(state.model, x_0, y, draws)
     loss_value = loss.item()
     _require_finite("loss", loss_value, state.step)
     loss.backward()  # type: ignore[no-untyped-call]
     gradient_norm = nn.utils.clip_grad_norm_(state.model.parameters(), settings.grad_clip or math.inf)
     _require_finite("gradient", gradient_norm.item(), state.step)
-    state.optimizer.step()
+    for optimizer in state.optimizers:
+        optimizer.step()
     state.step += 1
     state.ema.update(state.model, step=state.step)
     return loss_value

@@ -2,22 +2,22 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistdiff.engine.network.denoiser import build_unet, place, require_same_shapes
 from mnistdiff.engine.network.ema import ExponentialMovingAverage
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.randomness import Stream, generator
+from mnistdiff.engine.training.optimizer import MOMENTS, build_optimizers
 from mnistdiff.settings import TrainSettings
 
 RECENT_LOSSES = 100
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass
@@ -27,7 +27,7 @@ class TrainState:
     Attributes:
         model: the network in training.
         ema: its average.
-        optimizer: AdamW over the model's parameters.
+        optimizers: what moves the model's parameters; each parameter belongs to one.
         step: optimizer steps done.
         recent_losses: of the last steps, at most 100.
         epoch_loss_sum: sum of the losses of the current epoch's steps, in the order of the steps.
@@ -35,7 +35,7 @@ class TrainState:
 
     model: ConditionalUNet
     ema: ExponentialMovingAverage
-    optimizer: torch.optim.AdamW
+    optimizers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
     recent_losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
     epoch_loss_sum: float = 0.0
@@ -66,29 +66,27 @@ class TrainState:
         state = cls._around(build_unet(settings, _under("model.", tensors), device, source=source), settings)
         state.step = step
         parameters = dict(state.model.named_parameters())
-        prefixes = ("model.", "ema.", *(f"optimizer.{moment}." for moment in _MOMENTS))
-        shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in prefixes for name, p in parameters.items()}
+        shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in ("model.", "ema.") for name, p in parameters.items()}
+        shapes |= {key: tuple(parameter.shape) for key, _, parameter, _ in state._moments()}
         require_same_shapes(shapes, tensors, source=source)
-        for name, parameter in parameters.items():
-            state.ema.weights[name].copy_(torch.tensor(tensors[f"ema.{name}"]))
-            # empty_like keeps the memory layout: another layout would round differently.
-            moments = {
-                moment: torch.empty_like(parameter).copy_(torch.tensor(tensors[f"optimizer.{moment}.{name}"]))
-                for moment in _MOMENTS
-            }
-            if step > 0:
-                state.optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+        for name, weight in state.ema.weights.items():
+            weight.copy_(torch.tensor(tensors[f"ema.{name}"]))
+        if step > 0:
+            for key, optimizer, parameter, moment in state._moments():
+                # empty_like keeps the memory layout: another layout would round differently.
+                value = torch.empty_like(parameter).copy_(torch.tensor(tensors[key]))
+                optimizer.state[parameter][moment] = value
+                if isinstance(optimizer, torch.optim.AdamW):
+                    optimizer.state[parameter]["step"] = torch.tensor(float(step))
         return state
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Copies of all weights, averages and optimizer moments, by name."""
         tensors = {f"model.{name}": _to_numpy(parameter) for name, parameter in self.model.named_parameters()}
         tensors |= self.ema_tensors()
-        for name, parameter in self.model.named_parameters():
-            moments = self.optimizer.state.get(parameter, {})
-            for moment in _MOMENTS:
-                value = moments.get(moment, torch.zeros_like(parameter))
-                tensors[f"optimizer.{moment}.{name}"] = _to_numpy(value)
+        for key, optimizer, parameter, moment in self._moments():
+            value = optimizer.state.get(parameter, {}).get(moment)
+            tensors[key] = _to_numpy(torch.zeros_like(parameter) if value is None else value)
         return tensors
 
     def ema_tensors(self) -> dict[str, NDArray[np.float32]]:
@@ -107,10 +105,17 @@ class TrainState:
 
     @classmethod
     def _around(cls, model: ConditionalUNet, settings: TrainSettings) -> "TrainState":
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-        )
-        return cls(model.train(), ExponentialMovingAverage(model, decay=settings.ema_decay), optimizer)
+        average = ExponentialMovingAverage(model, decay=settings.ema_decay)
+        return cls(model.train(), average, build_optimizers(model, settings))
+
+    def _moments(self) -> Iterator[tuple[str, torch.optim.Optimizer, nn.Parameter, str]]:
+        """What the optimizers remember: name in the file, whose it is, of which weight, and its name there."""
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    for moment in MOMENTS[type(optimizer)]:
+                        yield f"optimizer.{moment}.{names[id(parameter)]}", optimizer, parameter, moment
 
 
 def _under(prefix: str, tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:

@@ -213,7 +213,7 @@ def test_numbers_of_another_kind_are_refused(path, dtype):
         with_settings(channels=[10**9]),
         with_settings(channels=[]),
         with_settings(channels=[4] * 4),
-        with_settings(blocks=10**6),
+        with_settings(up_blocks=(10**6, 10**6)),
         with_settings(embedding=10**9),
         with_settings(timesteps=10**12),
         with_settings(timesteps=1),

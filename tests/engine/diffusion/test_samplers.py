@@ -46,7 +46,7 @@ def walk(name, x_T, *, schedule, steps, eta=0.0, predict_eps=None, noise=None):
             predict_eps or optimal_eps(schedule),
             x_T,
             schedule=schedule,
-            num_inference_steps=steps,
+            timesteps=schedule.inference_timesteps(steps),
             noise=noise or (lambda draw: pytest.fail("this walk needs no noise")),
             eta=eta,
         )
@@ -133,7 +133,8 @@ def test_a_step_is_yielded_before_the_next_is_computed(name, eta):
         next(evaluations)
         return x_t
 
-    walking = SAMPLERS[name](predict, normal(3), schedule=SHORT, num_inference_steps=9, noise=lambda _: 0, eta=eta)
+    timesteps = SHORT.inference_timesteps(9)
+    walking = SAMPLERS[name](predict, normal(3), schedule=SHORT, timesteps=timesteps, noise=lambda _: 0, eta=eta)
     next(walking), next(walking)
     assert next(evaluations) == 2
 

@@ -106,18 +106,19 @@ def test_alpha_bar_is_one_for_the_clean_image():
     assert [schedule.alpha_bar(t) for t in range(-1, 4)] == [1.0, *schedule.alphas_cumprod]
 
 
+@pytest.mark.parametrize("spacing", ["even", "trailing"])
 @pytest.mark.parametrize("T", [2, 3, 4, 7, 10, 500])
-def test_every_number_of_steps_walks_from_noise_to_image_in_exactly_so_many(T):
+def test_every_number_of_steps_walks_from_noise_to_image_in_exactly_so_many(T, spacing):
     schedule = NoiseSchedule.linear(T, 1e-4, 0.02)
     for S in range(1, T + 1):
-        pairs = schedule.inference_timesteps(S)
+        pairs = schedule.inference_timesteps(S, spacing)
         ts, t_prevs = [t for t, _ in pairs], [t_prev for _, t_prev in pairs]
         assert len(pairs) == S
         assert ts[0] == T - 1
         assert t_prevs == [*ts[1:], -1]
         assert all(t > t_prev for t, t_prev in pairs)
-        assert S == 1 or ts[-1] == 0
-        assert np.abs(ts - np.linspace(T - 1, 0, S)).max() <= 0.5 + 1e-9, f"{S} of {T} steps are not evenly spaced"
+        exact = np.linspace(T - 1, 0, S) if spacing == "even" else np.linspace(T - 1, -1, S + 1)[:-1]
+        assert np.abs(ts - exact).max() <= 0.5 + 1e-9, f"{S} of {T} steps are not evenly spaced"
     assert ts == list(range(T - 1, -1, -1))
 
 

@@ -61,7 +61,7 @@ def test_a_network_too_large_for_the_machine_is_refused_before_it_takes_memory(w
     monkeypatch.setattr(
         ConditionalUNet, "from_settings", lambda values: built.append(from_settings(values)) or built[0]
     )
-    huge = TrainSettings(patch_size=1, channels=(256, 256, 256), blocks=4, embedding=1024)
+    huge = TrainSettings(patch_size=1, channels=(256, 256, 256), down_blocks=(8,), up_blocks=(8,), embedding=1024)
     with pytest.raises(CheckpointError, match="corrupt"):
         build_unet(huge, weights, CPU, source="a file")
     assert all(parameter.is_meta for parameter in built[0].parameters())

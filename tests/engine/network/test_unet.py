@@ -5,16 +5,22 @@ from mnistdiff.engine.network.unet import ConditionalUNet, ResidualBlock, timest
 from mnistdiff.settings import resolve
 
 SHAPES = [
-    (patch_size, channels, blocks)
-    for patch_size, channels in [(1, (4,)), (1, (4, 8, 12)), (2, (8,)), (2, (4, 8)), (4, (12,))]
-    for blocks in (1, 2)
+    (1, (4,), (0,), (1,)),
+    (1, (4, 8, 12), (0, 1, 2), (1, 1, 2)),
+    (1, (4, 8, 12), (1, 0, 1), (0, 2, 0)),
+    (2, (8,), (2,), (1,)),
+    (2, (4, 8), (1, 2), (2, 2)),
+    (4, (12,), (1,), (1,)),
 ]
+SHAPE_NAMES = ("patch_size", "channels", "down_blocks", "up_blocks")
 
 
-def unet(patch_size=2, channels=(8, 16), blocks=1):
+def unet(patch_size=2, channels=(8, 16), down_blocks=(1, 2), up_blocks=(2, 2)):
     """A network whose every weight is random: nothing is zero as it is at the start of a training."""
     torch.manual_seed(0)
-    model = ConditionalUNet(channels=channels, blocks=blocks, embedding=16, patch_size=patch_size)
+    model = ConditionalUNet(
+        channels=channels, down_blocks=down_blocks, up_blocks=up_blocks, embedding=16, patch_size=patch_size
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -50,18 +56,18 @@ def test_the_embeddings_of_the_labels_start_random_with_variance_one():
     assert torch.pdist(weight).min() > 1
 
 
-@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
-def test_an_image_goes_in_and_an_image_comes_out(patch_size, channels, blocks):
+@pytest.mark.parametrize(SHAPE_NAMES, SHAPES)
+def test_an_image_goes_in_and_an_image_comes_out(patch_size, channels, down_blocks, up_blocks):
     with torch.no_grad():
-        out = unet(patch_size, channels, blocks)(*inputs())
+        out = unet(patch_size, channels, down_blocks, up_blocks)(*inputs())
     assert out.shape == (5, 1, 28, 28)
     assert out.isfinite().all()
     assert out.std() > 1e-3
 
 
-@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
-def test_a_batch_is_its_images_one_by_one(patch_size, channels, blocks):
-    model, (x_t, t, labels) = unet(patch_size, channels, blocks), inputs()
+@pytest.mark.parametrize(SHAPE_NAMES, SHAPES)
+def test_a_batch_is_its_images_one_by_one(patch_size, channels, down_blocks, up_blocks):
+    model, (x_t, t, labels) = unet(patch_size, channels, down_blocks, up_blocks), inputs()
     with torch.no_grad():
         together = model(x_t, t, labels)
         alone = torch.cat([model(x_t[[k]], t[[k]], labels[[k]]) for k in range(5)])
@@ -98,32 +104,44 @@ def test_each_label_says_something_else():
     assert torch.pdist(out).min() > 1e-2
 
 
-@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
-def test_each_skip_connection_reaches_the_output_by_itself(patch_size, channels, blocks):
-    model, skips = unet(patch_size, channels, blocks), []
+@pytest.mark.parametrize(SHAPE_NAMES, [shape for shape in SHAPES if len(shape[1]) > 1])
+def test_each_skip_connection_reaches_the_output_by_itself(patch_size, channels, down_blocks, up_blocks):
+    model, skips = unet(patch_size, channels, down_blocks, up_blocks), []
 
-    def cut(layer, inputs, output):
-        """Let nothing flow back but what is taken from this very output."""
-        skips.append(output.detach().requires_grad_())
-        return skips[-1]
+    def keep_the_skip_alone(layer, inputs):
+        """Let nothing flow into this level but what was set aside on the way down."""
+        x, skip = inputs
+        skips.append(skip.detach().requires_grad_())
+        return torch.zeros_like(x), skips[-1]
 
-    for layer in (model.stem, *model.down):
-        layer.register_forward_hook(cut)
-    model.middle_2.register_forward_hook(lambda layer, inputs, output: torch.zeros_like(output))
+    for layer in model.upsample:
+        layer.register_forward_pre_hook(keep_the_skip_alone)
     model(*inputs()).square().sum().backward()
 
-    assert len(skips) == len(channels) * (blocks + 1)
-    assert all(skip.grad is not None and skip.grad.abs().max() > 1e-4 for skip in skips)
+    sides = [skip.shape[-1] for skip in skips]
+    assert sides == [28 // patch_size // 2**level for level in reversed(range(len(channels) - 1))]
+    # What lies below is cut off by the finer level's own skip; only the finest is still connected.
+    assert skips[-1].grad.abs().max() > 1e-4
 
 
-@pytest.mark.parametrize(("patch_size", "channels", "blocks"), SHAPES)
-def test_every_parameter_is_trained(patch_size, channels, blocks):
-    model = unet(patch_size, channels, blocks)
+def test_levels_are_walked_down_and_up_with_as_many_blocks_as_asked_for():
+    model, sides = unet(1, (4, 8, 12), (0, 1, 2), (1, 3, 2)), []
+    for module in model.modules():
+        if isinstance(module, ResidualBlock):
+            module.register_forward_hook(lambda layer, inputs, output: sides.append(output.shape[-1]))
+    with torch.no_grad():
+        model(*inputs(1))
+    assert sides == [14, 7, 7, 7, 7, 14, 14, 14, 28]
+
+
+@pytest.mark.parametrize(SHAPE_NAMES, SHAPES)
+def test_every_parameter_is_trained(patch_size, channels, down_blocks, up_blocks):
+    model = unet(patch_size, channels, down_blocks, up_blocks)
     x_t, t, _ = inputs(11)
     model(x_t, t, torch.arange(11)).square().sum().backward()
     untrained = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert untrained == []
-    queries_keys_values = model.middle_attention.query_key_value.weight.grad.chunk(3)
+    queries_keys_values = model.attention.query_key_value.weight.grad.chunk(3)
     assert all(gradient.any() for gradient in queries_keys_values)
 
 
@@ -131,7 +149,7 @@ def test_every_parameter_is_trained(patch_size, channels, blocks):
 def test_time_and_label_scale_and_shift_in_every_residual_block(part):
     model = unet()
     blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
-    assert len(blocks) == 2 + 2 + 4
+    assert len(blocks) == 3 + 4
     with torch.no_grad():
         before = model(*inputs())
         for block in blocks:
@@ -148,6 +166,13 @@ def test_every_timestep_has_an_embedding_of_its_own(width):
     assert embedding.abs().max() <= 1
     assert len(torch.unique(embedding, dim=0)) == 10_000
     assert torch.pdist(embedding[:500]).min() > 1e-3
+
+
+def test_the_kernels_inside_are_all_but_those_at_the_pixels():
+    model = unet()
+    inner = {id(kernel) for kernel in model.inner_kernels()}
+    names = {name for name, p in model.named_parameters() if p.ndim == 4 and id(p) not in inner}
+    assert names == {"stem.weight", "head.weight"}
 
 
 def test_the_embedding_is_cosines_and_sines_of_falling_frequency():

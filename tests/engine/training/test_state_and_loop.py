@@ -23,7 +23,7 @@ COMBINATIONS = [
     {"grad_clip": 0.0, "ema_decay": 0.0, "label_dropout": 0.0},
     {"grad_clip": 1e-3, "label_dropout": 1.0, "weight_decay": 1.0},
     {"prediction": "v_prediction", "beta_schedule": "cosine", "batch_size": 16},
-    {"patch_size": 2, "channels": (4, 8), "blocks": 2, "seed": 2**32 - 1},
+    {"patch_size": 2, "channels": (4, 8), "down_blocks": (2, 0), "up_blocks": (2,), "seed": 2**32 - 1},
 ]
 
 
