@@ -41,3 +41,7 @@ class RunInUseError(MnistDiffError):
 
 class OutOfMemoryError(MnistDiffError):
     """The machine cannot hold the batch asked for."""
+
+
+class BelowThresholdError(MnistDiffError):
+    """What was measured is worse than was asked for."""

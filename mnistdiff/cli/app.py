@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff import __version__
-from mnistdiff.cli import console, grid, inspect_checkpoint, resume, sample, train
+from mnistdiff.cli import console, evaluate, grid, inspect_checkpoint, resume, sample, train, train_classifier
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.signals import leave_on_signals
 from mnistdiff.errors import MnistDiffError
@@ -37,8 +37,10 @@ _register("train", train.train_command, train.EXAMPLES)
 _register("resume", resume.resume_command, resume.EXAMPLES)
 _register("sample", sample.sample_command, sample.EXAMPLES)
 _register("grid", grid.grid_command, grid.EXAMPLES)
+_register("evaluate", evaluate.evaluate_command, evaluate.EXAMPLES)
 _register("inspect-checkpoint", inspect_checkpoint.inspect_command, inspect_checkpoint.EXAMPLES)
 _register("inspect", inspect_checkpoint.inspect_command, inspect_checkpoint.EXAMPLES, hidden=True)
+_register("train-classifier", train_classifier.train_classifier_command, train_classifier.EXAMPLES)
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,7 +52,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback(
     invoke_without_command=True,
     epilog="Exit codes: 0 done, 2 usage, 3 checkpoint, 4 data, 5 file system, 6 diverged, 7 run in use, "
-    "8 out of memory, 130 Ctrl-C, 143 SIGTERM, 1 a bug.",
+    "8 out of memory, 9 below a threshold, 130 Ctrl-C, 143 SIGTERM, 1 a bug.",
 )
 def root(
     context: typer.Context,
@@ -70,7 +72,9 @@ def root(
 
         interactive.run()
         return
-    console.note("usage: mnistdiff COMMAND\ncommands: train, resume, sample, grid, inspect\nmore: mnistdiff --help")
+    console.note(
+        "usage: mnistdiff COMMAND\ncommands: train, resume, sample, grid, evaluate, inspect\nmore: mnistdiff --help"
+    )
     raise typer.Exit(ExitCode.USAGE)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -90,15 +91,23 @@ def result_bytes(content: bytes) -> None:
         raise PipeClosedError from problem
 
 
-def result_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Names and values on stdout: a table on a terminal, ``name<TAB>value`` lines in a pipe."""
+def result_table(title: str, rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> None:
+    """Names and values on stdout: a table on a terminal, lines with tabs, ``name<TAB>value``, in a pipe.
+
+    The ``title`` is for the terminal alone; with a ``header``, the values are numbers in columns.
+    """
     if not stdout_is_terminal():
-        for name, value in rows:
-            result(f"{name}\t{printable(value)}")
+        for cells in (header, *rows) if header else rows:
+            result("\t".join(printable(cell) for cell in cells))
         return
-    table = Table(title=Text(printable(title)), show_header=False, title_justify="left")
-    for name, value in rows:
-        table.add_row(Text(name, style="bold"), Text(printable(value)))
+    heading = Text(printable(title)) if title else None
+    table = Table(title=heading, show_header=bool(header), title_justify="left")
+    if header:
+        table.box, table.padding = SIMPLE, (0, 1, 0, 0)
+    for number, name in enumerate(header):
+        table.add_column(Text(printable(name)), justify="right" if number else "left")
+    for name, *values in rows:
+        table.add_row(Text(printable(name), style="bold"), *(Text(printable(value)) for value in values))
     Console(highlight=False).print(table)
 
 

@@ -34,6 +34,7 @@ _BY_ERROR = MappingProxyType(
         errors.DivergedError: ExitCode.DIVERGED,
         errors.RunInUseError: ExitCode.RUN_IN_USE,
         errors.OutOfMemoryError: ExitCode.OUT_OF_MEMORY,
+        errors.BelowThresholdError: ExitCode.BELOW_THRESHOLD,
     }
 )
 

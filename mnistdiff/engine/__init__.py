@@ -11,4 +11,5 @@ In reading order:
 7. ``run_dir``: the files of a run.
 8. ``sampling``: from a checkpoint to images.
 9. ``pipeline``: from settings to a finished run, and from a stopped run onward.
+10. ``evaluation``: from a model, or from images, to figures of how good they are.
 """

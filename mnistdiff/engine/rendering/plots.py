@@ -1,10 +1,12 @@
-"""The loss of a run as a picture: what metrics.jsonl says, as one would print it in a paper."""
+"""Curves as one would print them in a paper: the loss of a run, and the quality of images over a setting."""
 
 import io
 import math
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +24,7 @@ from mnistdiff.errors import DivergedError
 _RAW = "#a9c4e4"
 _SMOOTH = "#1b4f8f"
 _INK = "#333333"
+_JUDGES = (_SMOOTH, "#c2571a")
 _SIZE_INCHES = (8.0, 4.5)
 _DPI = 150
 _TITLE_CHARACTERS = 80
@@ -82,18 +85,90 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
     if not np.isfinite(y).all():
         raise DivergedError("a recorded loss is not finite", "Train again with a smaller --lr.")
 
-    # Not pyplot, which keeps figures alive in a global; and not the user's matplotlibrc, which may ask for LaTeX.
-    with matplotlib.style.context(["default", dict(_STYLE)]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a title in a script that the font lacks shows boxes
-        figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with _figure() as figure:
         axes = figure.add_subplot()
         _draw_losses(axes, x, y)
         _label_axes(axes, x, y, steps_per_epoch)
         if title:
             axes.set_title(textwrap.fill(title, _TITLE_CHARACTERS), loc="left", parse_math=False)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", metadata={"Software": None})
+        return _png(figure)
+
+
+@dataclass(frozen=True)
+class JudgeCurve:
+    """What one judge says of the images that each value of a setting gave.
+
+    Attributes:
+        judge: its name.
+        accuracies: in [0, 1], shape (N,); intervals: their bounds.
+        distances: Fréchet distances, at least 0, shape (N,).
+        floor: that of real images; None if unknown.
+    """
+
+    judge: str
+    accuracies: Sequence[float]
+    intervals: Sequence[tuple[float, float]]
+    distances: Sequence[float]
+    floor: float | None
+
+
+def sweep_plot(name: str, values: Sequence[Any], curves: Sequence[JudgeCurve]) -> bytes:
+    """Accuracy and Fréchet distance over a setting, side by side. The same arguments give the same bytes.
+
+    Numbers are in order, on a log scale if they span a decade; words stand as they come.
+
+    Args:
+        name: of the setting.
+        values: of it, at least one: numbers or words.
+        curves: one or two judges, each with as many points as there are values.
+
+    Returns:
+        a PNG file of 1200x675 pixels.
+    """
+    numeric = all(isinstance(value, int | float) for value in values)
+    order = sorted(range(len(values)), key=lambda i: values[i]) if numeric else list(range(len(values)))
+    x = [values[i] if numeric else i for i in order]
+    with _figure() as figure:
+        left, right = figure.subplots(1, 2)
+        for curve, colour in zip(curves, _JUDGES, strict=False):
+            percent = [100 * curve.accuracies[i] for i in order]
+            reach = [[abs(100 * curve.intervals[i][end] - 100 * curve.accuracies[i]) for i in order] for end in (0, 1)]
+            left.errorbar(x, percent, yerr=reach, color=colour, marker="o", capsize=3, label=curve.judge)
+            right.plot(x, [curve.distances[i] for i in order], color=colour, marker="o", label=curve.judge)
+            if curve.floor is not None:
+                right.axhline(
+                    curve.floor, color=colour, linestyle="--", linewidth=1, label=f"real images, {curve.judge}"
+                )
+        left.set_ylabel("accuracy (%)")
+        right.set_ylabel("Fréchet classifier distance")
+        for axes in (left, right):
+            axes.set_xlabel(name, parse_math=False)
+            if numeric and min(x) > 0 and max(x) >= 10 * min(x):
+                axes.set_xscale("log")
+            axes.set_xticks(x, [str(values[i]) for i in order], minor=False)
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.grid(visible=True, which="major")
+            axes.legend(loc="best")
+        distances = [d for curve in curves for d in (*curve.distances, curve.floor) if d is not None]
+        if min(distances) > 0 and max(distances) > 10 * min(distances):
+            _use_log_scale(right, decades=math.log10(max(distances) / min(distances)))
+        return _png(figure)
+
+
+@contextmanager
+def _figure() -> Iterator[Figure]:
+    """An empty figure in this style, while it is drawn."""
+    # Not pyplot, which keeps figures alive in a global; and not the user's matplotlibrc, which may ask for LaTeX.
+    with matplotlib.style.context(["default", dict(_STYLE)]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a title in a script that the font lacks shows boxes
+        figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 

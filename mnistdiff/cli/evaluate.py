@@ -1,0 +1,195 @@
+"""``mnistdiff evaluate``."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import Field
+
+from mnistdiff.cli import console, evaluation_report, options
+from mnistdiff.cli.evaluation_files import DEFAULT_PAIRS, By, EvaluationFiles
+from mnistdiff.settings import MachineSettings, SampleSettings, Seed
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.evaluation.report import Evaluation
+    from mnistdiff.engine.sampling import Model
+
+EXAMPLES = """Examples:
+
+mnistdiff evaluate runs/001-base
+
+mnistdiff evaluate --n 1000 --min-accuracy 99 --max-fcd 2 --json
+
+mnistdiff evaluate --by guidance=1,1.5,2,3 --plot guidance.png
+
+mnistdiff evaluate --cas --memorisation --pairs pairs.png"""
+
+
+def parse_by(text: str | None) -> By | None:
+    """``NAME=VALUE,VALUE,...`` with a name and values that ``sample`` would take.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
+    if text is None:
+        return None
+    name, equals, values = text.partition("=")
+    field = SampleSettings.model_fields.get(name.strip())
+    if not equals or field is None:
+        names = ", ".join(SampleSettings.model_fields)
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE,VALUE,... with one of the names {names}.")
+    parse = options.checked(field.rebuild_annotation())
+    return By(name.strip(), tuple(dict.fromkeys(parse(value.strip()) for value in values.split(","))))
+
+
+def evaluate_command(
+    context: typer.Context,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE|RUN",
+            help="A checkpoint or a run; default: the newest run, else the model in the box.",
+            show_default=False,
+        ),
+    ] = None,
+    n: Annotated[
+        Any,
+        typer.Option(
+            "-n",
+            "--n",
+            parser=options.checked(Annotated[int, Field(ge=10, le=60_000)]),
+            metavar="INT",
+            help="Images to draw, digits as frequent as in MNIST (10 to 60000).",
+        ),
+    ] = 10_000,
+    seed: Annotated[
+        Any, typer.Option("--seed", parser=options.checked(Seed), metavar="INT", help="Seed of the first image.")
+    ] = 0,
+    guidance: options.Guidance = None,
+    sampler: options.Sampler = None,
+    steps: options.Steps = None,
+    spacing: options.Spacing = None,
+    eta: options.Eta = None,
+    weights: options.Weights = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            callback=parse_by,
+            metavar="NAME=VALUES",
+            help="Compare values of one setting of the sampler, as in guidance=1,1.5,2 or steps=5,10,20.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="With --by: also draw the comparison, as PNG.")
+    ] = None,
+    cas: Annotated[
+        bool, typer.Option("--cas", help="Train classifiers on the images alone, and on as many real ones (slow).")
+    ] = False,
+    memorisation: Annotated[
+        bool, typer.Option("--memorisation", help="Look up the training image nearest to each image.")
+    ] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs", metavar="FILE", help=f"With --memorisation: where to draw them (default {DEFAULT_PAIRS})."
+        ),
+    ] = None,
+    confusion: Annotated[bool, typer.Option("--confusion", help="Show which digit was taken for which.")] = False,
+    min_accuracy: Annotated[
+        Any,
+        typer.Option(
+            "--min-accuracy",
+            parser=options.checked(Annotated[float, Field(ge=0, le=100)]),
+            metavar="PERCENT",
+            help="Exit 9 if a classifier finds less than this right.",
+        ),
+    ] = None,
+    max_fcd: Annotated[
+        Any,
+        typer.Option(
+            "--max-fcd",
+            parser=options.checked(Annotated[float, Field(ge=0)]),
+            metavar="FLOAT",
+            help="Exit 9 if a classifier finds a larger Fréchet distance than this.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write the report there, as JSON.")
+    ] = None,
+    force: options.Force = False,
+    data_dir: options.DataDir = None,
+    device: options.Device = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw many digits and measure how good they are, under two classifiers that come with the program.
+
+    Accuracy: how many are taken for the digit that was asked for. fcd: the Fréchet distance of the classifier's
+    features to those of the training images, beside its floor, that of real test images. With MNIST at hand also
+    precision, recall, density and coverage. Nothing is ever fetched.
+    """
+    files = EvaluationFiles.parse(context.params)
+    compared: By | None = context.params["by"]
+    quiet = quiet or json
+
+    from mnistdiff.engine.evaluation.judge import load_judges
+    from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
+    from mnistdiff.engine.evaluation.report import Subject
+    from mnistdiff.engine.evaluation.yardstick import RealImages
+    from mnistdiff.engine.run_dir import checkpoint_to_sample
+
+    machine = MachineSettings(**options.given(MachineSettings, context.params))
+    path = checkpoint_to_sample(checkpoint)
+    needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
+    real = RealImages.load(machine.data_dir, needed_for=needed_for)
+    rows = _rows(path, options.given(SampleSettings, context.params), compared, device=machine.device)
+    console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
+    events = evaluate_each(
+        rows,
+        load_judges(),
+        n=n,
+        seed=seed,
+        real=real,
+        extras=Extras(usefulness=cas, originality=memorisation),
+        subject=Subject.read(path),
+    )
+    reports = evaluation_report.watch(events, compared, quiet=quiet)
+    content = reports[0].to_dict() if compared is None else _sweep_to_dict(compared, reports)
+    files.write(reports, content, compared, quiet=quiet)
+    if json:
+        console.result_json(content)
+    elif compared is None:
+        evaluation_report.show(reports[0], confusion=confusion)
+    else:
+        evaluation_report.show_sweep(compared, reports)
+    if compared is None:
+        reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
+
+
+def _rows(
+    path: Path, given: dict[str, Any], compared: By | None, *, device: str
+) -> "list[tuple[Model, SampleSettings]]":
+    """The model and the ways to draw from it: one, or one for each value to compare."""
+    from mnistdiff.engine.sampling import load_model
+
+    # The averaged weights and those of the last step are two models.
+    load = cache(lambda weights: load_model(path, weights=weights, device=device))
+    variants = [given] if compared is None else [{**given, compared.name: value} for value in compared.values]
+    models = [load(SampleSettings(**variant).weights) for variant in variants]
+    return [
+        (model, SampleSettings.for_model(model.settings.timesteps, variant))
+        for model, variant in zip(models, variants, strict=True)
+    ]
+
+
+def _sweep_to_dict(compared: By, reports: "Sequence[Evaluation]") -> dict[str, Any]:
+    """Plain values, for JSON."""
+    return {
+        "by": compared.name,
+        "values": list(compared.values),
+        "evaluations": [report.to_dict() for report in reports],
+    }

@@ -1,0 +1,90 @@
+"""What ``evaluate`` writes beside its result on stdout: the report, a plot, the closest pairs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnistdiff.cli import console
+from mnistdiff.cli.output import Output
+from mnistdiff.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.evaluation.report import Evaluation
+
+DEFAULT_PAIRS = "memorisation_pairs.png"
+
+
+@dataclass(frozen=True)
+class By:
+    """One setting of the sampler, and the values to compare."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class EvaluationFiles:
+    """What is written beside the result on stdout."""
+
+    report: Output | None
+    plot: Output | None
+    pairs: Output | None
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> "EvaluationFiles":
+        """From the command's parameters.
+
+        Raises:
+            SettingsError: for a file of another kind, one that is there, or one that has nothing to hold.
+        """
+        if values["plot"] is not None and values["by"] is None:
+            raise SettingsError("--plot draws what --by compares", "Add for example --by guidance=1,1.5,2.")
+        if values["pairs"] is not None and not values["memorisation"]:
+            raise SettingsError("--pairs draws what --memorisation finds", "Add --memorisation.")
+        # Not by ``in``, to which 0 is False.
+        for_one = ("memorisation", "min_accuracy", "max_fcd")
+        alone = [name for name in for_one if values[name] is not None and values[name] is not False]
+        if values["by"] is not None and alone:
+            flag = f"--{alone[0].replace('_', '-')}"
+            raise SettingsError(f"{flag} is for one evaluation, and --by makes several", "Leave out one of them.")
+        pairs = values["pairs"] or (Path(DEFAULT_PAIRS) if values["memorisation"] else None)
+        force = values["force"]
+        return cls(
+            report=_new_file("--output", values["output"], ".json", force=force),
+            plot=_new_file("--plot", values["plot"], ".png", force=force),
+            pairs=_new_file("--pairs", pairs, ".png", force=force),
+        )
+
+    def write(
+        self, reports: "Sequence[Evaluation]", content: dict[str, Any], compared: By | None, *, quiet: bool
+    ) -> None:
+        """Write what was asked for, and say where on stderr.
+
+        Raises:
+            StorageError: if something that is not a folder is in the way.
+            OSError: if the file system refuses.
+        """
+        if self.report is not None:
+            _write(self.report, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), quiet=quiet)
+        if self.pairs is not None and reports[0].originality is not None:
+            _write(self.pairs, reports[0].originality.sheet(), quiet=quiet)
+        if self.plot is not None and compared is not None:
+            from mnistdiff.engine.evaluation.sweep import plot
+
+            _write(self.plot, plot(compared.name, compared.values, reports), quiet=quiet)
+
+
+def _write(file: Output, content: bytes, *, quiet: bool) -> None:
+    console.note(f"saved {file.write('', content)}", quiet=quiet)
+
+
+def _new_file(flag: str, path: Path | None, suffix: str, *, force: bool) -> Output | None:
+    if path is None:
+        return None
+    if path.suffix.lower() != suffix:
+        raise SettingsError(f"{flag} {path}: not a name that ends in {suffix}", f"Use for example {path.stem}{suffix}.")
+    if path.exists() and not force:
+        raise SettingsError(f"{path} is already there", f"Use --force to replace it, or {flag} with another name.")
+    return Output(file=path)

@@ -1,0 +1,30 @@
+"""Several evaluations side by side, as a picture."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mnistdiff.engine.evaluation.report import Evaluation
+from mnistdiff.engine.rendering.plots import JudgeCurve, sweep_plot
+
+
+def plot(name: str, values: Sequence[Any], reports: Sequence[Evaluation]) -> bytes:
+    """Accuracy and Fréchet distance over the values of one setting, as PNG.
+
+    Args:
+        name: of the setting.
+        values: of it, numbers or words.
+        reports: one for each value, all of the same judges.
+    """
+    curves = []
+    for number, first in enumerate(reports[0].verdicts):
+        verdicts = [report.verdicts[number] for report in reports]
+        curves.append(
+            JudgeCurve(
+                judge=first.judge,
+                accuracies=[verdict.accuracy.share for verdict in verdicts],
+                intervals=[verdict.accuracy.interval for verdict in verdicts],
+                distances=[verdict.fcd for verdict in verdicts],
+                floor=first.fcd_floor,
+            )
+        )
+    return sweep_plot(name, values, curves)

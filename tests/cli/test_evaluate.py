@@ -1,0 +1,213 @@
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.evaluation import usefulness
+from mnistdiff.engine.evaluation.yardstick import RealImages
+
+FEW = ["-n", 12, "--steps", 2]
+JSON_KEYS = {
+    "model",
+    "sampling",
+    "num_images",
+    "judges",
+    "cas",
+    "memorisation",
+    "seconds",
+    "images_per_second",
+    "versions",
+    "notices",
+}
+JUDGE_KEYS = {
+    "sha256",
+    "accuracy",
+    "accuracy_of_test_images",
+    "accuracy_by_digit",
+    "lowest_digit",
+    "confusion",
+    "fcd",
+    "fcd_floor",
+    "fcd_ratio",
+    "manifold",
+    "manifold_of_training_images",
+    "num_test_images",
+}
+
+
+@pytest.fixture
+def with_data(tiny_toml, invoke, monkeypatch):
+    """Some real images, as if MNIST were here, and little learning from them."""
+    data = load_training_images("mnist-5k", data_dir=None)  # as ``invoke`` leaves it: parsed once
+    some = slice(None, None, 20)
+    real = RealImages.of(data.images[some], data.labels[some], data.images[7::20], data.labels[7::20])
+    monkeypatch.setattr(RealImages, "load", lambda data_dir, needed_for: real)
+    monkeypatch.setattr(usefulness.measure_usefulness, "__kwdefaults__", {"real_scores": (), "epochs": 1})
+
+
+def table(done):
+    """The lines of stdout, by their first cell."""
+    assert done.returncode == 0, done.stderr.decode()
+    return {line.split("\t")[0]: line.split("\t")[1:] for line in done.stdout.decode().splitlines()}
+
+
+def picture(file):
+    with Image.open(io.BytesIO(file.read_bytes())) as opened:
+        assert opened.format == "PNG"
+        return opened.size
+
+
+def test_a_report_in_a_process_of_its_own_offline(cli, tiny_run, tmp_path):
+    done = cli("evaluate", tiny_run, *FEW, "--data-dir", "none", cwd=tmp_path)
+    rows = table(done)
+    assert rows["measure"] == ["conv", "real", "residual", "real"]
+    assert rows["fcd"][1::2] == ["-", "-"]
+    assert "coverage" not in rows
+    assert len(rows["conv"]) == 10
+    assert rows["images"][0].startswith("12, seed 0, ")
+    message = done.stderr.decode()
+    assert "warning: MNIST is not here: the floor of the fcd, precision, recall, density and coverage" in message
+    assert "Traceback" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_the_whole_report_and_the_same_again_but_for_the_time(invoke, tiny_run, tmp_path):
+    line = ["evaluate", tiny_run, *FEW, "--seed", 5, "--guidance", 1.5, "--json"]
+    first, second = (json.loads(invoke(*line).stdout) for _ in range(2))
+    assert first.keys() == JSON_KEYS
+    assert list(first["judges"]) == ["conv", "residual"]
+    assert all(judge.keys() == JUDGE_KEYS for judge in first["judges"].values())
+    assert {"steps": 2, "guidance": 1.5, "seed": 5}.items() <= first["sampling"].items()
+    assert (first["model"]["preset"], first["model"]["step"], first["num_images"]) == ("tiny", 45, 12)
+    for report in (first, second):
+        del report["seconds"], report["images_per_second"]
+    assert first == second
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_newest_run_is_measured_and_the_report_also_written(invoke, run_copy, tmp_path):
+    done = invoke("evaluate", *FEW, "-o", "new/report.json")
+    assert table(done)["checkpoint"][0].startswith("run/conditional_diffusion_mnist.safetensors (preset tiny, step 45")
+    assert b"saved new/report.json" in done.stderr
+    content = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert content["model"]["checkpoint"] == "run/conditional_diffusion_mnist.safetensors"
+
+
+def test_with_data_there_are_floor_and_coverage_and_more_if_asked_for(invoke, with_data, tiny_run, tmp_path):
+    done = invoke("evaluate", tiny_run, *FEW, "--cas", "--memorisation", "--confusion", "--quiet")
+    rows = table(done)
+    assert done.stderr == b""
+    for measure in ("accuracy", "  95 % interval", "fcd", "precision", "recall", "density", "coverage"):
+        assert "-" not in rows[measure]
+    assert len(rows["accuracy (CAS)"]) == len(rows["seed 2"]) == len(rows["copies"]) == 2
+    assert len(rows["asked for 9"]) == 10
+    assert len(rows["mistakes, conv"]) == 1
+    width, height = picture(tmp_path / "memorisation_pairs.png")
+    assert width > 12 * 56
+    assert height > 2 * 56
+
+
+def test_pairs_go_where_they_are_told_to_and_replace_nothing(invoke, with_data, tiny_run, tmp_path):
+    line = ["evaluate", tiny_run, *FEW, "--memorisation", "--pairs", "p.png"]
+    assert invoke(*line).returncode == 0
+    before = (tmp_path / "p.png").read_bytes()
+    (tmp_path / "p.png").write_bytes(b"precious")
+    done = invoke(*line)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"p.png is already there" in done.stderr
+    assert invoke(*line, "--force", "--json").returncode == 0
+    assert (tmp_path / "p.png").read_bytes() == before
+
+
+def test_values_of_a_setting_are_compared_in_a_table_and_a_plot(invoke, with_data, tiny_run, tmp_path):
+    line = ["evaluate", tiny_run, "-n", 12, "--by", "steps=1,2,2", "--cas"]
+    done = invoke(*line, "--plot", "steps.png", "-o", "steps.json")
+    rows = table(done)
+    header = ["acc. conv", "acc. residual", "fcd conv", "fcd residual", "ratio", "coverage", "CAS"]
+    assert rows.keys() == {"steps", "1", "2"}
+    assert rows["steps"] == header
+    assert {len(rows[value]) for value in ("1", "2")} == {7}
+    assert b"steps 1: accuracy" in done.stderr
+    assert picture(tmp_path / "steps.png") == (1200, 675)
+    content = json.loads((tmp_path / "steps.json").read_text())
+    assert (content["by"], content["values"]) == ("steps", [1, 2])
+    assert [report["sampling"]["steps"] for report in content["evaluations"]] == [1, 2]
+
+
+def test_words_are_compared_too_and_weights_are_two_models(invoke, tiny_run, tmp_path):
+    file = tiny_run / "diffusion_checkpoint.safetensors"
+    done = invoke("evaluate", file, *FEW, "--by", "weights=ema,raw", "--plot", "w.png", "--json")
+    content = json.loads(done.stdout)
+    ema, raw = (report["judges"]["conv"]["fcd"] for report in content["evaluations"])
+    assert ema != raw
+    assert picture(tmp_path / "w.png") == (1200, 675)
+
+
+def test_a_threshold_that_is_missed_is_9_after_the_report(invoke, tiny_run):
+    line = ["evaluate", tiny_run, *FEW]
+    done = invoke(*line, "--min-accuracy", 0, "--max-fcd", 1e9)
+    assert (done.returncode, done.stdout == b"") == (0, False)
+    done = invoke(*line, "--min-accuracy", 100, "--max-fcd", 0.001, "--quiet")
+    assert done.returncode == 9
+    assert b"accuracy" in done.stdout
+    *_, message = done.stderr.decode().splitlines()
+    assert message.startswith("error: accuracy ")
+    assert "is less than 100 % and fcd " in message
+    done = invoke(*line, "--max-fcd", 0.001, "--json")
+    assert done.returncode == json.loads(done.stderr.splitlines()[-1])["error"]["code"] == 9
+    assert json.loads(done.stdout)["num_images"] == 12
+
+
+@pytest.mark.parametrize("flag", ["--cas", "--memorisation"])
+def test_what_needs_mnist_and_has_none_is_4(invoke, tiny_run, tmp_path, flag):
+    done = invoke("evaluate", tiny_run, flag, "--data-dir", "none")
+    assert (done.returncode, done.stdout) == (4, b"")
+    assert f"{flag} needs MNIST, which is not complete in none" in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+WRONG = [
+    ("-n 9", "--n", "'9'"),
+    ("-n 60001", "60001"),
+    ("--seed -1", "--seed", "-1"),
+    ("--seed 4294967295 -n 12", "4294967295"),
+    ("--steps 11", "--steps 11", "10"),
+    ("--min-accuracy 101", "--min-accuracy", "101"),
+    ("--max-fcd nan", "--max-fcd", "nan"),
+    ("--by guidance", "--by", "'guidance'", "NAME=VALUE"),
+    ("--by guidence=1,2", "guidence", "guidance"),
+    ("--by guidance=1,much", "'much'"),
+    ("--by guidance=1,,2", "''"),
+    ("--by guidance=", "''"),
+    ("--by steps=5,0", "'0'"),
+    ("--by sampler=ddim,euler", "'euler'"),
+    ("--by steps=2,11", "--steps 11"),
+    ("--by steps=1,2 --memorisation", "--memorisation", "--by"),
+    ("--by steps=1,2 --max-fcd 1", "--max-fcd", "--by"),
+    ("--by steps=1,2 --min-accuracy 0", "--min-accuracy", "--by"),
+    ("--plot a.png", "--plot", "--by"),
+    ("--pairs a.png", "--pairs", "--memorisation"),
+    ("--by steps=1,2 --plot a.pdf", "a.pdf", ".png"),
+    ("-o report.txt", "report.txt", ".json"),
+    ("surplus", "surplus"),
+]
+
+
+@pytest.mark.parametrize(("line", "fragments"), [(line, fragments) for line, *fragments in WRONG])
+def test_nonsense_is_refused_in_one_sentence(invoke, with_data, tiny_run, tmp_path, line, fragments):
+    done = invoke("evaluate", tiny_run, *line.split(), "-q")
+    message = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b""), message
+    assert [fragment for fragment in fragments if fragment not in message] == []
+    assert len(message.splitlines()) <= 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_real_data_set_is_found_where_it_lies(invoke, real_data_dir, tiny_run):
+    report = json.loads(invoke("evaluate", tiny_run, *FEW, "--data-dir", real_data_dir, "--json").stdout)
+    assert report["notices"] == []
+    for judge in report["judges"].values():
+        assert judge["fcd_floor"] > 0
+        assert 0 <= judge["manifold"]["coverage"] <= 1

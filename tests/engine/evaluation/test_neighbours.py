@@ -1,0 +1,186 @@
+import tracemalloc
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mnistdiff.engine.data.mnist import load_split
+from mnistdiff.engine.evaluation import neighbours as module
+from mnistdiff.engine.evaluation.neighbours import (
+    Memorisation,
+    Neighbours,
+    closest_pairs,
+    memorisation,
+    nearest,
+    nearest_by_chunk,
+)
+
+# Few levels, so that ties and copies abound.
+levels = st.sampled_from([0, 1, 2, 127, 128, 255])
+
+
+def pictures(least, most):
+    return arrays(np.uint8, st.tuples(st.integers(least, most), st.just(2), st.just(3)), elements=levels)
+
+
+def by_hand(images, training):
+    """All squared distances in grey levels, in whole numbers: index of the nearest, its distance, the second."""
+    for image in images.astype(np.int64):
+        squared = ((training.astype(np.int64) - image) ** 2).sum(axis=(1, 2)).tolist()
+        first, second, *_ = sorted(squared)
+        yield squared.index(first), first, second
+
+
+def in_grey_levels(distance):
+    return np.rint((distance * 255) ** 2).astype(int).tolist()
+
+
+@settings(deadline=None, max_examples=200)
+@given(pictures(1, 6), pictures(2, 9), st.integers(1, 7), st.integers(1, 10))
+def test_the_neighbours_are_those_of_a_search_by_hand_whatever_the_blocks(images, training, chunk, block):
+    index, first, second = zip(*by_hand(images, training), strict=True)
+    with patch.object(module, "_CHUNK", chunk), patch.object(module, "_BLOCK", block):
+        found = nearest(images, training)
+        assert len(list(nearest_by_chunk(images, training))) == -(-len(images) // chunk)
+    assert found.index.tolist() == list(index)
+    assert in_grey_levels(found.distance) == list(first)
+    assert in_grey_levels(found.second) == list(second)
+    assert (found.index.dtype, found.distance.dtype, found.second.dtype) == (np.int64, np.float64, np.float64)
+
+
+@pytest.mark.parametrize("side", [28, 32])
+def test_the_largest_sums_are_exact(side):
+    rng = np.random.default_rng(0)
+    extreme = rng.choice(np.array([0, 255], np.uint8), (40, side, side))
+    odd = rng.integers(0, 256, (40, side, side)).astype(np.uint8)
+    black, white = np.zeros((1, side, side), np.uint8), np.full((1, side, side), 255, np.uint8)
+    images, training = np.concatenate([extreme[:20], odd[:20], black, white]), np.concatenate([extreme[20:], odd[20:]])
+    found = nearest(images, training)
+    expected = list(zip(*by_hand(images, training), strict=True))
+    assert [found.index.tolist(), in_grey_levels(found.distance), in_grey_levels(found.second)] == [
+        list(column) for column in expected
+    ]
+    far = nearest(black, np.concatenate([white, white]))
+    assert in_grey_levels(far.distance) == in_grey_levels(far.second) == [side * side * 255**2]
+    assert far.distance == side
+
+
+def test_a_copy_has_distance_exactly_zero_and_an_image_may_be_there_twice():
+    rng = np.random.default_rng(0)
+    training = rng.integers(0, 256, (50, 28, 28)).astype(np.uint8)
+    training[30] = training[7]
+    found = nearest(training, training)
+    assert np.all(found.distance == 0)
+    assert np.all((found.second == 0) == np.isin(np.arange(50), [7, 30]))
+    assert found.index.tolist() == [*range(30), 7, *range(31, 50)]
+    assert np.all(found.ratio == 0)
+
+
+def test_the_chunks_come_one_by_one_and_join_to_the_whole():
+    rng = np.random.default_rng(0)
+    images, training = (rng.integers(0, 256, (n, 4, 4)).astype(np.uint8) for n in (2100, 30))
+    parts = list(nearest_by_chunk(images, training))
+    assert [len(part.index) for part in parts] == [1000, 1000, 100]
+    joined, whole = Neighbours.join(parts), nearest(images, training)
+    for column in ("index", "distance", "second"):
+        np.testing.assert_array_equal(getattr(joined, column), getattr(whole, column))
+
+
+def test_the_distances_are_never_all_in_memory():
+    rng = np.random.default_rng(0)
+    images, training = (rng.integers(0, 256, (n, 4, 4)).astype(np.uint8) for n in (3000, 12_000))
+    tracemalloc.start()
+    try:
+        nearest(images, training)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3000 * 12_000 * 4 / 3
+
+
+@pytest.mark.parametrize(
+    ("images", "training", "message"),
+    [
+        (np.zeros((0, 2, 2), np.uint8), np.zeros((2, 2, 2), np.uint8), "two training images, not 0 and 2"),
+        (np.zeros((1, 2, 2), np.uint8), np.zeros((1, 2, 2), np.uint8), "two training images, not 1 and 1"),
+        (np.zeros((1, 2, 2), np.float32), np.zeros((2, 2, 2), np.uint8), "uint8, not float32"),
+        (np.zeros((1, 2, 2), np.uint8), np.zeros((2, 2, 2), np.int64), "uint8 and int64"),
+        (np.zeros((1, 2, 3), np.uint8), np.zeros((2, 3, 2), np.uint8), "of one size"),
+        (np.zeros((1, 33, 32), np.uint8), np.zeros((2, 33, 32), np.uint8), "at most 1024 pixels"),
+        (np.zeros((1, 0, 2), np.uint8), np.zeros((2, 0, 2), np.uint8), "of one size"),
+    ],
+)
+def test_what_has_no_neighbours_is_refused_before_anything_is_asked_of_the_generator(images, training, message):
+    with pytest.raises(ValueError, match=message):
+        nearest_by_chunk(images, training)
+
+
+# Memorisation
+
+
+def test_copies_may_differ_by_one_grey_level_in_every_pixel_and_not_by_two_in_any():
+    rng = np.random.default_rng(0)
+    training = rng.integers(0, 256, (20, 28, 28)).astype(np.uint8)
+    training[0, 0, :2] = 0, 255  # no wrapping round at the ends
+    images = training[:6].copy()
+    images[1] = np.where(images[1] > 0, images[1] - 1, 1)
+    images[2] = np.where(images[2] < 255, images[2] + 1, 254)
+    images[3, 5, 5] ^= 2
+    images[4, 0, 0] = np.where(images[4, 0, 0] > 128, 0, 255)
+    images[5] = 255 - images[5]
+    summary = memorisation(nearest(images, training), images, training)
+    assert summary.copies == 3
+    assert summary.ratio_share == pytest.approx(5 / 6)
+
+
+def test_images_not_learned_show_no_sign_of_it():
+    rng = np.random.default_rng(0)
+    images, training = (rng.integers(0, 256, (n, 28, 28)).astype(np.uint8) for n in (100, 300))
+    found = nearest(images, training)
+    summary = memorisation(found, images, training)
+    assert (summary.copies, summary.ratio_share) == (0, 0.0)
+    assert summary.quantiles[0] == (0.0, found.distance.min())
+
+
+def test_the_quantiles_are_of_the_distance_to_the_nearest():
+    distance = np.random.default_rng(0).permutation(np.arange(101) / 10)
+    image = np.zeros((101, 1, 1), np.uint8)
+    summary = memorisation(Neighbours(np.zeros(101, np.int64), distance, distance + 1), image, image + 9)
+    assert summary.quantiles == tuple((share, pytest.approx(10 * share)) for share in (0, 0.01, 0.05, 0.25, 0.5))
+    assert summary == Memorisation(0, summary.quantiles, pytest.approx(5 / 101))  # 0.0 / 1.0 ... 0.4 / 1.4
+
+
+@pytest.mark.parametrize(("second", "share"), [(29, 0.0), (31, 1.0)])
+def test_more_than_three_times_nearer_is_suspicious(second, share):
+    training = np.array([second, 10], np.uint8).reshape(2, 1, 1)
+    image = np.zeros((1, 1, 1), np.uint8)
+    found = nearest(image, training)
+    assert found.ratio == pytest.approx(10 / second)
+    assert memorisation(found, image, training).ratio_share == share
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=12), st.integers(0, 14))
+def test_the_closest_pairs_have_the_smallest_ratio_then_the_smallest_distance(pairs, count):
+    distance, second = np.sort(np.array(pairs, float).reshape(-1, 2), axis=1).T
+    found = Neighbours(np.zeros(len(pairs), np.int64), distance, second)
+    chosen = closest_pairs(found, count).tolist()
+    keys = sorted((d / s if d else 0.0, d) for d, s in zip(distance.tolist(), second.tolist(), strict=True))
+    assert [(found.ratio[i], found.distance[i]) for i in chosen] == keys[:count]
+    assert len(set(chosen)) == len(chosen)
+    assert np.all((found.ratio >= 0) & (found.ratio <= 1))
+
+
+def test_on_mnist_the_search_by_hand_agrees(real_data_dir):
+    training, labels = load_split(real_data_dir, "train")
+    images, digits = load_split(real_data_dir, "test")
+    images, digits = images[:100], digits[:100]
+    found = nearest(images, training)
+    for i, (index, first, second) in enumerate(by_hand(images[:2], training)):
+        assert found.index[i] == index
+        assert (found.distance[i], found.second[i]) == pytest.approx((first**0.5 / 255, second**0.5 / 255), rel=1e-12)
+    # Published for all 10,000 test images: 3.09 % of the nearest images show another digit.
+    assert np.mean(labels[found.index] == digits) > 0.9
+    assert memorisation(found, images, training).copies == 0
