@@ -167,11 +167,11 @@ class SampleSettings(_Frozen):
     """
 
     sampler: SamplerName = Field("dpmpp_2m", description="How to walk from noise to image.")
-    steps: int = Field(20, ge=1, le=10_000, description="Network evaluations per image, at most the model's T.")
-    spacing: Spacing = Field("even", description="Steps evenly spaced down to t = 0, or down to the image itself.")
+    steps: int = Field(10, ge=1, le=10_000, description="Network evaluations per image, at most the model's T.")
+    spacing: Spacing = Field("trailing", description="Steps evenly spaced down to t = 0, or down to the image itself.")
     eta: float = Field(0.0, ge=0, le=1, description="Fresh noise of ddim: 0 none, 1 as much as ddpm.")
     guidance: float = Field(
-        2.0, ge=0, le=100, description="0 ignores the label, 1 is plain conditional, more follows the label harder."
+        1.5, ge=0, le=100, description="0 ignores the label, 1 is plain conditional, more follows the label harder."
     )
     weights: WeightsName = Field("ema", description="The averaged weights, or those of the last step.")
 
@@ -189,7 +189,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             {
                 # In steps, as the learning rate falls by them: about a quarter of an hour on two cores.
                 "epochs": 1000,
-                "max_steps": 4000,
+                "max_steps": 3200,
                 "batch_size": 64,
                 "optimizer": "muon",
                 "lr": 2e-3,

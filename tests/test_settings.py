@@ -85,7 +85,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, hint):
 def test_an_unknown_preset_is_refused_with_those_that_exist(preset):
     with pytest.raises(SettingsError, match="^run.toml: there is no preset ") as refused:
         resolve([("run.toml", {"preset": preset})])
-    assert "base, tiny" in refused.value.hint
+    assert "base, fast, tiny" in refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 
 
 def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
-    assert SampleSettings.for_model(500).steps == SampleSettings().steps == 20
+    assert SampleSettings.for_model(500).steps == SampleSettings().steps == 10
     assert SampleSettings.for_model(7).steps == 7
     assert SampleSettings.for_model(7, {"steps": 9, "guidance": 0}).steps == 9
 
@@ -276,3 +276,27 @@ def test_a_number_of_epochs_that_was_asked_for_is_not_cut_short_by_the_preset():
     assert train.total_steps(60_000) == 7 * train.steps_per_epoch(60_000)
     both = resolve([("command line", {"preset": "tiny", "epochs": 7, "max_steps": 5})]).train
     assert both.total_steps(60_000) == 5
+
+
+@pytest.mark.parametrize("given", [{"max_minutes": 5}, {"epochs": 3}])
+def test_who_gives_a_time_or_epochs_does_not_want_the_end_of_the_preset(given):
+    assert resolve([("command line", {"preset": "fast", **given})]).train.max_steps is None
+
+
+def test_a_time_and_a_number_of_steps_do_not_go_together():
+    with pytest.raises(SettingsError, match=r"max_minutes \(command line\) and max_steps \(run.toml\)"):
+        resolve([("run.toml", {"max_steps": 7}), ("command line", {"max_minutes": 5})])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, ((1, 1), (2, 2))), ({"down_blocks": (0, 3), "up_blocks": (1,)}, ((0, 3), (1, 1)))],
+)
+def test_one_number_of_blocks_is_that_of_every_level(given, expected):
+    assert TrainSettings(channels=(8, 16), **given).blocks_by_level() == expected
+
+
+@pytest.mark.parametrize("name", ["down_blocks", "up_blocks"])
+def test_as_many_numbers_of_blocks_as_levels_or_one(name):
+    with pytest.raises(SettingsError, match=rf"{name} \(1, 2, 3\) must be one number, or one for each of \(8, 16\)"):
+        resolve([("run.toml", {"channels": (8, 16), name: (1, 2, 3)})])

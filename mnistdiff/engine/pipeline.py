@@ -140,6 +140,7 @@ def resume(
         here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
         differences = metadata.fingerprint.differences(here)
         notices = (f"this will not be bit-exact: {'; '.join(differences)}",) if differences else ()
+        notices += _replanned_notice(metadata, settings)
         yield from _go_on(run, settings, dataset, state, notices, stop)
 
 
@@ -238,6 +239,17 @@ def _extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_
             f"The run has {metadata.epoch} whole epochs: use a larger --epochs or --max-steps.",
         )
     return settings
+
+
+def _replanned_notice(metadata: CheckpointMetadata, settings: TrainSettings) -> tuple[str, ...]:
+    """What a new end means where the learning rate falls towards the end."""
+    before, now = (each.total_steps(metadata.num_train_images) for each in (metadata.settings, settings))
+    if before == now or settings.lr_schedule == "constant":
+        return ()
+    return (
+        f"the learning rate was planned for {before} steps and from here on falls as in a run of {now}, so the end is "
+        "not that of an unbroken run",
+    )
 
 
 def _new_home(checkpoint_path: Path) -> RunDir:

@@ -22,6 +22,7 @@ FIELDS = {
     "fingerprint": dict,
     "sha256": str,
     "digest_valid": bool,
+    "card": type(None),
 }
 
 
@@ -93,3 +94,17 @@ def test_a_file_name_cannot_steer_the_terminal(invoke, run_copy, tmp_path):
     assert b"\\x1b[31m\\r" in done.stdout
     assert b"\x1b" not in done.stdout
     assert b"\r" not in done.stdout
+
+
+def test_without_a_run_the_model_in_the_box_shows_its_card(invoke):
+    told = json.loads(invoke("inspect", "--json").stdout)
+    assert told["kind"] == "weights"
+    assert told["digest_valid"]
+    card = told["card"]
+    assert card["command"].startswith("mnistdiff train --preset fast ")
+    assert card["evaluation"]["model"]["sha256"] == told["sha256"]
+    for judge in card["evaluation"]["judges"].values():
+        assert judge["accuracy"]["share"] >= 0.995
+    shown = invoke("inspect").stdout.decode()
+    for word in ("intended use", "limits", "license", "judge conv", "judge residual", "accuracy"):
+        assert word in shown

@@ -97,11 +97,12 @@ def test_without_arguments_digits_are_asked_for_and_drawn(spawn, tiny_run, tmp_p
     assert len(list((tmp_path / "inference_samples").iterdir())) == 5
 
 
-def test_without_a_run_the_interactive_mode_says_how_to_get_one_and_goes_on(spawn):
+def test_without_a_run_the_interactive_mode_draws_from_the_model_in_the_box(spawn, tmp_path):
     child = spawn(columns=40)
     child.expect("digits, t or q")
     child.sendline("7")
-    child.expect("there is no run here")
+    child.expect(r"inference_samples/digit_7_[0-9]+\.png")
+    assert (tmp_path / child.after).read_bytes().startswith(b"\x89PNG")
     child.expect("digits, t or q")
     child.sendeof()
     code, _ = to_the_end(child)

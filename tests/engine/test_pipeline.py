@@ -114,6 +114,7 @@ def whole(tmp_path_factory):
 
 RARE_SAVES = {"save_every": 100}
 PREVIEWS = {"sample_every": 1}
+MUON = {"optimizer": "muon", "lr_schedule": "linear", "warmup_steps": 2, "prediction": "v_prediction"}
 MATRIX = [
     (1, {}),
     (1, PREVIEWS | RARE_SAVES),
@@ -128,6 +129,10 @@ MATRIX = [
     (6, PREVIEWS | {"sample_every": 2, "save_every": 1}),
     (7, {"ema_decay": 0.0, "label_dropout": 0.5, "grad_clip": 0.0}),
     (8, PREVIEWS),
+    (1, MUON),
+    (2, MUON | {"lr_schedule": "cosine", "grad_clip": 0.01}),
+    (5, MUON | RARE_SAVES | {"warmup_steps": 6}),
+    (7, PREVIEWS | {"lr_schedule": "cosine", "warmup_steps": 3}),
 ]
 
 
@@ -179,6 +184,26 @@ def test_a_run_extended_with_more_epochs_is_the_longer_run(tmp_path, whole):
     unbroken(tmp_path / "extended", longer.model_copy(update={"epochs": 2}))
     finish(resume(tmp_path / "extended", epochs=4))
     assert_same_run(tmp_path / "extended", whole(longer))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_a_new_end_is_warned_of_where_the_learning_rate_was_planned_by_the_old_one(tmp_path, schedule):
+    settings = SETTINGS.model_copy(update={"lr_schedule": schedule})
+    until(2, lambda stop: train(tmp_path / "run", settings, stop=stop))
+    for end, warned in ((STEPS, False), (STEPS + 1, schedule != "constant")):
+        started = next(iter(resume(tmp_path / "run", max_steps=end)))
+        assert any("was planned for" in notice for notice in started.notices) == warned
+
+
+def test_a_time_becomes_a_number_of_steps_that_resuming_keeps(tmp_path, monkeypatch, whole):
+    asked = []
+    monkeypatch.setattr(pipeline, "steps_within", lambda minutes, *_: asked.append(minutes) or STEPS)
+    settings = SETTINGS.model_copy(update=MUON | {"max_steps": None})
+    here = MachineSettings(device="cpu", run_dir=tmp_path / "timed", max_minutes=2.5)
+    until(3, lambda stop: pipeline.train(settings, here, stop=stop))
+    finish(resume(tmp_path / "timed"))
+    assert asked == [2.5]
+    assert_same_run(tmp_path / "timed", whole(settings.model_copy(update={"max_steps": STEPS})))
 
 
 def go_on_after_a_crash(folder, settings):
