@@ -139,8 +139,8 @@ def resume(
             run.rewind_metrics(metadata.step, log_every=settings.log_every)
         here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
         differences = metadata.fingerprint.differences(here)
-        notices = (f"this will not be bit-exact: {'; '.join(differences)}",) if differences else ()
-        notices += _replanned_notice(metadata, settings)
+        elsewhere = f"this will not be bit-exact: {'; '.join(differences)}" if differences else ""
+        notices = tuple(notice for notice in (elsewhere, _replanned_notice(metadata, settings)) if notice)
         yield from _go_on(run, settings, dataset, state, notices, stop)
 
 
@@ -241,14 +241,14 @@ def _extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_
     return settings
 
 
-def _replanned_notice(metadata: CheckpointMetadata, settings: TrainSettings) -> tuple[str, ...]:
+def _replanned_notice(metadata: CheckpointMetadata, settings: TrainSettings) -> str:
     """What a new end means where the learning rate falls towards the end."""
     before, now = (each.total_steps(metadata.num_train_images) for each in (metadata.settings, settings))
     if before == now or settings.lr_schedule == "constant":
-        return ()
+        return ""
     return (
         f"the learning rate was planned for {before} steps and from here on falls as in a run of {now}, so the end is "
-        "not that of an unbroken run",
+        "not that of an unbroken run"
     )
 
 
