@@ -10,7 +10,8 @@ from mnistdiff.cli.output import DEFAULT_FOLDER, Output, file_name
 from mnistdiff.cli.progress import conclude, meter, show_training
 from mnistdiff.cli.signals import stop_on_signals
 from mnistdiff.errors import MnistDiffError
-from mnistdiff.settings import PRESETS, MachineSettings, SampleSettings, resolve
+from mnistdiff.presets import PRESETS, resolve
+from mnistdiff.settings import MachineSettings, SampleSettings
 
 _HELP = """Type digits, such as 7 or 2026, to see them drawn; t to train; q to leave."""
 

@@ -8,7 +8,8 @@ import typer
 from mnistdiff.cli import console, options
 from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
-from mnistdiff.settings import MachineSettings, TrainSettings, resolve
+from mnistdiff.presets import resolve
+from mnistdiff.settings import MachineSettings, TrainSettings
 
 EXAMPLES = """Examples:
 

@@ -9,7 +9,8 @@ from mnistdiff.cli import console, options
 from mnistdiff.cli.options import setting
 from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
-from mnistdiff.settings import MachineSettings, Resolved, TrainSettings, read_settings_file, resolve
+from mnistdiff.presets import Resolved, read_settings_file, resolve
+from mnistdiff.settings import MachineSettings, TrainSettings
 
 EXAMPLES = """Examples:
 

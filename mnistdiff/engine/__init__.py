@@ -10,6 +10,6 @@ In reading order:
 6. ``rendering``: images and curves as PNG.
 7. ``run_dir``: the files of a run.
 8. ``sampling``: from a checkpoint to images.
-9. ``pipeline``: from settings to a finished run, and from a stopped run onward.
+9. ``pipeline``: from settings to a finished run, and, by ``resumption``, from a stopped run onward.
 10. ``evaluation``: from a model, or from images, to figures of how good they are.
 """

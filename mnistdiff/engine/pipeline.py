@@ -10,17 +10,18 @@ from pathlib import Path
 
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import read_checkpoint
-from mnistdiff.engine.checkpoint.header import CheckpointMetadata, Fingerprint, read_checkpoint_file
+from mnistdiff.engine.checkpoint.header import Fingerprint
 from mnistdiff.engine.data.mnist import Dataset, load_training_images
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.events import Event, Finished, Saved, Started
 from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
 from mnistdiff.engine.recorder import Recorder
+from mnistdiff.engine.resumption import extended, new_home, replanned_notice, require_furthest
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.engine.training.loop import train_steps
 from mnistdiff.engine.training.plan import steps_within
 from mnistdiff.engine.training.state import TrainState
-from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import MachineSettings, TrainSettings
 
 Stop = Callable[[], bool]
@@ -110,15 +111,15 @@ def resume(
     """
     device = resolve_device(machine.device)
     home = RunDir.of(checkpoint_path)
-    run = RunDir(machine.run_dir) if machine.run_dir is not None else home or _new_home(checkpoint_path)
+    run = RunDir(machine.run_dir) if machine.run_dir is not None else home or new_home(checkpoint_path)
     # Read under the lock: a training that is just ending may still be writing this file.
     with run.locked():
         checkpoint = read_checkpoint(checkpoint_path)
         metadata = checkpoint.metadata
-        settings = _extended(checkpoint_path, metadata, epochs, max_steps)
+        settings = extended(checkpoint_path, metadata, epochs, max_steps)
         at_home = home is not None and run.path.resolve() == home.path.resolve()
         if at_home:
-            _require_furthest(run, checkpoint_path, metadata.step, force)
+            require_furthest(run, checkpoint_path, metadata.step, force)
         else:
             run.require_free(force=force)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
@@ -140,7 +141,7 @@ def resume(
         here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
         differences = metadata.fingerprint.differences(here)
         elsewhere = f"this will not be bit-exact: {'; '.join(differences)}" if differences else ""
-        notices = tuple(notice for notice in (elsewhere, _replanned_notice(metadata, settings)) if notice)
+        notices = tuple(notice for notice in (elsewhere, replanned_notice(metadata, settings)) if notice)
         yield from _go_on(run, settings, dataset, state, notices, stop)
 
 
@@ -219,59 +220,6 @@ def _preview(recorder: Recorder, run: RunDir, settings: TrainSettings, epoch: in
         path = recorder.preview(epoch)
         if path is not None:
             yield Saved(path)
-
-
-def _extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_steps: int | None) -> TrainSettings:
-    """The settings of a run with a new end, or as they were."""
-    settings = metadata.settings
-    if metadata.kind != "training":
-        raise CheckpointError(
-            f"{path} holds the averaged weights alone, without the state of the training",
-            "Resume from the run's diffusion_checkpoint.safetensors; or draw from this file: mnistdiff sample.",
-        )
-    if epochs is None and max_steps is None:
-        return settings
-    settings = settings.model_copy(update={"epochs": epochs or settings.epochs, "max_steps": max_steps})
-    total = settings.total_steps(metadata.num_train_images)
-    if total < metadata.step:
-        raise SettingsError(
-            f"the new end of the run, step {total}, lies before step {metadata.step}, which is done",
-            f"The run has {metadata.epoch} whole epochs: use a larger --epochs or --max-steps.",
-        )
-    return settings
-
-
-def _replanned_notice(metadata: CheckpointMetadata, settings: TrainSettings) -> str:
-    """What a new end means where the learning rate falls towards the end."""
-    before, now = (each.total_steps(metadata.num_train_images) for each in (metadata.settings, settings))
-    if before == now or settings.lr_schedule == "constant":
-        return ""
-    return (
-        f"the learning rate was planned for {before} steps and from here on falls as in a run of {now}, so the end is "
-        "not that of an unbroken run"
-    )
-
-
-def _new_home(checkpoint_path: Path) -> RunDir:
-    """A run folder for a checkpoint that lies in none; made only if the file is whole."""
-    file = read_checkpoint_file(checkpoint_path)
-    file.require_valid()
-    return RunDir.allocate(file.metadata.settings.preset)
-
-
-def _require_furthest(run: RunDir, chosen: Path, step: int, force: bool) -> None:
-    """Refuse to go back behind the latest state, which the next save would replace."""
-    if force or chosen.resolve() == run.latest.resolve():
-        return
-    try:
-        latest = read_checkpoint_file(run.latest)
-    except CheckpointError:
-        return  # nothing readable would be lost
-    if latest.digest_valid and latest.metadata.step > step:
-        raise SettingsError(
-            f"{chosen} is at step {step}, and its run has got to step {latest.metadata.step}",
-            "Go on elsewhere with --run-dir NEW, or give up the later steps with --force.",
-        )
 
 
 def _schedule_notice(settings: TrainSettings) -> str:

@@ -12,7 +12,8 @@ from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.run_dir import RunDir, checkpoint_to_inspect, checkpoint_to_resume, checkpoint_to_sample
 from mnistdiff.engine.storage import TEMPORARY_SUFFIX
 from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
-from mnistdiff.settings import TrainSettings, read_settings_file
+from mnistdiff.presets import read_settings_file
+from mnistdiff.settings import TrainSettings
 
 HOLDER = """
 import sys, time

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mnistdiff.engine.network.unet import ConditionalUNet, ResidualBlock, timestep_embedding
-from mnistdiff.settings import resolve
+from mnistdiff.presets import resolve
 
 SHAPES = [
     (1, (4,), (0,), (1,)),
