@@ -38,7 +38,7 @@ def run() -> None:
 
 
 def _train() -> None:
-    preset = Prompt.ask("preset", choices=list(PRESETS), default="tiny", console=console.talk())
+    preset = Prompt.ask("preset", choices=list(PRESETS), default="fast", console=console.talk())
     resolved = resolve([("answer", {"preset": preset})])
     console.note("loading PyTorch and the images ...")
     with stop_on_signals() as stop:
@@ -56,7 +56,9 @@ def _draw(number: str) -> None:
     from mnistdiff.engine.sampling import Request, draw, load_model
 
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
-    model = load_model(checkpoint_to_sample(None), weights=SampleSettings().weights, device=MachineSettings().device)
+    path = checkpoint_to_sample(None)
+    console.note(f"drawing from {options.name_of(path)}")
+    model = load_model(path, weights=SampleSettings().weights, device=MachineSettings().device)
     wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
     paths: list[Path] = []
     with meter(label="drawing") as shown:

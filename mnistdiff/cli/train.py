@@ -14,7 +14,9 @@ from mnistdiff.settings import MachineSettings, TrainSettings
 
 EXAMPLES = """Examples:
 
-mnistdiff train --preset tiny
+mnistdiff train --preset fast
+
+mnistdiff train --preset fast --max-minutes 60
 
 mnistdiff train --epochs 200 --run-dir runs/mine
 

@@ -24,16 +24,14 @@ def test_a_dry_run_tells_every_setting_and_where_it_came_from(invoke, monkeypatc
     monkeypatch.delenv("MNISTDIFF_DEVICE")
     monkeypatch.setenv("MNISTDIFF_EPOCHS", "5")
     monkeypatch.setenv("MNISTDIFF_SEED", "9")
-    (tmp_path / "my.toml").write_text(
-        'preset = "tiny"\nbatch_size = 64\nepochs = 7\nup_blocks = [2, 1]\nrun_dir = "x"\n'
-    )
+    (tmp_path / "my.toml").write_text('preset = "tiny"\nbatch_size = 64\nepochs = 7\nup_blocks = [3]\nrun_dir = "x"\n')
     line = ["train", "--config", "my.toml", "--seed", 3, "--dry-run"]
     told = origins(invoke(*line))
     assert [*told] == [*TrainSettings.model_fields, *MachineSettings.model_fields]
     assert told["seed"] == ("3", "command line")
     assert told["epochs"] == ("5", "MNISTDIFF_EPOCHS")
     assert told["batch_size"] == ("64", "my.toml")
-    assert told["up_blocks"] == ("(2, 1)", "my.toml")
+    assert told["up_blocks"] == ("[3]", "my.toml")
     assert told["run_dir"] == ("x", "my.toml")
     assert told["lr"] == ("0.003", "preset tiny")
     assert told["device"] == ("auto", "default")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import safetensors
@@ -20,6 +21,8 @@ from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import CheckpointError, DivergedError
 
 Tensors = Mapping[str, NDArray[np.float32]]
+# Weights to draw from may be stored in half: no pixel tells. A state that goes on to the same bits may not.
+_STORED_KINDS = MappingProxyType({"training": (np.float32,), "weights": (np.float32, np.float16)})
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is corrupt: {str(error)[:200]}") from error
     for name, array in tensors.items():
-        if array.dtype != np.float32:
+        if array.dtype not in _STORED_KINDS[file.metadata.kind]:
             raise CheckpointError(f"{path} is corrupt: its tensor {name[:80]!r} is {array.dtype}, not float32")
         if not np.isfinite(array).all():
             raise CheckpointError(f"{path} holds values that are not finite in {name[:80]!r}")
-    return Checkpoint(path, file.metadata, tensors, file.sha256)
+    floats = {name: array.astype(np.float32, copy=False) for name, array in tensors.items()}
+    return Checkpoint(path, file.metadata, floats, file.sha256)

@@ -262,3 +262,13 @@ def test_metadata_that_lack_a_field_are_refused_though_sealed(path, name):
 def test_metadata_of_another_form_are_refused_though_sealed(path, values):
     with pytest.raises(CheckpointError, match="head does not follow the format"):
         read(path, sealed(values))
+
+
+def test_weights_alone_may_be_stored_in_half_and_are_read_as_floats(path):
+    weights = METADATA.model_copy(update={"kind": "weights"})
+    halves = {"ema.head.weight": np.linspace(-1, 1, 24, dtype=np.float16).reshape(2, 3, 4)}
+    array = read(path, encode_checkpoint(weights, halves)).tensors["ema.head.weight"]
+    assert array.dtype == np.float32
+    np.testing.assert_array_equal(array, halves["ema.head.weight"])
+    with pytest.raises(CheckpointError, match="is float64, not float32"):
+        read(path, encode_checkpoint(weights, {"ema.head.weight": np.zeros(3)}))
