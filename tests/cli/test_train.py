@@ -39,7 +39,7 @@ def test_a_dry_run_tells_every_setting_and_where_it_came_from(invoke, monkeypatc
     as_json = json.loads(invoke(*line, "--json").stdout)
     assert [*as_json] == [*told]
     assert as_json["epochs"] == {"value": 5, "origin": "MNISTDIFF_EPOCHS"}
-    assert as_json["channels"] == {"value": [8, 16], "origin": "preset tiny"}
+    assert as_json["channels"] == {"value": [8, 24], "origin": "preset tiny"}
     assert as_json["max_steps"] == {"value": None, "origin": "preset tiny"}
     assert [path.name for path in tmp_path.iterdir()] == ["my.toml"]
 
