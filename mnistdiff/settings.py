@@ -29,6 +29,7 @@ LearningRateSchedule = Literal["constant", "linear", "cosine"]
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 Spacing = Literal["even", "trailing"]
 WeightsName = Literal["ema", "raw"]
+JudgeName = Literal["conv", "residual"]
 MAX_SEED = 2**32 - 1
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]

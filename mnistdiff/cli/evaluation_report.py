@@ -26,7 +26,7 @@ def watch(
     """Show an evaluation as it happens, a bar for each stage.
 
     Args:
-        events: of ``protocol.evaluate`` or ``evaluate_each``.
+        events: of ``protocol.evaluate_each``.
         compared: what differs between several evaluations; each is summed up as it comes.
         quiet: show warnings only.
 

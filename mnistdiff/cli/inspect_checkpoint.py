@@ -71,6 +71,7 @@ def _card_rows(card: "ModelCard") -> list[tuple[str, str]]:
     return [
         ("trained by", f"{card.command} ({card.minutes:.0f} minutes, {card.hardware})"),
         *((f"judge {name}", _verdict(report)) for name, report in card.evaluation["judges"].items()),
+        ("learnt from it", _usefulness(card.evaluation["cas"])),
         ("intended use", card.intended_use),
         ("limits", card.limits),
         ("license", card.license),
@@ -83,3 +84,9 @@ def _verdict(report: dict[str, Any]) -> str:
     interval = f"{accuracy['low']:.2%} to {accuracy['high']:.2%}"
     distance = f"fcd {report['fcd']:.3f}, {report['fcd_ratio']:.1f} times that of real test images"
     return f"accuracy {accuracy['share']:.2%} ({interval}), {distance}, coverage {report['manifold']['coverage']:.3f}"
+
+
+def _usefulness(cas: dict[str, Any]) -> str:
+    """What a classifier learns from the model's digits, in a line."""
+    real = f"{cas['score_of_real_images']:.2%} from as many real ones"
+    return f"a classifier gets {cas['score']:.2%} of the real test images right from {cas['num_images']:,}; {real}"

@@ -1,7 +1,7 @@
 """``mnistdiff train-classifier``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from pydantic import Field
@@ -9,7 +9,7 @@ from pydantic import Field
 from mnistdiff.cli import console, options
 from mnistdiff.cli.progress import meter
 from mnistdiff.errors import SettingsError, StorageError
-from mnistdiff.settings import Seed
+from mnistdiff.settings import JudgeName, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,14 +23,14 @@ mnistdiff train-classifier --architecture conv -o classifier_conv.safetensors
 
 mnistdiff train-classifier --architecture residual --epochs 1 --seed 7 -o quick.safetensors --json"""
 
-_ARCHITECTURES = ("conv", "residual")
+_ARCHITECTURES = get_args(JudgeName)
 
 
 def train_classifier_command(
     architecture: Annotated[
         Any,
         typer.Option(
-            parser=options.checked(Literal["conv", "residual"]),
+            parser=options.checked(JudgeName),
             metavar="|".join(_ARCHITECTURES),
             autocompletion=lambda: list(_ARCHITECTURES),
             help="A plain stack of convolutions, or residual blocks.",

@@ -27,7 +27,7 @@ from mnistdiff.engine.evaluation.classifier import ARCHITECTURES, classify
 from mnistdiff.engine.evaluation.metrics import Gaussian
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.errors import CheckpointError
-from mnistdiff.settings import IMAGE_SIZE, NUM_DIGITS, Seed, explain
+from mnistdiff.settings import IMAGE_SIZE, NUM_DIGITS, JudgeName, Seed, explain
 
 PINNED: Mapping[str, str] = MappingProxyType(
     {
@@ -61,7 +61,7 @@ class JudgeFacts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_max_length=80)
 
     format_version: Literal[1] = 1
-    architecture: Literal["conv", "residual"]
+    architecture: JudgeName
     seed: Seed
     epochs: int = Field(ge=1, le=10**6)
     num_train_images: _Count

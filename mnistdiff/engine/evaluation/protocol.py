@@ -37,35 +37,6 @@ class Extras:
 NOTHING_MORE = Extras()
 
 
-def evaluate(
-    model: Model,
-    settings: SampleSettings,
-    judges: Sequence[Judge],
-    *,
-    n: int,
-    seed: int,
-    real: RealImages | None,
-    extras: Extras = NOTHING_MORE,
-    subject: Subject | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> Iterator[EvaluationProgress | Evaluation]:
-    """Draw ``n`` images and measure them; arguments and errors as in ``evaluate_each``.
-
-    Yields:
-        progress, and last the report.
-    """
-    return evaluate_each(
-        [(model, settings)],
-        judges,
-        n=n,
-        seed=seed,
-        real=real,
-        extras=extras,
-        subject=subject,
-        batch_size=batch_size,
-    )
-
-
 def evaluate_each(
     rows: Sequence[tuple[Model, SampleSettings]],
     judges: Sequence[Judge],

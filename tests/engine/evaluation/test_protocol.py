@@ -8,7 +8,7 @@ import pytest
 from mnistdiff.engine.evaluation import protocol
 from mnistdiff.engine.evaluation.originality import measure_originality
 from mnistdiff.engine.evaluation.progress import EvaluationProgress
-from mnistdiff.engine.evaluation.protocol import Extras, evaluate, evaluate_each, judge_images
+from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each, judge_images
 from mnistdiff.engine.evaluation.report import Evaluation
 from mnistdiff.engine.evaluation.yardstick import RealImages, wanted_digits
 from mnistdiff.engine.sampling import Model
@@ -125,7 +125,7 @@ def test_digits_are_as_frequent_as_in_mnist_and_every_seed_is_used_once(bundled_
         return draw(model, wanted, settings, **options)
 
     monkeypatch.setattr(protocol, "draw", recorded)
-    *_, evaluation = evaluate(MODEL, FEW, bundled_judges, n=50, seed=7, real=None)
+    *_, evaluation = evaluate_each([(MODEL, FEW)], bundled_judges, n=50, seed=7, real=None)
     rehearsal, wanted = drawn
     assert len(rehearsal) == 1
     assert [request.seed for request in wanted] == list(range(7, 57))
@@ -138,7 +138,9 @@ def test_digits_are_as_frequent_as_in_mnist_and_every_seed_is_used_once(bundled_
 def test_the_same_seed_gives_the_same_report_whatever_the_batches(bundled_judges, tiny_real):
     reports = []
     for seed, batch_size in ((0, 250), (0, 7), (1, 250)):
-        events = list(evaluate(MODEL, FEW, bundled_judges, n=20, seed=seed, real=tiny_real, batch_size=batch_size))
+        events = list(
+            evaluate_each([(MODEL, FEW)], bundled_judges, n=20, seed=seed, real=tiny_real, batch_size=batch_size)
+        )
         assert all(isinstance(event, EvaluationProgress) for event in events[:-1])
         reports.append(events[-1])
     assert reports[0] == reports[1]
@@ -146,7 +148,7 @@ def test_the_same_seed_gives_the_same_report_whatever_the_batches(bundled_judges
 
 
 def test_progress_counts_network_evaluations_and_then_judges(bundled_judges):
-    events = list(evaluate(MODEL, FEW, bundled_judges, n=20, seed=0, real=None, batch_size=8))
+    events = list(evaluate_each([(MODEL, FEW)], bundled_judges, n=20, seed=0, real=None, batch_size=8))
     drawing = [event for event in events[:-1] if event.stage == "drawing"]
     assert [(event.done, event.total) for event in drawing] == [(k, 6) for k in range(1, 7)]
     assert sum(event.images for event in drawing) == 20
@@ -165,7 +167,7 @@ def test_a_refusal_comes_before_any_image_is_drawn(bundled_judges):
     with pytest.raises(SettingsError, match="--steps 11"):
         next(iter(evaluate_each(rows, bundled_judges, n=10, seed=0, real=None)))
     with pytest.raises(SettingsError, match=str(MAX_SEED)):
-        next(iter(evaluate(MODEL, FEW, bundled_judges, n=10, seed=MAX_SEED - 8, real=None)))
+        next(iter(evaluate_each([(MODEL, FEW)], bundled_judges, n=10, seed=MAX_SEED - 8, real=None)))
 
 
 def test_extras_are_added_and_real_images_learnt_from_once(bundled_judges, tiny_real, monkeypatch):
