@@ -76,6 +76,9 @@ class TrainSettings(_Frozen):
     beta_schedule: BetaSchedule = Field("linear", description="How noise grows with t.")
     beta_start: float = Field(1e-4, ge=1e-8, lt=1, description="First beta of the linear schedule.")
     beta_end: float = Field(0.02, ge=1e-8, lt=1, description="Last beta of the linear schedule.")
+    mode_scale: float = Field(
+        0.0, ge=0, le=1.7, description="0 trains all timesteps alike; more, the middle ones more often."
+    )
     prediction: Prediction = Field("epsilon", description="What the network predicts: the noise, or v.")
 
     patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")

@@ -6,7 +6,7 @@ import torch
 
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
-from mnistdiff.engine.training.objective import Draws, Objective, drop_labels
+from mnistdiff.engine.training.objective import Draws, Objective, drop_labels, spread_timesteps
 from mnistdiff.settings import TrainSettings
 
 KINDS = ["epsilon", "v_prediction"]
@@ -118,6 +118,28 @@ def test_timesteps_noise_and_dropout_come_from_streams_of_their_own():
     train = TrainSettings(seed=4, label_dropout=0.5)
     draws = Draws.at_step(9, (64, 1, 28, 28), train)
     assert torch.equal(draws.drop, torch.from_numpy(generator(4, Stream.LABEL_DROPOUT, 9).random(64) < 0.5))
-    np.testing.assert_array_equal(draws.t, generator(4, Stream.TIMESTEPS, 9).integers(train.timesteps, size=64))
+    u = (np.arange(64) / 64 + generator(4, Stream.TIMESTEPS, 9).random()) % 1
+    np.testing.assert_array_equal(draws.t, np.floor(u * train.timesteps))
     noise = generator(4, Stream.TRAINING_NOISE, 9).standard_normal((64, 1, 28, 28), dtype=np.float32)
     np.testing.assert_array_equal(draws.eps, noise)
+
+
+def test_a_batch_has_one_timestep_in_each_of_as_many_parts_of_the_schedule():
+    t = np.sort(spread_timesteps(50, 0.372, setting()))  # T = 200: parts of 4 timesteps
+    assert (np.diff(t) == 4).all()
+
+
+@pytest.mark.parametrize("position", [0, 5])
+def test_a_single_image_draws_its_timestep_uniformly(position):
+    t = [spread_timesteps(8, offset, setting())[position] for offset in (np.arange(2000) + 0.5) / 2000]
+    assert (np.bincount(t, minlength=200) == 10).all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0, 1.3])
+def test_mode_scale_draws_the_middle_more_often_and_the_ends_less_by_the_derivative_of_the_map(scale):
+    t = spread_timesteps(2_000_000, 0.25, setting(mode_scale=scale))
+    share = np.bincount(t, minlength=200) * 200 / len(t)  # relative to uniform
+    assert share[100] == pytest.approx(1 / (1 - (np.pi / 2 - 1) * scale), rel=0.02)
+    assert [share[0], share[199]] == pytest.approx([1 / (1 + scale)] * 2, rel=0.02)
+    np.testing.assert_allclose(share, share[::-1], rtol=0.02)
+    assert share.min() > 0.3
