@@ -60,7 +60,8 @@ def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) ->
     """
     u = (np.arange(batch_size) / batch_size + offset) % 1
     moved = u + settings.mode_scale * (u - np.sin(np.pi / 2 * u) ** 2)
-    return np.clip((moved * settings.timesteps).astype(np.int64), 0, settings.timesteps - 1)
+    t: NDArray[np.int64] = np.clip((moved * settings.timesteps).astype(np.int64), 0, settings.timesteps - 1)
+    return t
 
 
 class Objective:
