@@ -8,9 +8,18 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 IMAGE_SIZE = 28
 NUM_DIGITS = 10
@@ -35,6 +44,28 @@ MAX_SEED = 2**32 - 1
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+
+
+class Interval(NamedTuple):
+    """From start to stop, in shares of the way from noise (0) to image (1)."""
+
+    start: float
+    stop: float
+
+    def __str__(self) -> str:
+        """As it is typed: ``0.2:1``."""
+        return f"{self.start:g}:{self.stop:g}"
+
+
+def _interval(value: Any) -> Interval:
+    """``0.2:1``, or a pair of numbers."""
+    try:
+        interval = Interval(*(float(part) for part in (value.split(":") if isinstance(value, str) else value)))
+        if 0 <= interval.start <= interval.stop <= 1:
+            return interval
+    except (TypeError, ValueError):
+        pass
+    raise ValueError("should be FROM:TO, two numbers that rise between 0 and 1, as in 0.2:1")
 
 
 class _Frozen(BaseModel):
@@ -163,7 +194,8 @@ class SampleSettings(_Frozen):
     """How images are drawn from a trained model.
 
     ``guidance`` 0 is unconditional, 1 plain conditional, more than 1 guided
-    (s = 1 + w of Ho & Salimans 2022, arXiv 2207.12598).
+    (s = 1 + w of Ho & Salimans 2022, arXiv 2207.12598). Outside its interval, guidance above 1 is 1
+    (Kynkäänniemi et al. 2024, arXiv 2404.07724).
     """
 
     sampler: SamplerName = Field("dpmpp_2m", description="How to walk from noise to image.")
@@ -173,7 +205,16 @@ class SampleSettings(_Frozen):
     guidance: float = Field(
         1.5, ge=0, le=100, description="0 ignores the label, 1 is plain conditional, more follows the label harder."
     )
+    guidance_interval: Annotated[Interval, BeforeValidator(_interval)] = Field(
+        Interval(0.0, 1.0),
+        description="The part of the way from noise (0) to image (1) in which guidance above 1 acts.",
+    )
     weights: WeightsName = Field("ema", description="The averaged weights, or those of the last step.")
+
+    def guidance_at(self, t: int, timesteps: int) -> float:
+        """The guidance at timestep t of 0 ... ``timesteps`` - 1."""
+        start, stop = (share * timesteps for share in self.guidance_interval)
+        return self.guidance if start <= timesteps - 1 - t < stop else min(self.guidance, 1.0)
 
     @classmethod
     def for_model(cls, timesteps: int, given: Mapping[str, Any] = MappingProxyType({})) -> Self:

@@ -251,6 +251,11 @@ def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
         {"eta": -0.1},
         {"guidance": -1},
         {"guidance": math.nan},
+        {"guidance_interval": "0.5:0.2"},
+        {"guidance_interval": (0.5, 1.1)},
+        {"guidance_interval": (0.1, 0.2, 0.3)},
+        {"guidance_interval": "nan:1"},
+        {"guidance_interval": 0.5},
         {"sampler": "euler"},
         {"x": 1},
     ],
@@ -258,6 +263,13 @@ def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
 def test_sampling_out_of_range_is_refused(changes):
     with pytest.raises(ValidationError):
         SampleSettings(**changes)
+
+
+def test_an_interval_reads_as_it_is_typed():
+    for typed, pair in (("0.2:1", (0.2, 1)), ("0:0.75", (0, 0.75)), ("0.5:0.5", (0.5, 0.5))):
+        interval = SampleSettings(guidance_interval=typed).guidance_interval
+        assert (interval, str(interval)) == (pair, typed)
+        assert SampleSettings(guidance_interval=list(pair)).guidance_interval == interval
 
 
 def test_the_preset_tiny_ends_after_as_many_steps_whatever_the_data_set():

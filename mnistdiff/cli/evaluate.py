@@ -68,6 +68,7 @@ def evaluate_command(
         Any, typer.Option("--seed", parser=options.checked(Seed), metavar="INT", help="Seed of the first image.")
     ] = 0,
     guidance: options.Guidance = None,
+    guidance_interval: options.GuidanceInterval = None,
     sampler: options.Sampler = None,
     steps: options.Steps = None,
     spacing: options.Spacing = None,

@@ -43,6 +43,7 @@ def grid_command(
     n: options.Count = 8,
     seed: options.FixedSeed = 0,
     guidance: options.Guidance = None,
+    guidance_interval: options.GuidanceInterval = None,
     sampler: options.Sampler = None,
     steps: options.Steps = None,
     spacing: options.Spacing = None,

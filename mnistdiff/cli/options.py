@@ -22,6 +22,7 @@ def setting(
     *flags: str,
     panel: str | None = None,
     help_text: str | None = None,
+    metavar: str | None = None,
     from_environment: bool = True,
 ) -> Any:
     """An option for one field of a settings model, checked against the field's range as it is parsed.
@@ -32,6 +33,7 @@ def setting(
         flags: other names, the long one first.
         panel: where help shows it.
         help_text: instead of the field's description and default.
+        metavar: instead of its choices or its type.
         from_environment: whether ``MNISTDIFF_NAME`` sets it too.
     """
     field = model.model_fields[name]
@@ -40,7 +42,7 @@ def setting(
     return typer.Option(
         *(flags or (flag,)),
         parser=checked(field.rebuild_annotation()),
-        metavar="|".join(choices) or _metavar(field.annotation),
+        metavar=metavar or "|".join(choices) or _metavar(field.annotation),
         autocompletion=(lambda: choices) if choices else None,
         envvar=f"MNISTDIFF_{name.upper()}" if from_environment else None,
         show_envvar=False,
@@ -59,7 +61,7 @@ def checked(annotation: Any) -> Callable[[str], Any]:
         try:
             return adapter.validate_python(text)
         except ValidationError as error:
-            rule = error.errors()[0]["msg"].removeprefix("Input ")
+            rule = error.errors()[0]["msg"].removeprefix("Value error, ").removeprefix("Input ")
             raise typer.BadParameter(f"{text!r} {rule}.") from error
 
     return parse
@@ -173,6 +175,9 @@ Steps = Annotated[Any, setting(SampleSettings, "steps", from_environment=False)]
 Spacing = Annotated[Any, setting(SampleSettings, "spacing", from_environment=False)]
 Eta = Annotated[Any, setting(SampleSettings, "eta", from_environment=False)]
 Guidance = Annotated[Any, setting(SampleSettings, "guidance", "--guidance", "-g", from_environment=False)]
+GuidanceInterval = Annotated[
+    Any, setting(SampleSettings, "guidance_interval", metavar="FROM:TO", from_environment=False)
+]
 Weights = Annotated[Any, setting(SampleSettings, "weights", from_environment=False)]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, errors as JSON on stderr.")]

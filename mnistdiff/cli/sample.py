@@ -28,6 +28,7 @@ def sample_command(
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
     guidance: options.Guidance = None,
+    guidance_interval: options.GuidanceInterval = None,
     sampler: options.Sampler = None,
     steps: options.Steps = None,
     spacing: options.Spacing = None,

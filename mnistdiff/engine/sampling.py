@@ -131,7 +131,7 @@ def draw(
 
         labels = np.array([request.digit for request in batch], dtype=np.int64)
         steps = SAMPLERS[settings.sampler](
-            guided_eps(model, schedule, labels, settings.guidance),
+            guided_eps(model, schedule, labels, settings),
             noise(0),
             schedule=schedule,
             timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
@@ -149,10 +149,12 @@ def _drawings(batch: Sequence[Request], x_0: NDArray[np.float32]) -> tuple[Drawi
     return tuple(Drawing(request.digit, request.seed, image) for request, image in zip(batch, pixels, strict=True))
 
 
-def guided_eps(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64], guidance_scale: float) -> PredictEps:
+def guided_eps(
+    model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64], settings: SampleSettings
+) -> PredictEps:
     """The guided noise prediction for a batch with ``labels``, shape (B,).
 
-    Scale 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
+    Guidance 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
     batch with and without labels, in one call.
     """
     null = np.full_like(labels, NULL_LABEL)
@@ -162,6 +164,7 @@ def guided_eps(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64],
         return eps_from_prediction(prediction, x_t, schedule.alpha_bar(t), model.settings.prediction)
 
     def predict(x_t: Array, t: int) -> Array:
+        guidance_scale = settings.guidance_at(t, schedule.num_train_timesteps)
         if guidance_scale == 1:
             return eps(x_t, t, labels)
         if guidance_scale == 0:

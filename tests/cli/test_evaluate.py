@@ -136,6 +136,15 @@ def test_values_of_a_setting_are_compared_in_a_table_and_a_plot(invoke, with_dat
     assert [report["sampling"]["steps"] for report in content["evaluations"]] == [1, 2]
 
 
+def test_intervals_of_guidance_are_compared_by_the_words_they_are_typed_in(invoke, tiny_run):
+    line = ["evaluate", tiny_run, *FEW, "--guidance", 3, "--by", "guidance_interval=0:1,0.5:1"]
+    assert {"guidance_interval", "0:1", "0.5:1"} == table(invoke(*line)).keys()
+    content = json.loads(invoke(*line, "--json").stdout)
+    assert content["values"] == [[0, 1], [0.5, 1]]
+    one, other = (found["judges"]["conv"]["fcd"] for found in content["evaluations"])
+    assert one != other
+
+
 def test_words_are_compared_too_and_weights_are_two_models(invoke, tiny_run, tmp_path):
     file = tiny_run / "diffusion_checkpoint.safetensors"
     done = invoke("evaluate", file, *FEW, "--by", "weights=ema,raw", "--plot", "w.png", "--json")

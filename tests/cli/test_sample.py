@@ -143,6 +143,8 @@ def test_every_sampling_option_changes_the_picture(invoke, tiny_run, tmp_path):
         ["--steps", 5],
         ["--guidance", 1],
         ["-g", 0],
+        ["-g", 3],
+        ["-g", 3, "--guidance-interval", "0.5:1"],
         ["--sampler", "ddpm"],
         ["--sampler", "ddim"],
         ["--sampler", "ddim", "--eta", 0.5],

@@ -42,6 +42,7 @@ WRONG_OPTIONS = [
     ("sample --steps 0", "--steps", "'0'"),
     ("sample --eta 2", "--eta", "'2'"),
     ("sample --guidance 101", "--guidance", "'101'"),
+    ("sample --guidance-interval 0.9:0.1", "--guidance-interval", "'0.9:0.1'", "0.2:1"),
     ("sample --sampler euler", "--sampler", "euler", "ddim"),
     ("sample --weights best", "--weights", "best", "raw"),
     ("sample --seed 4294967295 --n 2 --digit 1", "4294967295", "--seed"),

@@ -127,6 +127,23 @@ def test_guidance_1_is_the_limit_of_guided_drawing(model):
     assert levels_apart(plain, drawings(model, wanted, sample_settings(guidance=1.0 + 1e-9))) <= 1
 
 
+def test_guidance_acts_in_its_interval_and_plain_conditional_drawing_outside(model):
+    """Ten steps at t = 9 ... 0: the first two and the last three on labels alone."""
+    watched = counted(model)
+    drawings(watched, [Request(3, 0)], sample_settings(steps=TIMESTEPS, guidance=2, guidance_interval=(0.2, 0.7)))
+    assert [call[0] for call in watched.denoiser.calls] == [1] * 2 + [2] * 5 + [1] * 3
+    assert all(call[2][-1] == 3 for call in watched.denoiser.calls)
+
+
+def test_guidance_in_an_empty_interval_is_none_and_weak_guidance_has_no_interval(model):
+    wanted, never = requests((2, 5), 2, 0), {"guidance_interval": (0.4, 0.4)}
+    none = drawings(model, wanted, sample_settings(guidance=3, **never))
+    assert levels_apart(none, drawings(model, wanted, sample_settings(guidance=1))) == 0
+    for weak in (0.0, 0.5):
+        asked = drawings(model, wanted, sample_settings(guidance=weak, **never))
+        assert levels_apart(asked, drawings(model, wanted, sample_settings(guidance=weak))) == 0
+
+
 def test_unconditional_images_do_not_depend_on_the_digit(model):
     unconditional = sample_settings(guidance=0.0)
     assert (
