@@ -23,6 +23,10 @@ class CheckpointError(MnistDiffError):
     """A checkpoint is missing, corrupt, foreign or of another version."""
 
 
+class NewerFormatError(CheckpointError):
+    """A checkpoint was written by a later version of this program."""
+
+
 class DataError(MnistDiffError):
     """The data set is missing, corrupt or cannot be fetched."""
 

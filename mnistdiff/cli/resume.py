@@ -55,12 +55,12 @@ def resume_command(
     machine = resolve([("command line", options.given(MachineSettings, context.params))]).machine
     from mnistdiff.engine.run_dir import checkpoint_to_resume
 
-    checkpoint = checkpoint_to_resume(source)
+    chosen = checkpoint_to_resume(source)
     with stop_on_signals() as stop:
-        console.note(f"loading PyTorch, the images and {checkpoint} ...", quiet=quiet or json)
+        console.note(f"loading PyTorch, the images and {chosen} ...", quiet=quiet or json)
         from mnistdiff.engine import pipeline
 
-        events = pipeline.resume(checkpoint, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
+        events = pipeline.resume(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
         finished = show_training(events, quiet=quiet or json)
     conclude(finished, as_json=json, quiet=quiet)
     if stop():

@@ -16,7 +16,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.events import Event, Finished, Saved, Started
 from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
 from mnistdiff.engine.recorder import Recorder
-from mnistdiff.engine.resumption import extended, new_home, replanned_notice, require_furthest
+from mnistdiff.engine.resumption import extended, new_home, newest_valid, replanned_notice, require_furthest
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.engine.training.loop import train_steps
 from mnistdiff.engine.training.plan import steps_within
@@ -81,7 +81,7 @@ def train(
 
 
 def resume(
-    checkpoint_path: Path,
+    source: Path | RunDir,
     machine: MachineSettings,
     *,
     epochs: int | None = None,
@@ -92,8 +92,9 @@ def resume(
     """Go on from a checkpoint, to the same bits as if training had never stopped.
 
     Args:
-        checkpoint_path: a complete state. Its run goes on in its folder, unless ``machine`` names another; a file
-            that lies in no run starts a run folder of its own.
+        source: a complete state, or a run, which goes on from its latest; if that is damaged, from the furthest state
+            that is whole. The run goes on in its folder, unless ``machine`` names another; a file that lies in no run
+            starts a run folder of its own.
         machine: where.
         epochs: a new end of the run, in epochs from its start.
         max_steps: a new end, in steps from its start.
@@ -110,18 +111,23 @@ def resume(
         OSError: if the file system refuses.
     """
     device = resolve_device(machine.device)
-    home = RunDir.of(checkpoint_path)
-    run = RunDir(machine.run_dir) if machine.run_dir is not None else home or new_home(checkpoint_path)
+    elsewhere = RunDir(machine.run_dir) if machine.run_dir is not None else None
+    if isinstance(source, RunDir):
+        home: RunDir | None = source
+        run = elsewhere or source
+    else:
+        home = RunDir.of(source)
+        run = elsewhere or home or new_home(source)
     # Read under the lock: a training that is just ending may still be writing this file.
     with run.locked():
-        checkpoint = read_checkpoint(checkpoint_path)
-        metadata = checkpoint.metadata
+        checkpoint, skipped = newest_valid(source) if isinstance(source, RunDir) else (read_checkpoint(source), "")
+        checkpoint_path, metadata = checkpoint.path, checkpoint.metadata
         settings = extended(checkpoint_path, metadata, epochs, max_steps)
         at_home = home is not None and run.path.resolve() == home.path.resolve()
-        if at_home:
-            require_furthest(run, checkpoint_path, metadata.step, force)
-        else:
+        if not at_home:
             run.require_free(force=force)
+        elif not isinstance(source, RunDir):
+            require_furthest(run, checkpoint_path, metadata.step, force)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
         if len(dataset.images) != metadata.num_train_images:
             raise CheckpointError(
@@ -140,8 +146,8 @@ def resume(
             run.rewind_metrics(metadata.step, log_every=settings.log_every)
         here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
         differences = metadata.fingerprint.differences(here)
-        elsewhere = f"this will not be bit-exact: {'; '.join(differences)}" if differences else ""
-        notices = tuple(notice for notice in (elsewhere, replanned_notice(metadata, settings)) if notice)
+        inexact = f"this will not be bit-exact: {'; '.join(differences)}" if differences else ""
+        notices = tuple(notice for notice in (skipped, inexact, replanned_notice(metadata, settings)) if notice)
         yield from _go_on(run, settings, dataset, state, notices, stop)
 
 
@@ -157,6 +163,7 @@ def _go_on(
     num_images = len(dataset.images)
     steps_per_epoch, total_steps = settings.steps_per_epoch(num_images), settings.total_steps(num_images)
     recorder = Recorder(run, settings, state, num_images, stop)
+    notices += tuple(filter(None, [recorder.space_notice(total_steps)]))
     yield Started(
         run=run,
         settings=settings,

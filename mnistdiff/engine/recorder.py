@@ -1,5 +1,6 @@
 """What a training writes into its run folder: metrics, checkpoints, previews, the loss curve."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
 from mnistdiff.engine.network.device import execution_fingerprint
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, draw, requests, sheet
-from mnistdiff.engine.storage import write_atomically
+from mnistdiff.engine.storage import remove, write_atomically
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.settings import SampleSettings, TrainSettings
@@ -96,11 +97,29 @@ class Recorder:
         if keep_epoch is not None:
             kept = self._run.epoch_checkpoint(keep_epoch)
             write_atomically(kept, content)
-        write_atomically(self._run.latest, content)
+        # The first save of a process writes the state that it started from, perhaps over a damaged one.
+        write_atomically(self._run.latest, content, previous=self._run.previous if self.saved_step >= 0 else None)
         self.saved_step = self._state.step
         # Weights of an earlier end are out of date now; the state just written holds newer ones.
-        self._run.weights.unlink(missing_ok=True)
+        remove(self._run.weights)
         return kept
+
+    def space_notice(self, total_steps: int) -> str:
+        """A warning if the disk may be full before the end of the run; empty if there is room."""
+        epochs_done, epochs = (
+            self._settings.epochs_done(step, self._num_images) for step in (self._state.step, total_steps)
+        )
+        every = self._settings.checkpoint_every
+        kept = epochs // every - epochs_done // every if every else 0
+        # The latest, the previous, and the one being written.
+        needed = (3 + kept) * sum(array.nbytes for array in self._state.to_tensors().values())
+        free = shutil.disk_usage(self._run.path).free
+        if free >= needed:
+            return ""
+        return (
+            f"{self._run.path} has {free / 1e6:,.0f} MB left, and the checkpoints of this run will take up to "
+            f"{needed / 1e6:,.0f} MB; make room, or keep fewer with a larger --checkpoint-every"
+        )
 
     def save_weights(self) -> Path:
         """Write the averaged weights alone, to be sampled from and shared."""

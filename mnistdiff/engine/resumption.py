@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.checkpoint.header import CheckpointMetadata, read_checkpoint_file
 from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.errors import CheckpointError, NewerFormatError, SettingsError
 from mnistdiff.settings import TrainSettings
 
 
@@ -48,6 +49,35 @@ def replanned_notice(metadata: CheckpointMetadata, settings: TrainSettings) -> s
         f"the learning rate was planned for {before} steps and from here on falls as in a run of {now}, so the end is "
         "not that of an unbroken run"
     )
+
+
+def newest_valid(run: RunDir) -> tuple[Checkpoint, str]:
+    """The state of a run to go on from: the latest, or if that is damaged or gone, the furthest that is whole.
+
+    Returns:
+        the state, and what was skipped and why; empty if nothing was.
+
+    Raises:
+        CheckpointError: that of the latest, if no other state is whole.
+        NewerFormatError: if the latest is of a later version: going back behind it would cost it.
+    """
+    try:
+        return read_checkpoint(run.latest), ""
+    except NewerFormatError:
+        raise
+    except CheckpointError as error:
+        damage = error
+    furthest: Checkpoint | None = None
+    for path in run.states()[1:] if run.latest.is_file() else run.states():
+        try:
+            state = read_checkpoint(path)
+        except CheckpointError:
+            continue
+        if furthest is None or state.metadata.step > furthest.metadata.step:
+            furthest = state
+    if furthest is None:
+        raise damage
+    return furthest, f"{damage.message}; going on from {furthest.path}, at step {furthest.metadata.step}"
 
 
 def new_home(checkpoint_path: Path) -> RunDir:

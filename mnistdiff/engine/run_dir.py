@@ -12,11 +12,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.storage import sweep_temporaries, write_atomically
+from mnistdiff.engine.storage import remove, require_writable, sweep_temporaries, write_atomically
 from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
 from mnistdiff.settings import TrainSettings
 
 RUNS_FOLDER = Path("runs")
+_KEPT_CHECKPOINTS = "checkpoints/diffusion_checkpoint_epoch_*.safetensors"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class RunDir:
     """The files of one run. The names are those of the script this project grew from."""
 
     path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
 
     @property
     def settings_file(self) -> Path:
@@ -44,6 +48,11 @@ class RunDir:
     def latest(self) -> Path:
         """The latest complete state: what ``resume`` reads."""
         return self.path / "diffusion_checkpoint.safetensors"
+
+    @property
+    def previous(self) -> Path:
+        """The state before the latest: what ``resume`` falls back on if the latest is damaged."""
+        return self.path / "diffusion_checkpoint_previous.safetensors"
 
     @property
     def weights(self) -> Path:
@@ -94,6 +103,11 @@ class RunDir:
         runs = [(run.latest.stat().st_mtime_ns, run) for run in map(cls, folders) if run.latest.is_file()]
         return max(runs, key=lambda pair: pair[0])[1] if runs else None
 
+    def states(self) -> list[Path]:
+        """Every complete state in the folder, the latest first."""
+        kept = sorted(self.path.glob(_KEPT_CHECKPOINTS), reverse=True)
+        return [path for path in (self.latest, self.previous, *kept) if path.is_file()]
+
     def best(self) -> Path:
         """The final weights of a finished run, else the latest state: what to draw from."""
         return self.weights if self.weights.is_file() else self.latest
@@ -134,15 +148,16 @@ class RunDir:
             for folder in (self.path, self.path / "samples", self.path / "checkpoints"):
                 folder.mkdir(exist_ok=True)
                 sweep_temporaries(folder)
+                require_writable(folder)  # better now than after an hour
             yield
         finally:
             lock.release()
 
     def clear(self) -> None:
         """Delete what an earlier training wrote here, and nothing else."""
-        kept = [*self.path.glob("samples/epoch_*.png"), *self.path.glob("checkpoints/diffusion_checkpoint_epoch_*")]
-        for file in (self.settings_file, self.metrics_file, self.loss_plot, self.weights, *kept, self.latest):
-            file.unlink(missing_ok=True)
+        previews = self.path.glob("samples/epoch_*.png")
+        for file in (self.settings_file, self.metrics_file, self.loss_plot, *previews, self.weights, *self.states()):
+            remove(file)
 
     def write_settings(self, settings: TrainSettings) -> None:
         """Write the complete settings."""
@@ -203,19 +218,23 @@ def checkpoint_to_inspect(source: Path | None) -> Path:
     return _checkpoint(source, lambda run: run.latest) or PRETRAINED
 
 
-def checkpoint_to_resume(source: Path | None) -> Path:
-    """The file to go on from: a file itself, a run's latest state, or with None the newest run's.
+def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
+    """What to go on from: a file, if one was named, or a run that holds a state; with None the newest run.
 
     Raises:
         CheckpointError: if there is no run, or nothing in it to go on from.
     """
-    chosen = _checkpoint(source, lambda run: run.latest)
-    if chosen is None:
+    if source is not None and not source.is_dir():
+        return source
+    run = RunDir.newest() if source is None else RunDir(source)
+    if run is None:
         raise CheckpointError(
             "there is no run here: neither the current folder nor runs/ holds a checkpoint",
             "Train one first: mnistdiff train --preset fast. Or name a run or a file.",
         )
-    return chosen
+    if not run.states():
+        raise _nothing_in(run)
+    return run
 
 
 def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:
@@ -227,8 +246,11 @@ def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path |
         return None
     chosen = choose(run)
     if not chosen.is_file():
-        raise CheckpointError(
-            f"there is no checkpoint in the folder {run.path}",
-            "Name a run folder or a file; mnistdiff train makes one.",
-        )
+        raise _nothing_in(run)
     return chosen
+
+
+def _nothing_in(run: RunDir) -> CheckpointError:
+    return CheckpointError(
+        f"there is no checkpoint in the folder {run.path}", "Name a run folder or a file; mnistdiff train makes one."
+    )

@@ -2,12 +2,14 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".mnistdiff-tmp"
+_CHUNK = 1024**2
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True, previous: Path | None = None) -> None:
     """Replace ``path`` by ``content`` so that a crash leaves the old file or the new one.
 
     The temporary file lies in the same folder, since a rename is atomic only within a file system.
@@ -17,35 +19,74 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         content: all of it.
         durable: whether it must also survive a power cut, which costs two fsyncs: without that of the folder the
             rename itself may be lost. Pictures that can be drawn again go without.
+        previous: where to keep what was at ``path``, in the same folder. What was kept there goes only when the new
+            file is safe. A file system without hard links keeps nothing.
 
     Raises:
-        OSError: if the file system refuses; ``path`` is then as it was, unless only the last fsync failed.
+        OSError: if the file system refuses; ``path`` is then as it was, unless only what follows the rename failed.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = _temporary_beside(path)
+    earlier = _temporary_beside(previous) if previous is not None else None
     try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        _write(temporary, content, durable=durable)
+        if earlier is not None:
+            with suppress(OSError):
+                os.link(path, earlier)
         os.replace(temporary, path)
+        if durable:
+            _fsync_folder(path.parent)
+        if earlier is not None and previous is not None and earlier.exists():
+            os.replace(earlier, previous)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be deleted now is swept at the next start
+            for leftover in filter(None, (temporary, earlier)):
+                remove(leftover)
         if isinstance(error, OSError):
             error.filename = str(path)  # what the user knows, not the temporary name
         raise
-    if durable:
-        _fsync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Delete a file if it is there."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def sweep_temporaries(folder: Path) -> None:
     """Delete what writers that were killed left in ``folder``."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+        remove(leftover)
+
+
+def require_writable(folder: Path) -> None:
+    """Make a file in ``folder`` and delete it: permissions alone do not tell of a disk that is read-only or full.
+
+    Raises:
+        OSError: if the file system refuses.
+    """
+    write_atomically(probe := folder / ".probe", b"\0", durable=False)
+    remove(probe)
+
+
+def _temporary_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+
+
+def _write(path: Path, content: bytes, *, durable: bool) -> None:
+    """Make a new file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest[:_CHUNK]) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

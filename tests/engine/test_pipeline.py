@@ -1,6 +1,5 @@
 """Stopping, dying and going on: whatever happened on the way, the files of a finished run are the same to the bit."""
 
-import json
 import os
 from itertools import chain, count, islice
 from pathlib import Path
@@ -8,109 +7,30 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from trainings import (
+    SETTINGS,
+    STEPS,
+    STEPS_PER_EPOCH,
+    assert_same_run,
+    content,
+    finish,
+    machine,
+    resume,
+    train,
+    unbroken,
+    until,
+)
 
-from mnistdiff.engine import pipeline, recorder
+from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.data.mnist import Dataset
 from mnistdiff.engine.events import EpochDone, Finished, Logged, Saved, Started
-from mnistdiff.engine.rendering import plots
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.errors import CheckpointError, DataError, DivergedError, RunInUseError, SettingsError
 from mnistdiff.settings import MachineSettings, TrainSettings
 
-IMAGES, STEPS_PER_EPOCH, STEPS = 20, 3, 8
-SETTINGS = TrainSettings(
-    dataset="mnist-5k",
-    epochs=9,
-    max_steps=STEPS,
-    batch_size=8,
-    lr=1e-2,
-    timesteps=2,
-    beta_schedule="cosine",
-    patch_size=4,
-    channels=(4,),
-    embedding=8,
-    log_every=2,
-    save_every=2,
-    sample_every=0,
-    checkpoint_every=1,
-)
-
-
-@pytest.fixture(autouse=True)
-def _small_data_and_quick_pictures(monkeypatch):
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (IMAGES, 28, 28), dtype=np.uint8)
-    labels = random.integers(0, 10, IMAGES, dtype=np.uint8)
-    monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: Dataset(name, images, labels))
-    # What a curve shows, instead of a third of a second of drawing.
-    monkeypatch.setattr(plots, "loss_curve", lambda *what, **how: json.dumps([what, how]).encode())
-    monkeypatch.setattr(recorder, "PREVIEW_COLUMNS", 1)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power cut happens here
-
-
-def machine(folder):
-    return MachineSettings(device="cpu", run_dir=folder)
-
-
-def train(folder, settings=SETTINGS, **options):
-    return pipeline.train(settings, machine(folder), **options)
-
-
-def resume(folder, **options):
-    return pipeline.resume(RunDir(folder).latest, MachineSettings(device="cpu"), **options)
-
-
-def finish(events):
-    *_, last = events
-    assert isinstance(last, Finished)
-    return last
-
-
-def until(step, start):
-    """Consume a training that is asked to stop after ``step``."""
-    seen = SimpleNamespace(step=0)
-    for event in start(stop=lambda: seen.step >= step):
-        seen.step = event.step if isinstance(event, TrainStep) else seen.step
-    assert event.step == step
-    assert event.complete == (step >= event.total_steps)
-
-
-def content(folder):
-    """Every file of a run; of the metrics, all but the speed."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files["metrics.jsonl"] = [
-        {name: value for name, value in json.loads(line).items() if name != "images_per_second"}
-        for line in files["metrics.jsonl"].splitlines()
-    ]
-    return files
-
-
-def assert_same_run(folder, reference):
-    here, there = content(folder), content(reference)
-    assert here.keys() == there.keys()
-    assert [name for name in here if here[name] != there[name]] == []
-
-
-def unbroken(folder, settings=SETTINGS):
-    finish(train(folder, settings))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """An unbroken run of the settings to compare with, trained once."""
-    runs = {}
-
-    def run(settings=SETTINGS):
-        key = settings.model_dump_json()
-        if key not in runs:
-            runs[key] = unbroken(tmp_path_factory.mktemp("whole"), settings)
-        return runs[key]
-
-    return run
-
+pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
 
 RARE_SAVES = {"save_every": 100}
 PREVIEWS = {"sample_every": 1}

@@ -40,7 +40,8 @@ def files(folder):
 def fill(run):
     """Write every file of a run."""
     run.write_settings(TrainSettings())
-    written = (run.metrics_file, run.loss_plot, run.latest, run.weights, run.epoch_checkpoint(10), run.epoch_samples(1))
+    states = (run.latest, run.previous, run.epoch_checkpoint(10))
+    written = (run.metrics_file, run.loss_plot, run.weights, run.epoch_samples(1), *states)
     for file in written:
         file.touch()
 
@@ -55,6 +56,7 @@ def test_the_files_keep_the_names_of_the_script_this_grew_from(run):
         "checkpoints/diffusion_checkpoint_epoch_0010.safetensors",
         "conditional_diffusion_mnist.safetensors",
         "diffusion_checkpoint.safetensors",
+        "diffusion_checkpoint_previous.safetensors",
         "loss.png",
         "metrics.jsonl",
         "samples/epoch_0001.png",
@@ -137,17 +139,17 @@ def test_without_a_run_there_is_the_model_in_the_box_to_draw_from_and_nothing_to
     assert "mnistdiff train" in refused.value.hint
 
 
-def test_sampling_takes_the_final_weights_and_resuming_the_state(run, monkeypatch):
+def test_sampling_takes_the_final_weights_and_resuming_the_run(run, monkeypatch):
     monkeypatch.chdir(run.path.parent)
     for choose in (checkpoint_to_sample, checkpoint_to_resume):
         with pytest.raises(CheckpointError, match="there is no checkpoint in the folder"):
             choose(run.path)
     run.latest.touch()
-    assert checkpoint_to_sample(run.path) == checkpoint_to_resume(run.path) == run.latest
+    assert checkpoint_to_sample(run.path) == run.latest
     run.weights.touch()
     for source in (run.path, None):
         assert checkpoint_to_sample(source).resolve() == run.weights
-        assert checkpoint_to_resume(source).resolve() == run.latest
+        assert checkpoint_to_resume(source).path.resolve() == run.path
     named = Path("some/file")
     assert checkpoint_to_sample(named) == checkpoint_to_resume(named) == named
 

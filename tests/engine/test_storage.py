@@ -1,8 +1,16 @@
+"""A file is saved whole or not at all: whatever operation fails, whenever the process dies or the power goes."""
+
+import errno
 import os
 
 import pytest
+from faults import Faults, Killed, fails_with, killed_after, killed_before, states_after_power_loss
 
-from mnistdiff.engine.storage import TEMPORARY_SUFFIX, sweep_temporaries, write_atomically
+from mnistdiff.engine import storage
+from mnistdiff.engine.storage import TEMPORARY_SUFFIX, require_writable, sweep_temporaries, write_atomically
+
+OLD, NEW, OLDER = b"old" * 1000, b"new!" * 1000, b"older" * 500
+ERRNOS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EINTR]
 
 
 @pytest.fixture
@@ -40,31 +48,32 @@ def test_until_it_is_whole_the_new_content_lies_elsewhere_in_the_same_folder(pat
     assert temporary.endswith(TEMPORARY_SUFFIX)
 
 
-def test_the_content_and_then_the_folder_are_flushed_to_the_disk_only_if_asked(path, monkeypatch):
-    calls, replace = [], os.replace
-    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("folder" if is_folder(descriptor) else "file"))
-    monkeypatch.setattr(os, "replace", lambda *names: calls.append("replace") or replace(*names))
-    write_atomically(path, b"new")
-    assert calls == ["file", "replace", "folder"]
-    calls.clear()
-    write_atomically(path, b"newer", durable=False)
-    assert calls == ["replace"]
+def test_a_picture_is_not_flushed_to_the_disk(path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "os", faults := Faults())
+        write_atomically(path, b"new", durable=False)
+    assert [str(operation) for operation in faults.log] == ["open file", "write file", "close file", "replace file"]
 
 
-def is_folder(descriptor):
-    return os.path.isdir(f"/dev/fd/{descriptor}")
+def test_an_interrupt_leaves_the_old_file_and_no_other(path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
 
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_leaves_the_old_file_and_no_other(path, monkeypatch, step, error):
-    def fail(*arguments):
-        raise error
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(type(error)):
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         write_atomically(path, b"new")
     assert contents(path.parent) == {"file.bin": b"old"}
+
+
+def test_a_folder_is_writable_or_the_file_system_says_why_not(tmp_path, monkeypatch):
+    require_writable(tmp_path)
+    assert contents(tmp_path) == {}
+    for at in range(1, 5):
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "os", Faults(at=at, happens=fails_with(errno.ENOSPC)))
+            with pytest.raises(OSError, match="No space left on device"):
+                require_writable(tmp_path)
+        assert contents(tmp_path) == {}
 
 
 def test_a_missing_folder_and_a_folder_in_the_way_are_errors_of_the_file_system(tmp_path):
@@ -84,3 +93,125 @@ def test_sweeping_removes_what_killed_writers_left_and_nothing_else(path):
     sweep_temporaries(path.parent)
     assert contents(path.parent) == own
     sweep_temporaries(path.parent / "missing")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run's folder with a latest state and the one before."""
+    (tmp_path / "latest").write_bytes(OLD)
+    (tmp_path / "previous").write_bytes(OLDER)
+    return tmp_path
+
+
+def save(folder, monkeypatch, faults, chunk=1500):
+    """Replace the latest, in three writes, and keep the one before; all operations go through ``faults``."""
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_CHUNK", chunk)
+        patch.setattr(storage, "os", faults)
+        storage.write_atomically(folder / "latest", NEW, previous=folder / "previous")
+
+
+def operations_of_a_save(folder, monkeypatch, **options):
+    save(folder, monkeypatch, faults := Faults(), **options)
+    return faults.log
+
+
+def test_the_shim_sees_every_operation_of_a_save(folder, monkeypatch):
+    log = [str(operation) for operation in operations_of_a_save(folder, monkeypatch)]
+    assert log == [
+        *["open file", "write file", "write file", "write file", "fsync file", "close file", "link file"],
+        *["replace file", "open folder", "fsync folder", "close folder", "replace file"],
+    ]
+    assert contents(folder) == {"latest": NEW, "previous": OLD}
+
+
+@pytest.mark.parametrize("dies", [killed_before, killed_after])
+def test_a_process_killed_at_any_operation_leaves_the_old_file_or_the_new_one(folder, monkeypatch, dies):
+    for number in range(1, 100):
+        (folder / "latest").write_bytes(OLD)
+        (folder / "previous").write_bytes(OLDER)
+        faults = Faults(at=number, happens=dies)
+        try:
+            save(folder, monkeypatch, faults)
+        except Killed:
+            pass
+        else:
+            break
+        there = contents(folder)
+        assert there["latest"] in (OLD, NEW)
+        assert there["previous"] in (OLDER, OLD)
+        storage.sweep_temporaries(folder)
+        assert contents(folder).keys() == {"latest", "previous"}
+    assert number == 13
+
+
+@pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
+def test_an_error_of_any_operation_is_told_and_costs_no_file(folder, monkeypatch, number):
+    """As SQLite is tested: the n-th operation fails, n = 1, 2, ..., until the save succeeds."""
+    told = []
+    for at in range(1, 100):
+        (folder / "latest").write_bytes(OLD)
+        (folder / "previous").write_bytes(OLDER)
+        faults = Faults(at=at, happens=fails_with(number))
+        try:
+            save(folder, monkeypatch, faults)
+        except OSError as error:
+            told.append((error.errno, error.filename))
+            replaced = any(operation.name == "replace" for operation in faults.log[: at - 1])
+            assert contents(folder) == {"latest": NEW if replaced else OLD, "previous": OLDER}
+        else:
+            # Without a hard link the one before is not kept; that is no reason to lose the new one.
+            linked = all(operation.name != "link" for operation in faults.log[at - 1 : at])
+            assert contents(folder) == {"latest": NEW, "previous": OLD if linked else OLDER}
+            if len(faults.log) < at:
+                break
+    assert told == [(number, str(folder / "latest"))] * 11
+    assert at == 13
+
+
+def test_after_a_power_cut_at_any_moment_the_file_is_the_old_one_or_the_new_one(folder, monkeypatch):
+    before = contents(folder)
+    log = operations_of_a_save(folder, monkeypatch, chunk=100)  # 40 writes, each of which may be the last
+    states = list(states_after_power_loss(before, log))
+    assert len(states) > 1000
+    assert [made for made, files in states if files.get("latest") not in (OLD, NEW)] == []
+    # Once the save has returned, the new one is safe, and so is one before it.
+    ends = [files for made, files in states if made == len(log)]
+    assert all(files["latest"] == NEW and files["previous"] in (OLD, OLDER) for files in ends)
+
+
+MUTATIONS = {
+    "no fsync of the file": lambda operation: operation.name == "fsync" and not operation.folder,
+    "no fsync of the folder": lambda operation: operation.name == "fsync" and operation.folder,
+    "no rename": lambda operation: operation.name == "replace",
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_writer_without_any_one_of_its_precautions_is_caught(folder, monkeypatch, mutation):
+    before = contents(folder)
+    save(folder, monkeypatch, faults := Faults(leave_out=MUTATIONS[mutation]))
+    states = list(states_after_power_loss(before, faults.log))
+    torn = [files for _, files in states if files.get("latest") not in (OLD, NEW)]
+    lost = [files for made, files in states if made == len(faults.log) and files.get("latest") != NEW]
+    assert torn or lost
+    if mutation == "no fsync of the file":
+        assert torn
+
+
+def test_a_real_limit_on_the_size_of_files_costs_no_file(folder):
+    """Not a shim: the kernel cuts the write short, in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        import resource
+        import signal
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        try:
+            storage.write_atomically(folder / "latest", NEW, previous=folder / "previous")
+        except OSError as error:
+            os._exit(error.errno)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.EFBIG
+    assert contents(folder) == {"latest": OLD, "previous": OLDER}

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mnistdiff.errors import CheckpointError
+from mnistdiff.errors import CheckpointError, NewerFormatError
 from mnistdiff.settings import Seed, TrainSettings, explain
 
 FORMAT_VERSION: Literal[1] = 1
@@ -227,7 +227,7 @@ def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any
             raise _corrupt(path, "its head cannot be read: the file was damaged or altered") from error
         raise _foreign(path, "a file whose head does not follow the format") from error
     if isinstance(version, int) and version > FORMAT_VERSION:
-        raise CheckpointError(
+        raise NewerFormatError(
             f"{path} has format version {str(version)[:20]}, and this mnistdiff reads up to {FORMAT_VERSION}",
             "It was written by a newer program: upgrade mnistdiff.",
         )

@@ -1,0 +1,25 @@
+"""Checkpoint files that this program would never write, sealed with a valid digest all the same."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import safetensors.numpy
+
+from mnistdiff.engine.checkpoint.header import METADATA_KEY, digest_of, digest_offset
+
+
+def sealed(values: Any, tensors: Mapping[str, Any]) -> bytes:
+    """A checkpoint of any metadata and any tensors."""
+    content = bytearray(safetensors.numpy.save(dict(tensors), metadata={METADATA_KEY: json.dumps(values)}))
+    start = digest_offset(bytes(content))
+    content[start : start + 64] = digest_of(bytes(content)).encode()
+    return bytes(content)
+
+
+def altered(content: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
+    """A checkpoint whose metadata ``change`` has been at, sealed again."""
+    length = int.from_bytes(content[:8], "little")
+    values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][METADATA_KEY])
+    change(values)
+    return sealed(values, safetensors.numpy.load(content))

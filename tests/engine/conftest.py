@@ -1,0 +1,38 @@
+"""What trainings in this process learn from and are compared with."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from trainings import IMAGES, SETTINGS, unbroken
+
+from mnistdiff.engine import pipeline, recorder
+from mnistdiff.engine.data.mnist import Dataset
+from mnistdiff.engine.rendering import plots
+
+
+@pytest.fixture
+def small_data_and_quick_pictures(monkeypatch):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (IMAGES, 28, 28), dtype=np.uint8)
+    labels = random.integers(0, 10, IMAGES, dtype=np.uint8)
+    monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: Dataset(name, images, labels))
+    # What a curve shows, instead of a third of a second of drawing.
+    monkeypatch.setattr(plots, "loss_curve", lambda *what, **how: json.dumps([what, how]).encode())
+    monkeypatch.setattr(recorder, "PREVIEW_COLUMNS", 1)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power cut happens here
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An unbroken run of the settings to compare with, trained once."""
+    runs = {}
+
+    def run(settings=SETTINGS):
+        key = settings.model_dump_json()
+        if key not in runs:
+            runs[key] = unbroken(tmp_path_factory.mktemp("whole"), settings)
+        return runs[key]
+
+    return run
