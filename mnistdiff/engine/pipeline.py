@@ -4,6 +4,7 @@
 is done, and its files are written, before it is yielded.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -123,7 +124,7 @@ def resume(
         checkpoint, skipped = newest_valid(source) if isinstance(source, RunDir) else (read_checkpoint(source), "")
         checkpoint_path, metadata = checkpoint.path, checkpoint.metadata
         settings = extended(checkpoint_path, metadata, epochs, max_steps)
-        at_home = home is not None and run.path.resolve() == home.path.resolve()
+        at_home = home is not None and os.path.realpath(run.path) == os.path.realpath(home.path)
         if not at_home:
             run.require_free(force=force)
         elif not isinstance(source, RunDir):

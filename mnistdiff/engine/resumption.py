@@ -1,5 +1,6 @@
 """What must hold before a run goes on: its new end, its home, and that nothing further is lost."""
 
+import os
 from pathlib import Path
 
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
@@ -93,7 +94,7 @@ def new_home(checkpoint_path: Path) -> RunDir:
 
 def require_furthest(run: RunDir, chosen: Path, step: int, force: bool) -> None:
     """Refuse to go back behind the latest state, which the next save would replace."""
-    if force or chosen.resolve() == run.latest.resolve():
+    if force or os.path.realpath(chosen) == os.path.realpath(run.latest):
         return
     try:
         latest = read_checkpoint_file(run.latest)

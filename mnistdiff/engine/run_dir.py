@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,7 @@ class RunDir:
             StorageError: if something that is not a folder is in the way.
             OSError: if the file system refuses.
         """
+        is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
@@ -150,8 +151,19 @@ class RunDir:
                 sweep_temporaries(folder)
                 require_writable(folder)  # better now than after an hour
             yield
+        except BaseException:
+            if is_new and self.is_empty():  # nothing came of it
+                self._vanish()
+            raise
         finally:
             lock.release()
+
+    def _vanish(self) -> None:
+        """Remove an empty folder. The lock goes while it is held, so that nobody can be waiting for it."""
+        with suppress(OSError):
+            remove(self._lock_file)
+            for folder in (self.path / "samples", self.path / "checkpoints", self.path):
+                folder.rmdir()
 
     def clear(self) -> None:
         """Delete what an earlier training wrote here, and nothing else."""

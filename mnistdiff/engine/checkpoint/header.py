@@ -26,7 +26,9 @@ DIGEST_PLACEHOLDER = "0" * 64
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_HEADER_BYTES = 256 * 1024
 _DIGEST_FIELD = re.compile(rb'\\"sha256\\": ?\\"([0-9a-f]{64})\\"')
+_TENSOR_NAME = re.compile(r"(model|ema|optimizer\.[a-z_]+)\.[a-z0-9_.]{1,100}")
 _LENGTH_BYTES = 8
+_BYTES_OF_KIND = {"F32": 4, "F16": 2}
 _REMEDY = "Only files written by mnistdiff can be read; choose another with --checkpoint or train a new model."
 
 
@@ -159,7 +161,10 @@ def read_checkpoint_file(path: Path) -> CheckpointFile:
     if len(stated) != 1:
         raise _foreign(path, "a safetensors file of another program")
     index, metadata = _parse(path, header, digest_valid := digest_of(content) == stated[0].decode())
-    shapes = {name: tuple(entry["shape"]) for name, entry in index.items()}
+    try:
+        shapes = _dense_shapes(index, bytes_of_tensors=len(content) - _LENGTH_BYTES - len(header))
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise _corrupt(path, "its head does not fit the rest: the file was cut off, damaged or altered") from error
     return CheckpointFile(path, content, metadata, shapes, stated[0].decode(), digest_valid)
 
 
@@ -215,18 +220,17 @@ def _header(path: Path, content: bytes) -> bytes:
 def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any], CheckpointMetadata]:
     """The tensor index and the validated metadata."""
     try:
-        index = json.loads(header)
-        values = json.loads(index.pop("__metadata__")[METADATA_KEY])
+        index = json.loads(header, object_pairs_hook=_without_repetition)
+        values = json.loads(index.pop("__metadata__")[METADATA_KEY], object_pairs_hook=_without_repetition)
         version = values["format_version"]
         del values["sha256"]
-        for entry in index.values():
-            if not all(isinstance(side, int) and 0 <= side <= MAX_FILE_BYTES for side in entry["shape"]):
-                raise ValueError("a shape is not made of whole numbers, or of absurd ones")
+        if type(version) is not int:
+            raise ValueError("the format version is not a whole number")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if not digest_valid:
             raise _corrupt(path, "its head cannot be read: the file was damaged or altered") from error
         raise _foreign(path, "a file whose head does not follow the format") from error
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise NewerFormatError(
             f"{path} has format version {str(version)[:20]}, and this mnistdiff reads up to {FORMAT_VERSION}",
             "It was written by a newer program: upgrade mnistdiff.",
@@ -235,6 +239,36 @@ def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any
         return index, CheckpointMetadata.model_validate(values)
     except ValidationError as error:
         raise _corrupt(path, f"its metadata are invalid: {explain(error)}") from error
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which no name stands twice: readers do not agree on which of them counts."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a name stands twice")
+    return values
+
+
+def _dense_shapes(index: dict[str, Any], *, bytes_of_tensors: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors, by name, if they have names of ours, lie one after another and fill the file.
+
+    Raises:
+        ValueError, TypeError, KeyError, IndexError: if they do not.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    end = 0
+    for name, entry in sorted(index.items(), key=lambda item: tuple(item[1]["data_offsets"])):
+        if not _TENSOR_NAME.fullmatch(name):
+            raise ValueError("a tensor has a name that this program does not give")
+        shapes[name], (start, stop) = tuple(entry["shape"]), entry["data_offsets"]
+        if not all(type(number) is int and 0 <= number <= bytes_of_tensors for number in (*shapes[name], start, stop)):
+            raise ValueError("a shape or an offset is not a whole number, or an absurd one")
+        if start != end or stop - start != math.prod(shapes[name]) * _BYTES_OF_KIND[entry["dtype"]]:
+            raise ValueError("the tensors overlap, or leave gaps")
+        end = stop
+    if end != bytes_of_tensors:
+        raise ValueError("the tensors do not fill the file")
+    return shapes
 
 
 def _foreign(path: Path, what: str) -> CheckpointError:

@@ -1,5 +1,6 @@
 """The model in the box: the weights that come with the package, and the card that says what they are."""
 
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -42,4 +43,4 @@ def model_card(path: Path) -> ModelCard | None:
 
 def is_pretrained(path: Path) -> bool:
     """Whether this file is the one that comes with the package."""
-    return path.resolve() == PRETRAINED.resolve()
+    return os.path.realpath(path) == os.path.realpath(PRETRAINED)  # unlike resolve(), not stopped by a loop of links

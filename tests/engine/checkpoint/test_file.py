@@ -122,7 +122,7 @@ def test_a_head_nested_beyond_all_bounds_is_refused(path):
 
 @pytest.mark.parametrize("more", [b"\0", b"\n", CONTENT])
 def test_appended_bytes_are_noticed(path, more):
-    with pytest.raises(CheckpointError, match="SHA-256 does not match"):
+    with pytest.raises(CheckpointError, match="is corrupt: its head does not fit the rest"):
         read(path, CONTENT + more)
 
 
@@ -200,7 +200,8 @@ def test_a_value_that_is_not_finite_is_neither_written_nor_read(path, name, valu
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int32", "bool"])
 def test_numbers_of_another_kind_are_refused(path, dtype):
-    with pytest.raises(CheckpointError, match=f"tensor 'model.head.weight' is {dtype}, not float32"):
+    said = "is float16, not float32" if dtype == "float16" else "its head does not fit the rest"
+    with pytest.raises(CheckpointError, match=said):
         read(path, resealed(tensors={**TENSORS, "model.head.weight": np.ones((2, 3), dtype)}))
 
 
@@ -236,27 +237,33 @@ def test_numbers_of_another_kind_are_refused(path, dtype):
         {"fingerprint": {}},
         {"fingerprint": {**METADATA.fingerprint.model_dump(), "torch": "x" * 81}},
         {"format_version": 0},
-        {"format_version": "1.0"},
-        {"format_version": None},
         {"invented": 1},
     ],
     ids=lambda changes: "-".join(changes.get("settings", changes)) if len(str(changes)) < 60 else "",
 )
-def test_metadata_that_cannot_be_true_are_refused_though_resealed(path, changes):
+def test_metadata_that_cannot_be_true_are_refused_though_sealed(path, changes):
     with pytest.raises(CheckpointError, match="its metadata are invalid"):
         read(path, resealed(**changes))
 
 
 @pytest.mark.parametrize("name", [name for name in json.loads(METADATA.to_json()) if name != "sha256"])
-def test_metadata_that_lack_a_field_are_refused_though_resealed(path, name):
+def test_metadata_that_lack_a_field_are_refused_though_sealed(path, name):
     values = json.loads(METADATA.to_json())
     del values[name]
     with pytest.raises(CheckpointError):
         read(path, resealed(values))
 
 
-@pytest.mark.parametrize("values", [[{"sha256": "0" * 64}], {"inner": {"sha256": "0" * 64}}])
-def test_metadata_of_another_form_are_refused_though_resealed(path, values):
+@pytest.mark.parametrize(
+    "values",
+    [
+        [{"sha256": "0" * 64}],
+        {"inner": {"sha256": "0" * 64}},
+        *({**json.loads(METADATA.to_json()), "format_version": version} for version in ("1", None, True, 1.0)),
+    ],
+    ids=str,
+)
+def test_metadata_of_another_form_are_refused_though_sealed(path, values):
     with pytest.raises(CheckpointError, match="head does not follow the format"):
         read(path, resealed(values))
 
@@ -267,5 +274,5 @@ def test_weights_alone_may_be_stored_in_half_and_are_read_as_floats(path):
     array = read(path, encode_checkpoint(weights, halves)).tensors["ema.head.weight"]
     assert array.dtype == np.float32
     np.testing.assert_array_equal(array, halves["ema.head.weight"])
-    with pytest.raises(CheckpointError, match="is float64, not float32"):
+    with pytest.raises(CheckpointError, match="its head does not fit the rest"):
         read(path, encode_checkpoint(weights, {"ema.head.weight": np.zeros(3)}))
