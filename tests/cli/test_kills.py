@@ -1,0 +1,158 @@
+"""A run that is killed, stopped, started twice or kept running loses nothing: many trials, a process each."""
+
+import json
+import random
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from forks import kill_all, same_content
+
+from mnistdiff.engine.checkpoint.describe import describe
+from mnistdiff.engine.checkpoint.file import read_checkpoint
+
+LATEST = "diffusion_checkpoint.safetensors"
+PATIENCE_SECONDS = 120
+# 40 steps, 8 saves, 4 kept; a fifth of a second of training in all.
+SHORT = ["--batch-size", "8", "--max-steps", "40", "--save-every", "5", "--log-every", "4", "--sample-every", "0"]
+ENDLESS = ["--batch-size", "8", "--max-steps", "1000000", "--save-every", "1000", "--log-every", "1"]
+
+
+def sized(few, many):
+    """The trials of every push, and those of the soak."""
+    return pytest.mark.parametrize("trials", [few, pytest.param(many, marks=pytest.mark.soak)])
+
+
+def wait_until(condition):
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < give_up, "it does not happen"
+        time.sleep(0.002)
+
+
+def records(folder):
+    file = folder / "metrics.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def recorded_steps(folder):
+    return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@sized(20, 500)
+def test_a_run_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_run(forks, tiny_toml, tmp_path, trials):
+    train = ["train", "--config", tiny_toml, *SHORT, "--quiet"]
+    code, whole = forks.run(*train, "--run-dir", "whole", cwd=tmp_path)
+    seconds = time.monotonic() - whole.began
+    assert code == 0, whole.err
+    reference, chance, kills = same_content(tmp_path / "whole"), random.Random(trials), 0
+    for trial in range(trials):
+        run = tmp_path / f"killed_{trial}"
+        for _ in range(chance.randint(1, 5)):
+            # What a user does: resume, or start again where nothing was saved yet.
+            saved = (run / LATEST).exists()
+            line = ["resume", run, "--quiet"] if saved else [*train, "--run-dir", run, "--force"]
+            fork = forks.start(*line, cwd=tmp_path)
+            time.sleep(chance.uniform(0, seconds))
+            fork.send(signal.SIGKILL)
+            code = fork.wait()
+            assert code in (-signal.SIGKILL, 0), fork.err
+            kills += code != 0
+        line = ["resume", run, "--quiet"] if (run / LATEST).exists() else [*train, "--run-dir", run, "--force"]
+        code, fork = forks.run(*line, cwd=tmp_path)
+        assert code == 0, fork.err
+        assert same_content(run) == reference
+    assert kills > trials
+
+
+@sized(12, 100)
+def test_a_signal_at_a_random_moment_saves_the_state_and_leaves(forks, tiny_toml, tmp_path, trials):
+    chance = random.Random(trials)
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    for trial in range(trials):
+        run, number = tmp_path / f"run_{trial}", numbers[trial % 3]
+        fork = forks.start("train", "--config", tiny_toml, *ENDLESS, "--run-dir", run, cwd=tmp_path)
+        wait_until(lambda run=run: records(run) >= 1)
+        time.sleep(chance.uniform(0, 0.3))
+        before = records(run)
+        fork.send(number)
+        sent = time.monotonic()
+        code = fork.wait()
+        assert time.monotonic() - sent < 5  # two seconds and a step, on a machine that others use too
+        assert code == 128 + number, fork.err
+        state = read_checkpoint(run / LATEST)
+        assert state.metadata.step == recorded_steps(run)[-1] >= before
+        assert b"Traceback" not in fork.err
+        assert not list(run.rglob(".*mnistdiff-tmp"))
+
+
+@sized(6, 100)
+def test_two_signals_leave_at_once_and_the_last_save_is_whole(forks, tiny_toml, tmp_path, trials):
+    chance = random.Random(trials)
+    for trial in range(trials):
+        run = tmp_path / f"run_{trial}"
+        fork = forks.start("train", "--config", tiny_toml, *ENDLESS, "--run-dir", run, cwd=tmp_path)
+        wait_until(lambda run=run: records(run) >= 1)
+        time.sleep(chance.uniform(0, 0.1))
+        fork.send(signal.SIGTERM)
+        time.sleep(chance.uniform(0, 0.02))
+        fork.send(signal.SIGINT)
+        code = fork.wait()
+        assert code in (143, 130), fork.err  # the first was quicker, or the second
+        assert describe(run / LATEST).digest_valid
+
+
+@sized(3, 50)
+def test_of_eight_trainings_started_together_in_one_folder_one_proceeds(forks, tiny_toml, tmp_path, trials):
+    for trial in range(trials):
+        run = tmp_path / f"run_{trial}"
+        line = ["train", "--config", tiny_toml, *ENDLESS, "--run-dir", run, "--quiet"]
+        eight = [forks.start(*line, cwd=tmp_path) for _ in range(8)]
+        wait_until(lambda eight=eight: sum(fork.ended() for fork in eight) >= 7)
+        wait_until(lambda run=run: records(run) >= 1)
+        [running] = [fork for fork in eight if not fork.ended()]
+        codes = [fork.wait() for fork in eight if fork is not running]
+        assert codes == [7] * 7
+        kill_all([running])
+        code, again = forks.run("resume", run, "--max-steps", describe(run / LATEST).step + 1, cwd=tmp_path)
+        assert code == 0, again.err  # the kernel has freed the lock
+
+
+@sized(200, 1000)
+def test_reading_while_it_is_written_never_meets_a_torn_file(forks, tiny_toml, tmp_path, trials):
+    run = tmp_path / "run"
+    line = ["train", "--config", tiny_toml, *ENDLESS, "--save-every", "1", "--run-dir", run, "--quiet"]
+    fork = forks.start(*line, cwd=tmp_path)
+    wait_until((run / LATEST).exists)
+    steps = []
+    for _ in range(trials):
+        found = describe(run / LATEST)
+        assert found.digest_valid
+        steps.append(found.step)
+    kill_all([fork])
+    assert steps == sorted(steps)
+    assert len(set(steps)) > 5
+
+
+@sized(60, 200)
+def test_memory_and_open_files_stay_as_they_are_through_many_saves(forks, tiny_toml, tmp_path, trials):
+    """``trials`` saves, one every ten steps."""
+    run = tmp_path / "run"
+    line = ["train", "--config", tiny_toml, *ENDLESS, "--save-every", "10", "--sample-every", "0", "--quiet"]
+    fork = forks.start(*line, "--checkpoint-every", "0", "--run-dir", run, cwd=tmp_path)
+
+    def now():
+        status = Path(f"/proc/{fork.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]), len(list(Path(f"/proc/{fork.pid}/fd").iterdir()))
+
+    wait_until(lambda: records(run) >= 150)  # warmed up
+    memory, files = now()
+    wait_until(lambda: records(run) >= 150 + 10 * trials)
+    later, files_later = now()
+    kill_all([fork])
+    assert later < 1.02 * memory
+    assert files_later <= files
+    names = {path.name for path in run.iterdir() if path.is_file()}
+    assert names <= {".lock", "settings.json", "metrics.jsonl", "loss.png", LATEST, LATEST.replace(".", "_previous.")}

@@ -1,0 +1,175 @@
+"""Many runs of the program, each a process of its own, for the price of one import of torch.
+
+A parent imports everything once and then forks: a child runs one command line as the program does, with its talk in
+files. Whoever holds ``Forks`` knows each child by its process id and may signal it.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PARENT = """
+import json, os, signal, sys
+from mnistdiff.cli import app
+from mnistdiff.engine import pipeline, sampling
+from mnistdiff.engine.data import mnist
+from mnistdiff.engine.rendering import plots
+from mnistdiff.engine.evaluation import judge
+import torch._dynamo
+
+images = mnist.load_training_images("mnist-5k", data_dir=None)
+pipeline.load_training_images = lambda *_, **__: images
+plots.loss_curve = lambda *_, **__: b"a curve"
+HOOKED = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class",
+          "socket.connect")
+
+def peak():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+
+def hook(event, values):
+    if event in HOOKED:
+        os.write(2, f"FORBIDDEN {event} {values}\\n".encode())
+
+def child(job):
+    for number, descriptor in ((1, job["talk"] + ".out"), (2, job["talk"] + ".err")):
+        os.dup2(os.open(descriptor, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(job["cwd"])
+    os.environ.update(job["env"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN if job["ignore_sigint"] else signal.default_int_handler)
+    sys.argv = ["mnistdiff", *job["arguments"]]
+    open("/proc/self/clear_refs", "w").write("5")
+    before = peak()
+    sys.addaudithook(hook)
+    try:
+        app.main()
+    except SystemExit as leaving:
+        code = leaving.code
+    sys.stdout.flush(), sys.stderr.flush()
+    open(job["talk"] + ".kib", "w").write(str(peak() - before))
+    os._exit(code or 0)
+
+for line in sys.stdin:
+    job = json.loads(line)
+    if "wait" in job:
+        answer = os.waitstatus_to_exitcode(os.waitpid(job["wait"], 0)[1])
+    else:
+        answer = os.fork()
+        if answer == 0:
+            try:
+                child(job)
+            finally:
+                os._exit(99)
+    print(answer, flush=True)
+"""
+
+
+@dataclass
+class Fork:
+    """A run of the program.
+
+    Attributes:
+        pid: of its process.
+        talk: its stdout, stderr and memory are in files of this name and ``.out``, ``.err``, ``.kib``.
+        began: when it was started, by ``time.monotonic``.
+    """
+
+    parent: "Forks"
+    pid: int
+    talk: Path
+    began: float
+
+    def send(self, number: int) -> None:
+        """Signal it; that it may have ended by then is no error, since nobody has waited for it."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Its exit code, or minus the signal that killed it."""
+        return self.parent.ask({"wait": self.pid})
+
+    def ended(self) -> bool:
+        """Whether it is dead and waits to be asked how it ended."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+    @property
+    def out(self) -> bytes:
+        """What it said on stdout."""
+        return self.talk.with_suffix(".out").read_bytes()
+
+    @property
+    def err(self) -> bytes:
+        """What it said on stderr."""
+        return self.talk.with_suffix(".err").read_bytes()
+
+    @property
+    def mebibytes(self) -> float:
+        """By how much its memory grew at the most."""
+        return int(self.talk.with_suffix(".kib").read_text()) / 1024
+
+
+class Forks:
+    """The process that has torch."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self._folder, self._count = folder, 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PARENT], env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def ask(self, question: Mapping[str, Any]) -> int:
+        """One question to the parent, one number back."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question).encode() + b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def start(
+        self, *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, ignore_sigint: bool = False
+    ) -> Fork:
+        """Run a command line in ``cwd``."""
+        self._count += 1
+        talk = self._folder / f"run-{self._count}"
+        pid = self.ask(
+            {
+                "arguments": [str(argument) for argument in arguments],
+                "cwd": str(cwd),
+                "talk": str(talk),
+                "env": dict(env or {}),
+                "ignore_sigint": ignore_sigint,
+            }
+        )
+        return Fork(self, pid, talk, time.monotonic())
+
+    def run(self, *arguments: object, cwd: Path) -> tuple[int, Fork]:
+        """Run a command line to its end."""
+        fork = self.start(*arguments, cwd=cwd)
+        return fork.wait(), fork
+
+    def close(self) -> None:
+        """End the parent, once all children have been waited for."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def kill_all(forks: Sequence[Fork]) -> None:
+    """Leave no child behind."""
+    for fork in forks:
+        fork.send(signal.SIGKILL)
+        fork.wait()
+
+
+def same_content(folder: Path) -> dict[str, bytes]:
+    """All the files of a run, without the speed. Which state was the one before tells where it stopped."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files.pop("diffusion_checkpoint_previous.safetensors", None)
+    files["metrics.jsonl"] = re.sub(rb'"images_per_second": [0-9.]+', b"", files["metrics.jsonl"])
+    return files
