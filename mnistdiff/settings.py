@@ -110,6 +110,9 @@ class TrainSettings(_Frozen):
     mode_scale: float = Field(
         0.0, ge=0, le=1.7, description="0 trains all timesteps alike; more, the middle ones more often."
     )
+    timestep_shift: float = Field(
+        1.0, ge=0.1, le=10, description="More than 1 trains noisy timesteps more often, less than 1 clean ones."
+    )
     prediction: Prediction = Field("epsilon", description="What the network predicts: the noise, or v.")
 
     patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")

@@ -42,6 +42,7 @@ def train_command(
     timesteps: Annotated[Any, setting(TrainSettings, "timesteps", panel="Diffusion")] = None,
     beta_schedule: Annotated[Any, setting(TrainSettings, "beta_schedule", panel="Diffusion")] = None,
     mode_scale: Annotated[Any, setting(TrainSettings, "mode_scale", panel="Diffusion")] = None,
+    timestep_shift: Annotated[Any, setting(TrainSettings, "timestep_shift", panel="Diffusion")] = None,
     prediction: Annotated[Any, setting(TrainSettings, "prediction", panel="Diffusion")] = None,
     label_dropout: Annotated[Any, setting(TrainSettings, "label_dropout", panel="Diffusion")] = None,
     dataset: Annotated[Any, setting(TrainSettings, "dataset", panel="Data and files")] = None,

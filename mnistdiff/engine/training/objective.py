@@ -43,24 +43,27 @@ class Draws:
 
 
 def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) -> NDArray[np.int64]:
-    """A timestep for each image of a batch: evenly spread over all noise levels, and denser in the middle if so set.
+    """A timestep for each image of a batch: spread over all noise levels, and denser where it matters, if so set.
 
     Each alone is as random as ``offset``; that they do not clump makes the gradient less noisy (Kingma et al. 2021,
-    Appendix I; arXiv 2107.00630). Uniform for ``mode_scale`` 0, the paper's choice. Above it, the middle of the
-    schedule, where the digit takes its shape, is drawn 1 / (1 - (pi / 2 - 1) s) times as often, and the ends
-    1 / (1 + s) times ("mode sampling with heavy tails", Esser et al. 2024, Section 3.1; arXiv 2403.03206).
+    Appendix I; arXiv 2107.00630). Ho et al. draw uniformly: mode scale 0 and shift 1. Both other settings are of
+    Esser et al. 2024 (arXiv 2403.03206). With a mode scale m, the middle of the schedule is drawn
+    1 / (1 - (pi / 2 - 1) m) times as often, and the ends 1 / (1 + m) times ("mode sampling with heavy tails",
+    Section 3.1). A shift s then moves share u of the schedule to s u / (1 + (s - 1) u) (Eq. 23): above 1 towards the
+    noise, where it is decided which shape the digit takes.
 
     Args:
         batch_size: B.
         offset: uniform in [0, 1).
-        settings: the number of timesteps T, and the scale s.
+        settings: the number of timesteps T, the mode scale and the shift.
 
     Returns:
         in 0 ... T - 1, shape (B,).
     """
     u = (np.arange(batch_size) / batch_size + offset) % 1
-    moved = u + settings.mode_scale * (u - np.sin(np.pi / 2 * u) ** 2)
-    t: NDArray[np.int64] = np.clip((moved * settings.timesteps).astype(np.int64), 0, settings.timesteps - 1)
+    u = u + settings.mode_scale * (u - np.sin(np.pi / 2 * u) ** 2)
+    u = settings.timestep_shift * u / (1 + (settings.timestep_shift - 1) * u)
+    t: NDArray[np.int64] = np.clip((u * settings.timesteps).astype(np.int64), 0, settings.timesteps - 1)
     return t
 
 

@@ -143,3 +143,16 @@ def test_mode_scale_draws_the_middle_more_often_and_the_ends_less_by_the_derivat
     assert [share[0], share[199]] == pytest.approx([1 / (1 + scale)] * 2, rel=0.02)
     np.testing.assert_allclose(share, share[::-1], rtol=0.02)
     assert share.min() > 0.3
+
+
+@pytest.mark.parametrize("shift", [0.5, 2.0, 4.0])
+def test_a_shift_moves_the_middle_of_the_schedule_and_its_inverse_moves_it_back(shift):
+    t = spread_timesteps(100_001, 0.25, setting(timestep_shift=shift))
+    assert np.median(t) == pytest.approx(200 * shift / (1 + shift), abs=1)
+    assert (t.min(), t.max()) == (0, 199)
+    back = 200 - 1 - spread_timesteps(100_001, 0.25, setting(timestep_shift=1 / shift))
+    assert np.abs(np.bincount(t, minlength=200) - np.bincount(back, minlength=200)).max() <= 3
+
+
+def test_without_a_shift_and_a_mode_every_timestep_is_as_likely():
+    assert (np.bincount(spread_timesteps(20_000, 0.00001, setting()), minlength=200) == 100).all()
