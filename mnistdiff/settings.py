@@ -101,9 +101,6 @@ class TrainSettings(_Frozen):
     grad_clip: float = Field(1.0, ge=0, le=1e9, description="Largest gradient norm; 0 does not clip.")
     ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the averaged weights (after warm-up); 0 is off.")
     label_dropout: float = Field(0.1, ge=0, le=1, description="Share of images trained without their label.")
-    self_conditioning: float = Field(
-        0.0, ge=0, le=1, description="Share of steps in which the network is shown its own first estimate; 0 is off."
-    )
     seed: Seed = Field(0, description="Seed of every random number of the run.")
 
     timesteps: int = Field(500, ge=2, le=10_000, description="Steps T of the forward process.")

@@ -45,7 +45,6 @@ def train_command(
     timestep_shift: Annotated[Any, setting(TrainSettings, "timestep_shift", panel="Diffusion")] = None,
     prediction: Annotated[Any, setting(TrainSettings, "prediction", panel="Diffusion")] = None,
     label_dropout: Annotated[Any, setting(TrainSettings, "label_dropout", panel="Diffusion")] = None,
-    self_conditioning: Annotated[Any, setting(TrainSettings, "self_conditioning", panel="Diffusion")] = None,
     dataset: Annotated[Any, setting(TrainSettings, "dataset", panel="Data and files")] = None,
     data_dir: Annotated[Any, setting(MachineSettings, "data_dir", panel="Data and files")] = None,
     run_dir: Annotated[Any, setting(MachineSettings, "run_dir", panel="Data and files")] = None,

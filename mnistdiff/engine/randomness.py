@@ -24,7 +24,6 @@ class Stream(IntEnum):
     CLASSIFIER_WEIGHTS = 6
     CLASSIFIER_ORDER = 7
     CLASSIFIER_DISTORTION = 8
-    SECOND_LOOK = 9
 
 
 def generator(seed: int, stream: Stream, position: int = 0) -> np.random.Generator:

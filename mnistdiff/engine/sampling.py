@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
-from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps, predict_x_0
+from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.grid import labelled_grid
@@ -32,15 +32,8 @@ _IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
 class Denoiser(Protocol):
     """A trained network: x_t (B, 1, 28, 28), t, labels (B,) -> what it was trained to predict."""
 
-    def __call__(
-        self,
-        x_t: NDArray[np.float32],
-        t: int,
-        labels: NDArray[np.int64],
-        x_0_last: NDArray[np.float32] | None,
-        /,
-    ) -> NDArray[np.float32]:
-        """Evaluate the network once, with its last estimate of the images if it is self-conditioned."""
+    def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """Evaluate the network once."""
         ...
 
 
@@ -165,29 +158,20 @@ def guided_eps(
     batch with and without labels, in one call.
     """
     null = np.full_like(labels, NULL_LABEL)
-    x_0_last: Array | None = None
 
-    def eps(x_t: Array, t: int, y: NDArray[np.int64], last: Array | None) -> Array:
-        prediction = model.denoiser(x_t, t, y, last)
+    def eps(x_t: Array, t: int, y: NDArray[np.int64]) -> Array:
+        prediction = model.denoiser(x_t, t, y)
         return eps_from_prediction(prediction, x_t, schedule.alpha_bar(t), model.settings.prediction)
 
-    def guided_at(x_t: Array, t: int) -> Array:
+    def predict(x_t: Array, t: int) -> Array:
         guidance_scale = settings.guidance_at(t, schedule.num_train_timesteps)
         if guidance_scale == 1:
-            return eps(x_t, t, labels, x_0_last)
+            return eps(x_t, t, labels)
         if guidance_scale == 0:
-            return eps(x_t, t, null, x_0_last)
-        last = None if x_0_last is None else np.concatenate([x_0_last, x_0_last])
-        both = eps(np.concatenate([x_t, x_t]), t, np.concatenate([null, labels]), last)
+            return eps(x_t, t, null)
+        both = eps(np.concatenate([x_t, x_t]), t, np.concatenate([null, labels]))
         eps_uncond, eps_cond = np.split(both, 2)
         return guided(eps_uncond, eps_cond, guidance_scale)
-
-    def predict(x_t: Array, t: int) -> Array:
-        nonlocal x_0_last
-        found = guided_at(x_t, t)
-        if model.settings.self_conditioning > 0:
-            x_0_last = predict_x_0(x_t, found, schedule.alpha_bar(t))
-        return found
 
     return predict
 

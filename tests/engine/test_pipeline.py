@@ -52,7 +52,6 @@ MATRIX = [
     (1, MUON),
     (2, MUON | {"lr_schedule": "cosine", "grad_clip": 0.01}),
     (5, MUON | RARE_SAVES | {"warmup_steps": 6}),
-    (4, MUON | {"self_conditioning": 0.5, "mode_scale": 1.0, "timestep_shift": 2.0}),
     (7, PREVIEWS | {"lr_schedule": "cosine", "warmup_steps": 3}),
 ]
 

@@ -6,8 +6,6 @@ import pytest
 import torch
 from PIL import Image
 
-from mnistdiff.engine import sampling
-from mnistdiff.engine.diffusion.samplers import SAMPLERS
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, Request, draw, load_model, requests, sheet
@@ -26,9 +24,9 @@ class Counted:
     def __init__(self, network):
         self.network, self.calls = network, []
 
-    def __call__(self, x_t, t, labels, x_0_last):
+    def __call__(self, x_t, t, labels):
         self.calls.append((len(x_t), t, labels.tolist()))
-        return self.network(x_t, t, labels, x_0_last)
+        return self.network(x_t, t, labels)
 
 
 @pytest.fixture(scope="module")
@@ -129,40 +127,6 @@ def test_guidance_1_is_the_limit_of_guided_drawing(model):
     assert levels_apart(plain, drawings(model, wanted, sample_settings(guidance=1.0 + 1e-9))) <= 1
 
 
-@pytest.mark.parametrize("guidance", [0.0, 1.0, 3.0])
-def test_a_self_conditioned_network_is_shown_the_guided_image_of_the_step_before(guidance):
-    settings = SETTINGS.model_copy(update={"self_conditioning": 0.5})
-    seen = []
-
-    def network(x_t, t, labels, x_0_last):
-        seen.append((len(x_t), x_0_last))
-        return 0.3 * x_t * (1 + (labels % 11).reshape(-1, 1, 1, 1) / 10)
-
-    wanted, asked = requests((3, 8), 1, 0), sample_settings(guidance=guidance, sampler="ddim")
-    steps, sampler = [], SAMPLERS["ddim"]
-
-    def watched(*arguments, **options):
-        for step in sampler(*arguments, **options):
-            steps.append(step.x_0_pred)
-            yield step
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "SAMPLERS", {"ddim": watched})
-        list(draw(Model(network, settings), wanted, asked))
-    assert seen[0][1] is None
-    for before, (count, x_0_last) in zip(steps, seen[1:], strict=False):
-        assert len(x_0_last) == count
-        for half in np.split(x_0_last, count // 2):
-            np.testing.assert_array_equal(half, before)
-
-
-def test_another_network_is_shown_nothing(model):
-    last = []
-    network = Model(lambda x_t, t, labels, x_0_last: last.append(x_0_last) or x_t, SETTINGS)
-    drawings(network, [Request(3, 0)])
-    assert last == [None] * 4
-
-
 def test_guidance_acts_in_its_interval_and_plain_conditional_drawing_outside(model):
     """Ten steps at t = 9 ... 0: the first two and the last three on labels alone."""
     watched = counted(model)
@@ -236,7 +200,7 @@ def test_seeds_end_at_their_range():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_network_that_has_diverged_is_reported(value):
-    def broken(x_t, t, labels, x_0_last):
+    def broken(x_t, t, labels):
         return np.full_like(x_t, value) if t == 0 else np.zeros_like(x_t)
 
     with np.errstate(invalid="ignore"), pytest.raises(DivergedError, match="not finite"):

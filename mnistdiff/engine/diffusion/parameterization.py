@@ -23,16 +23,6 @@ def velocity(x_0: Array, eps: Array, signal: Array | float, sigma: Array | float
     return signal * eps - sigma * x_0
 
 
-def x_0_from_velocity(v: Array, x_t: Array, signal: Array | float, sigma: Array | float) -> Array:
-    """x_0 = signal x_t - sigma v: ``velocity`` and ``diffuse`` solved for x_0."""
-    return signal * x_t - sigma * v
-
-
-def x_0_from_eps(eps: Array, x_t: Array, signal: Array | float, sigma: Array | float) -> Array:
-    """x_0 = (x_t - sigma eps) / signal: ``diffuse`` solved for x_0."""
-    return (x_t - sigma * eps) / signal
-
-
 def eps_from_velocity(v: Array, x_t: Array, signal: Array | float, sigma: Array | float) -> Array:
     """Eps = signal v + sigma x_t: ``velocity`` and ``diffuse`` solved for eps."""
     return signal * v + sigma * x_t

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from mnistdiff.engine.diffusion.parameterization import Array, x_0_from_eps
+from mnistdiff.engine.diffusion.parameterization import Array
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 
 PredictEps = Callable[[Array, int], Array]
@@ -42,7 +42,7 @@ def predict_x_0(x_t: Array, eps: Array, alpha_bar: float) -> Array:
 
     Clipping keeps a strongly guided or early prediction from leaving the range of images.
     """
-    return x_0_from_eps(eps, x_t, math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)).clip(-1.0, 1.0)
+    return ((x_t - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)).clip(-1.0, 1.0)
 
 
 def ddpm(

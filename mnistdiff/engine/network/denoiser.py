@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.engine.network.unet import ConditionalUNet
@@ -70,20 +69,10 @@ class TorchDenoiser:
         self._device = next(model.parameters()).device
 
     @torch.inference_mode()
-    def __call__(
-        self,
-        x_t: NDArray[np.float32],
-        t: int,
-        labels: NDArray[np.int64],
-        x_0_last: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
+    def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64]) -> NDArray[np.float32]:
         """The prediction for ``x_t``, shape (B, 1, 28, 28), at timestep ``t``, given ``labels``, shape (B,)."""
-        x = self._images(x_t)
+        x = torch.from_numpy(x_t).to(self._device, memory_format=memory_format(self._device))
         timesteps = torch.full((len(x),), t, device=self._device)
-        last = None if x_0_last is None else self._images(x_0_last)
-        prediction = self._model(x, timesteps, torch.from_numpy(labels).to(self._device), last)
+        prediction = self._model(x, timesteps, torch.from_numpy(labels).to(self._device))
         array: NDArray[np.float32] = prediction.contiguous().cpu().numpy()
         return array
-
-    def _images(self, images: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(images).to(self._device, memory_format=memory_format(self._device))

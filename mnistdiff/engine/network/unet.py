@@ -123,7 +123,7 @@ class Upsample(nn.Module):
 
 
 class ConditionalUNet(nn.Module):
-    """Predicts the noise (or v) in a noisy digit, given the timestep, the label, and perhaps an earlier estimate.
+    """Predicts the noise (or v) in a noisy digit, given the timestep and the label.
 
     Args:
         channels: of each level, finest first; each a multiple of 4.
@@ -131,7 +131,6 @@ class ConditionalUNet(nn.Module):
         up_blocks: the same on the way up.
         embedding: width of the embedding of time and label.
         patch_size: side of the squares of pixels that the stem makes channels of; 1 keeps every pixel.
-        self_conditioned: whether there is a second input plane, for an earlier estimate of the image.
     """
 
     def __init__(
@@ -142,17 +141,15 @@ class ConditionalUNet(nn.Module):
         up_blocks: tuple[int, ...],
         embedding: int,
         patch_size: int,
-        self_conditioned: bool = False,
     ) -> None:
         super().__init__()
-        self.patch_size, self.self_conditioned = patch_size, self_conditioned
+        self.patch_size = patch_size
         self.embed_time = nn.Sequential(nn.Linear(_TIME_WIDTH, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         # Uniform of variance 1: the usual normal_ makes torch import its compiler when a network is laid out on the
         # meta device, which took a third of the time of drawing a digit.
         label_weights = torch.empty(NULL_LABEL + 1, embedding).uniform_(-math.sqrt(3), math.sqrt(3))
         self.embed_label = nn.Embedding(NULL_LABEL + 1, embedding, _weight=label_weights)
-        planes = 2 if self_conditioned else 1
-        self.stem = nn.Conv2d(planes * patch_size**2, channels[0], kernel_size=3, padding=1)
+        self.stem = nn.Conv2d(patch_size**2, channels[0], kernel_size=3, padding=1)
 
         steps = list(itertools.pairwise(channels))
         self.down = nn.ModuleList(
@@ -177,7 +174,6 @@ class ConditionalUNet(nn.Module):
             up_blocks=up_blocks,
             embedding=settings.embedding,
             patch_size=settings.patch_size,
-            self_conditioned=settings.self_conditioning > 0,
         )
 
     @property
@@ -190,22 +186,18 @@ class ConditionalUNet(nn.Module):
         ends = {id(self.stem.weight), id(self.head.weight)}
         return [p for p in self.parameters() if p.ndim == 4 and id(p) not in ends]
 
-    def forward(self, x_t: Tensor, t: Tensor, labels: Tensor, x_0_last: Tensor | None = None) -> Tensor:
+    def forward(self, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """Predict for a batch in which each image has its own timestep and label.
 
         Args:
             x_t: noisy images, shape (B, 1, 28, 28).
             t: timesteps in 0 ... T - 1, shape (B,).
             labels: digits 0 ... 9, or 10 for no label, shape (B,).
-            x_0_last: an earlier estimate of the images, in [-1, 1], shape (B, 1, 28, 28); None is none. A network that
-                is not self-conditioned does not look at it.
 
         Returns:
             the predicted noise or v, shape (B, 1, 28, 28).
         """
         embedding = F.silu(self.embed_time(timestep_embedding(t, _TIME_WIDTH)) + self.embed_label(labels))
-        if self.self_conditioned:
-            x_t = torch.cat([x_t, torch.zeros_like(x_t) if x_0_last is None else x_0_last], dim=1)
         x = self.stem(F.pixel_unshuffle(x_t, self.patch_size))
         skips: list[Tensor] = []
         for number, level in enumerate(self.down):

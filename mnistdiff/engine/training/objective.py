@@ -1,6 +1,6 @@
 """The training objective: one equation a function. Every image has its own timestep, noise and label-dropout draw."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistdiff.engine.diffusion.parameterization import diffuse, velocity, x_0_from_eps, x_0_from_velocity
+from mnistdiff.engine.diffusion.parameterization import diffuse, velocity
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.settings import NULL_LABEL, TrainSettings
@@ -22,13 +22,11 @@ class Draws:
         t: timesteps in 0 ... T - 1, shape (B,).
         eps: standard normal noise, shape (B, 1, 28, 28).
         drop: whether the label is hidden, shape (B,).
-        second_look: whether the network is shown its own first estimate of the batch.
     """
 
     t: Tensor
     eps: Tensor
     drop: Tensor
-    second_look: bool
 
     @classmethod
     def at_step(cls, step: int, shape: tuple[int, ...], settings: TrainSettings) -> "Draws":
@@ -37,12 +35,11 @@ class Draws:
         t = spread_timesteps(shape[0], offset, settings)
         eps = generator(settings.seed, Stream.TRAINING_NOISE, step).standard_normal(shape, dtype=np.float32)
         drop = generator(settings.seed, Stream.LABEL_DROPOUT, step).random(shape[0]) < settings.label_dropout
-        second_look = generator(settings.seed, Stream.SECOND_LOOK, step).random() < settings.self_conditioning
-        return cls(torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop), bool(second_look))
+        return cls(torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop))
 
     def to(self, device: torch.device) -> "Draws":
         """The same numbers on another device."""
-        return replace(self, t=self.t.to(device), eps=self.eps.to(device), drop=self.drop.to(device))
+        return Draws(self.t.to(device), self.eps.to(device), self.drop.to(device))
 
 
 def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) -> NDArray[np.int64]:
@@ -99,23 +96,13 @@ class Objective:
         """Mean squared error of the prediction.
 
         Args:
-            model: (x_t, t, labels, x_0_last) -> prediction.
+            model: (x_t, t, labels) -> prediction.
             x_0: images in [-1, 1], shape (B, 1, 28, 28).
             labels: digits 0 ... 9, shape (B,).
             draws: the random numbers of the step.
         """
-        x_t, labels = self.q_sample(x_0, draws), drop_labels(labels, draws.drop)
-        prediction = model(x_t, draws.t, labels, self._first_look(model, x_t, labels, draws))
+        prediction = model(self.q_sample(x_0, draws), draws.t, drop_labels(labels, draws.drop))
         return F.mse_loss(prediction, self.target(x_0, draws))
-
-    @torch.no_grad()
-    def _first_look(self, model: torch.nn.Module, x_t: Tensor, labels: Tensor, draws: Draws) -> Tensor | None:
-        """What a sampler would know from the step before (Chen et al. 2023, Section 2.2; arXiv 2208.04202)."""
-        if not draws.second_look:
-            return None
-        x_0_from = x_0_from_velocity if self._predicts_v else x_0_from_eps
-        x_0: Tensor = x_0_from(model(x_t, draws.t, labels, None), x_t, *self._coefficients(draws.t))
-        return x_0.clamp(-1.0, 1.0)
 
     def _coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return self._signal[t, None, None, None], self._sigma[t, None, None, None]  # (B, 1, 1, 1)

@@ -16,7 +16,7 @@ from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MAX_SEED, SampleSettings, TrainSettings
 
 N = 500
-MODEL = Model(lambda x_t, t, labels, x_0_last: x_t * (labels % 3).reshape(-1, 1, 1, 1), TrainSettings(timesteps=10))
+MODEL = Model(lambda x_t, t, labels: x_t * (labels % 3).reshape(-1, 1, 1, 1), TrainSettings(timesteps=10))
 FEW = SampleSettings(steps=2, guidance=1)
 
 

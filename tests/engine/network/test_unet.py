@@ -15,11 +15,11 @@ SHAPES = [
 SHAPE_NAMES = ("patch_size", "channels", "down_blocks", "up_blocks")
 
 
-def unet(patch_size=2, channels=(8, 16), down_blocks=(1, 2), up_blocks=(2, 2), **options):
+def unet(patch_size=2, channels=(8, 16), down_blocks=(1, 2), up_blocks=(2, 2)):
     """A network whose every weight is random: nothing is zero as it is at the start of a training."""
     torch.manual_seed(0)
     model = ConditionalUNet(
-        channels=channels, down_blocks=down_blocks, up_blocks=up_blocks, embedding=16, patch_size=patch_size, **options
+        channels=channels, down_blocks=down_blocks, up_blocks=up_blocks, embedding=16, patch_size=patch_size
     )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -180,13 +180,3 @@ def test_the_embedding_is_cosines_and_sines_of_falling_frequency():
     frequencies = torch.tensor([1.0, 0.1, 0.01, 0.001])
     expected = torch.cat([(t[:, None] * frequencies).cos(), (t[:, None] * frequencies).sin()], dim=1)
     torch.testing.assert_close(timestep_embedding(t, 8), expected, rtol=0, atol=1e-4)
-
-
-@torch.no_grad()
-def test_a_self_conditioned_network_looks_at_the_earlier_estimate_and_another_does_not():
-    last = torch.randn(5, 1, 28, 28)
-    plain, conditioned = unet(), unet(self_conditioned=True)
-    assert torch.equal(plain(*inputs()), plain(*inputs(), last))
-    assert torch.equal(conditioned(*inputs()), conditioned(*inputs(), torch.zeros_like(last)))
-    assert not torch.allclose(conditioned(*inputs()), conditioned(*inputs(), last))
-    assert conditioned.num_parameters - plain.num_parameters == 4 * 8 * 9

@@ -53,9 +53,9 @@ def test_the_loss_is_the_mean_square_of_what_is_missed(kind):
     def loss(predict):
         return objective(settings).loss(predict, x_0, labels, draws).item()
 
-    assert loss(lambda x_t, t, y, last: target) == 0
-    assert loss(lambda x_t, t, y, last: target + 0.5) == pytest.approx(0.25, rel=1e-5)
-    assert loss(lambda x_t, t, y, last: 0 * x_t) == pytest.approx(target.square().mean().item(), rel=1e-5)
+    assert loss(lambda x_t, t, y: target) == 0
+    assert loss(lambda x_t, t, y: target + 0.5) == pytest.approx(0.25, rel=1e-5)
+    assert loss(lambda x_t, t, y: 0 * x_t) == pytest.approx(target.square().mean().item(), rel=1e-5)
 
 
 def test_the_network_sees_the_noisy_image_its_timestep_and_its_label_or_none():
@@ -63,42 +63,10 @@ def test_the_network_sees_the_noisy_image_its_timestep_and_its_label_or_none():
     x_0, labels, draws = images(), torch.arange(12) % 10, Draws.at_step(3, SHAPE, settings)
     seen = []
     objective(settings).loss(lambda *arguments: seen.append(arguments) or arguments[0], x_0, labels, draws)
-    [(x_t, t, y, last)] = seen
-    assert last is None
+    [(x_t, t, y)] = seen
     torch.testing.assert_close(x_t, objective(settings).q_sample(x_0, draws))
     assert torch.equal(t, draws.t)
     assert [int(label) for label in y] == [10 if hidden else k % 10 for k, hidden in enumerate(draws.drop.tolist())]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_second_look_shows_the_network_its_first_estimate_and_learns_nothing_from_the_first(kind):
-    settings = setting(prediction=kind, self_conditioning=1.0)
-    x_0, labels, draws = images(), torch.arange(12) % 10, Draws.at_step(0, SHAPE, settings)
-    assert draws.second_look
-    weight, seen = torch.tensor(0.5, requires_grad=True), []
-
-    def model(x_t, t, y, last):
-        seen.append((x_t, t, y, last))
-        return weight * x_t
-
-    objective(settings).loss(model, x_0, labels, draws).backward()
-    (x_t, t, y, nothing), (*same, estimate) = seen
-    assert nothing is None
-    assert all(map(torch.equal, (x_t, t, y), same))
-    alpha_bar = torch.from_numpy(NoiseSchedule.from_settings(settings).alphas_cumprod)[t, None, None, None]
-    signal, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
-    exact = signal * x_t - sigma * 0.5 * x_t if kind == "v_prediction" else (x_t - sigma * 0.5 * x_t) / signal
-    torch.testing.assert_close(estimate.double(), exact.double().clamp(-1, 1).detach(), rtol=0, atol=1e-5)
-    assert not estimate.requires_grad
-    # One look's worth of gradient: of (w x_t - target)^2 alone.
-    target = objective(settings).target(x_0, draws)
-    assert weight.grad.item() == pytest.approx((2 * (0.5 * x_t - target) * x_t).mean().item(), rel=1e-4)
-
-
-def test_the_share_of_second_looks_is_the_one_that_was_set():
-    for share in (0.0, 0.5, 1.0):
-        looks = [Draws.at_step(k, (1, 1, 1, 1), setting(self_conditioning=share)).second_look for k in range(400)]
-        assert np.mean(looks) == pytest.approx(share, abs=0.1 * (0 < share < 1))
 
 
 def test_the_draws_of_a_step_are_the_same_whenever_they_are_asked_for():
