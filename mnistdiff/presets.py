@@ -30,7 +30,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 # Warm-up alone: the average reaches back over a tenth of the run, however long that is.
                 "ema_decay": 0.9999,
                 "beta_schedule": "cosine",
-                "mode_scale": 1.0,
+                "mode_scale": 0.8,
+                "timestep_shift": 2.0,
                 "prediction": "v_prediction",
                 "patch_size": 1,
                 "channels": (16, 48, 96),
