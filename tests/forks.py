@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 PARENT = """
@@ -24,6 +25,9 @@ from mnistdiff.engine.data import mnist
 from mnistdiff.engine.rendering import plots
 from mnistdiff.engine.evaluation import judge
 import torch._dynamo
+# What is imported late, and another user may not be able to read where Python lies.
+import tomllib, PIL.PngImagePlugin, rich.live, rich.progress, rich.pretty, encodings.idna, filelock._api
+from mnistdiff.cli import evaluation_report, progress
 
 images = mnist.load_training_images("mnist-5k", data_dir=None)
 pipeline.load_training_images = lambda *_, **__: images
@@ -41,12 +45,21 @@ def hook(event, values):
 def child(job):
     for number, descriptor in ((1, job["talk"] + ".out"), (2, job["talk"] + ".err")):
         os.dup2(os.open(descriptor, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    kib = os.open(job["talk"] + ".kib", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(job["cwd"])
+    if job["remove_cwd"]:
+        os.rmdir(job["cwd"])
+    os.umask(job["umask"])
     os.environ.update(job["env"])
+    if job["uid"]:
+        os.setgroups([])
+        os.setgid(job["uid"])
+        os.setuid(job["uid"])
     signal.signal(signal.SIGINT, signal.SIG_IGN if job["ignore_sigint"] else signal.default_int_handler)
     sys.argv = ["mnistdiff", *job["arguments"]]
-    open("/proc/self/clear_refs", "w").write("5")
+    if not job["uid"]:
+        open("/proc/self/clear_refs", "w").write("5")
     before = peak()
     sys.addaudithook(hook)
     try:
@@ -54,7 +67,7 @@ def child(job):
     except SystemExit as leaving:
         code = leaving.code
     sys.stdout.flush(), sys.stderr.flush()
-    open(job["talk"] + ".kib", "w").write(str(peak() - before))
+    os.write(kib, str(peak() - before).encode())
     os._exit(code or 0)
 
 for line in sys.stdin:
@@ -133,9 +146,16 @@ class Forks:
         return int(self._process.stdout.readline())
 
     def start(
-        self, *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, ignore_sigint: bool = False
+        self,
+        *arguments: object,
+        cwd: Path,
+        env: Mapping[str, str] = MappingProxyType({}),
+        ignore_sigint: bool = False,
+        uid: int = 0,
+        umask: int = 0o022,
+        remove_cwd: bool = False,
     ) -> Fork:
-        """Run a command line in ``cwd``."""
+        """Run a command line in ``cwd``, which may be gone by then, as another user if ``uid`` says so."""
         self._count += 1
         talk = self._folder / f"run-{self._count}"
         pid = self.ask(
@@ -143,15 +163,18 @@ class Forks:
                 "arguments": [str(argument) for argument in arguments],
                 "cwd": str(cwd),
                 "talk": str(talk),
-                "env": dict(env or {}),
+                "env": dict(env),
                 "ignore_sigint": ignore_sigint,
+                "uid": uid,
+                "umask": umask,
+                "remove_cwd": remove_cwd,
             }
         )
         return Fork(self, pid, talk, time.monotonic())
 
-    def run(self, *arguments: object, cwd: Path) -> tuple[int, Fork]:
-        """Run a command line to its end."""
-        fork = self.start(*arguments, cwd=cwd)
+    def run(self, *arguments: object, cwd: Path, **options: Any) -> tuple[int, Fork]:
+        """Run a command line to its end; options as for ``start``."""
+        fork = self.start(*arguments, cwd=cwd, **options)
         return fork.wait(), fork
 
     def close(self) -> None:

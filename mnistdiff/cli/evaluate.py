@@ -50,6 +50,7 @@ def evaluate_command(
         Path | None,
         typer.Argument(
             metavar="FILE|RUN",
+            readable=False,
             help="A checkpoint or a run; default: the newest run, else the model in the box.",
             show_default=False,
         ),

@@ -33,6 +33,7 @@ def grid_command(
         list[Path] | None,
         typer.Argument(
             metavar="RUN|FILE|PNG",
+            readable=False,
             help="A run, a checkpoint, or PNG files; default: the newest run, else the model in the box.",
         ),
     ] = None,

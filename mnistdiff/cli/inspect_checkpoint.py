@@ -25,7 +25,9 @@ def inspect_command(
     source: Annotated[
         Path | None,
         typer.Argument(
-            metavar="FILE|RUN", help="A checkpoint or a run; default: the newest run, else the model in the box."
+            metavar="FILE|RUN",
+            readable=False,
+            help="A checkpoint or a run; default: the newest run, else the model in the box.",
         ),
     ] = None,
     json: options.Json = False,

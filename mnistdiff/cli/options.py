@@ -130,6 +130,7 @@ Checkpoint = Annotated[
     typer.Option(
         "--checkpoint",
         "-c",
+        readable=False,  # whoever opens it says so, with the exit code of the file system
         help="A checkpoint file or a run folder; default: the newest run, else the model in the box.",
         show_default=False,
     ),

@@ -22,7 +22,9 @@ def resume_command(
     context: typer.Context,
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN|FILE", help="A run folder or a checkpoint; default: the newest run."),
+        typer.Argument(
+            metavar="RUN|FILE", readable=False, help="A run folder or a checkpoint; default: the newest run."
+        ),
     ] = None,
     epochs: Annotated[
         Any,

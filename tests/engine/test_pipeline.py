@@ -1,6 +1,7 @@
 """Stopping, dying and going on: whatever happened on the way, the files of a finished run are the same to the bit."""
 
 import os
+import time
 from itertools import chain, count, islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,7 +57,17 @@ MATRIX = [
 ]
 
 
-@pytest.mark.parametrize(("stop_at", "changes"), MATRIX)
+ALL_SETTINGS = [changes for number, (_, changes) in enumerate(MATRIX) if changes not in [c for _, c in MATRIX[:number]]]
+EVERY_STOP = [
+    pytest.param(step, changes, marks=pytest.mark.soak) for step in range(1, STEPS + 1) for changes in ALL_SETTINGS
+]
+
+
+def test_the_soak_stops_at_every_step_of_many_trainings():
+    assert len(EVERY_STOP) >= 100
+
+
+@pytest.mark.parametrize(("stop_at", "changes"), [*MATRIX, *EVERY_STOP])
 def test_a_stopped_and_resumed_run_is_the_unbroken_run(tmp_path, stop_at, changes, whole):
     settings = TrainSettings(**{**SETTINGS.model_dump(), **changes})
     until(stop_at, lambda stop: train(tmp_path / "stopped", settings, stop=stop))
@@ -192,6 +203,19 @@ def test_previews_do_not_change_the_training(tmp_path):
     for name in tensors[0]:
         np.testing.assert_array_equal(tensors[0][name], tensors[1][name])
     assert content(with_previews)["metrics.jsonl"] == content(without)["metrics.jsonl"]
+
+
+def test_neither_the_clock_nor_the_time_zone_changes_a_run(tmp_path, monkeypatch, whole):
+    """The clock goes back a day at every look, in a zone of its own."""
+    days = count()
+    monkeypatch.setattr(time, "time", lambda: 10**9 - 86_400 * next(days))
+    monkeypatch.setenv("TZ", "Pacific/Chatham")
+    time.tzset()
+    until(4, lambda stop: train(tmp_path / "run", stop=stop))
+    monkeypatch.delenv("TZ")
+    time.tzset()
+    finish(resume(tmp_path / "run"))
+    assert_same_run(tmp_path / "run", whole())
 
 
 def test_another_seed_is_another_run(tmp_path, whole):
