@@ -47,7 +47,8 @@ def test_a_dry_run_tells_every_setting_and_where_it_came_from(invoke, monkeypatc
 def test_a_run_leaves_the_files_that_its_folder_promises(tiny_run):
     found = {str(path.relative_to(tiny_run)) for path in tiny_run.rglob("*") if path.is_file()} - {".lock"}
     kept = "checkpoints/diffusion_checkpoint_epoch_0001.safetensors"
-    assert found == {"settings.json", "metrics.jsonl", "loss.png", "samples/epoch_0001.png", kept, LATEST, WEIGHTS}
+    states = {LATEST, "diffusion_checkpoint_previous.safetensors", kept}
+    assert found == {"settings.json", "metrics.jsonl", "loss.png", "samples/epoch_0001.png", *states, WEIGHTS}
     settings = TrainSettings.model_validate_json((tiny_run / "settings.json").read_text())
     assert (settings.preset, settings.dataset, settings.max_steps) == ("tiny", "mnist-5k", 45)
     records = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
