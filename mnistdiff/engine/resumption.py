@@ -69,7 +69,7 @@ def newest_valid(run: RunDir) -> tuple[Checkpoint, str]:
     except CheckpointError as error:
         damage = error
     furthest: Checkpoint | None = None
-    for path in run.states()[1:] if run.latest.is_file() else run.states():
+    for path in run.states():
         try:
             state = read_checkpoint(path)
         except CheckpointError:
