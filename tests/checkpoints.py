@@ -6,7 +6,8 @@ from typing import Any
 
 import safetensors.numpy
 
-from mnistdiff.engine.checkpoint.header import METADATA_KEY, digest_of, digest_offset
+from mnistdiff.engine.checkpoint.header import digest_of, digest_offset
+from mnistdiff.engine.checkpoint.metadata import METADATA_KEY
 
 
 def sealed(values: Any, tensors: Mapping[str, Any]) -> bytes:

@@ -19,7 +19,8 @@ import numpy as np
 import safetensors.numpy
 from checkpoints import altered, sealed
 
-from mnistdiff.engine.checkpoint.header import DIGEST_PLACEHOLDER, METADATA_KEY, digest_of, digest_offset
+from mnistdiff.engine.checkpoint.header import digest_of, digest_offset
+from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, METADATA_KEY
 
 ESCAPE = "\x1b[2J\x1b]0;owned\x07"
 Maker = Callable[[Path, bytes, Path], None]

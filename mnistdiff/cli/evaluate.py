@@ -138,11 +138,11 @@ def evaluate_command(
     compared: By | None = context.params["by"]
     quiet = quiet or json
 
+    from mnistdiff.engine.choice import checkpoint_to_sample
     from mnistdiff.engine.evaluation.judge import load_judges
     from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
     from mnistdiff.engine.evaluation.report import Subject
     from mnistdiff.engine.evaluation.yardstick import RealImages
-    from mnistdiff.engine.run_dir import checkpoint_to_sample
 
     machine = MachineSettings(**options.given(MachineSettings, context.params))
     path = checkpoint_to_sample(checkpoint)

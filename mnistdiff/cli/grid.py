@@ -66,7 +66,7 @@ def grid_command(
     else:
         if len(sources) > 1:
             raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
-        from mnistdiff.engine.run_dir import checkpoint_to_sample
+        from mnistdiff.engine.choice import checkpoint_to_sample
         from mnistdiff.engine.sampling import draw, load_model, requests, sheet
 
         path = checkpoint_to_sample(sources[0] if sources else None)

@@ -51,8 +51,8 @@ def _train() -> None:
 
 def _draw(number: str) -> None:
     """Draw each digit of a number once, show them side by side, and keep the files."""
+    from mnistdiff.engine.choice import checkpoint_to_sample
     from mnistdiff.engine.rendering.png import encode_png
-    from mnistdiff.engine.run_dir import checkpoint_to_sample
     from mnistdiff.engine.sampling import Request, draw, load_model
 
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))

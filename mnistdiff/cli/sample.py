@@ -53,8 +53,8 @@ def sample_command(
     quiet = quiet or json
     first_seed = options.new_seed() if seed is None else seed
 
+    from mnistdiff.engine.choice import checkpoint_to_sample
     from mnistdiff.engine.rendering.png import encode_png
-    from mnistdiff.engine.run_dir import checkpoint_to_sample
     from mnistdiff.engine.sampling import draw, load_model, requests, sheet
 
     wanted = requests(context.params["digit"], n, first_seed)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import read_checkpoint
-from mnistdiff.engine.checkpoint.header import Fingerprint
+from mnistdiff.engine.checkpoint.metadata import Fingerprint
 from mnistdiff.engine.data.mnist import Dataset, load_training_images
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.events import Event, Finished, Saved, Started

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
-from mnistdiff.engine.checkpoint.header import CheckpointMetadata, Fingerprint
+from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
 from mnistdiff.engine.events import EpochDone, Logged
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
 from mnistdiff.engine.network.device import execution_fingerprint

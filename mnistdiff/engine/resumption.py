@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
-from mnistdiff.engine.checkpoint.header import CheckpointMetadata, read_checkpoint_file
+from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, NewerFormatError, SettingsError
 from mnistdiff.settings import TrainSettings

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.storage import remove, require_writable, sweep_temporaries, write_atomically
-from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
+from mnistdiff.errors import RunInUseError, SettingsError, StorageError
 from mnistdiff.settings import TrainSettings
 
 RUNS_FOLDER = Path("runs")
@@ -210,59 +209,3 @@ def _is_record(record: Any) -> bool:
     if not isinstance(record, dict) or not {"kind", "step", "loss"} <= record.keys():
         return False
     return isinstance(record["step"], int) and isinstance(record["loss"], float) and math.isfinite(record["loss"])
-
-
-def checkpoint_to_sample(source: Path | None) -> Path:
-    """The file to draw from: a file itself or a run's best; with None the newest run's best, else the model in the box.
-
-    Raises:
-        CheckpointError: if there is nothing in the run to draw from.
-    """
-    return _checkpoint(source, RunDir.best) or PRETRAINED
-
-
-def checkpoint_to_inspect(source: Path | None) -> Path:
-    """The file to look at: a file itself, a run's latest state, or with None the newest run's or the model in the box.
-
-    Raises:
-        CheckpointError: if there is nothing in the run to look at.
-    """
-    return _checkpoint(source, lambda run: run.latest) or PRETRAINED
-
-
-def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
-    """What to go on from: a file, if one was named, or a run that holds a state; with None the newest run.
-
-    Raises:
-        CheckpointError: if there is no run, or nothing in it to go on from.
-    """
-    if source is not None and not source.is_dir():
-        return source
-    run = RunDir.newest() if source is None else RunDir(source)
-    if run is None:
-        raise CheckpointError(
-            "there is no run here: neither the current folder nor runs/ holds a checkpoint",
-            "Train one first: mnistdiff train --preset fast. Or name a run or a file.",
-        )
-    if not run.states():
-        raise _nothing_in(run)
-    return run
-
-
-def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:
-    """What was named, or what ``choose`` takes of the newest run; None if there is no run."""
-    if source is not None and not source.is_dir():
-        return source
-    run = RunDir.newest() if source is None else RunDir(source)
-    if run is None:
-        return None
-    chosen = choose(run)
-    if not chosen.is_file():
-        raise _nothing_in(run)
-    return chosen
-
-
-def _nothing_in(run: RunDir) -> CheckpointError:
-    return CheckpointError(
-        f"there is no checkpoint in the folder {run.path}", "Name a run folder or a file; mnistdiff train makes one."
-    )

@@ -13,7 +13,7 @@ from trainings import SETTINGS, finish, train, until
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import read_checkpoint
-from mnistdiff.engine.checkpoint.header import FORMAT_VERSION
+from mnistdiff.engine.checkpoint.metadata import FORMAT_VERSION
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import MachineSettings, TrainSettings

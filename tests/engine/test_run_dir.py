@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.run_dir import RunDir, checkpoint_to_inspect, checkpoint_to_resume, checkpoint_to_sample
+from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.engine.storage import TEMPORARY_SUFFIX
-from mnistdiff.errors import CheckpointError, RunInUseError, SettingsError, StorageError
+from mnistdiff.errors import RunInUseError, SettingsError, StorageError
 from mnistdiff.presets import read_settings_file
 from mnistdiff.settings import TrainSettings
 
@@ -129,29 +128,6 @@ def test_a_run_without_a_state_or_elsewhere_is_not_the_newest(run, tmp_path):
     RunDir(tmp_path / "too" / "deep").path.mkdir(parents=True)
     RunDir(tmp_path / "too" / "deep").latest.touch()
     assert RunDir.newest(tmp_path) is None
-
-
-def test_without_a_run_there_is_the_model_in_the_box_to_draw_from_and_nothing_to_go_on_from(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert checkpoint_to_sample(None) == checkpoint_to_inspect(None) == PRETRAINED
-    with pytest.raises(CheckpointError, match="there is no run here") as refused:
-        checkpoint_to_resume(None)
-    assert "mnistdiff train" in refused.value.hint
-
-
-def test_sampling_takes_the_final_weights_and_resuming_the_run(run, monkeypatch):
-    monkeypatch.chdir(run.path.parent)
-    for choose in (checkpoint_to_sample, checkpoint_to_resume):
-        with pytest.raises(CheckpointError, match="there is no checkpoint in the folder"):
-            choose(run.path)
-    run.latest.touch()
-    assert checkpoint_to_sample(run.path) == run.latest
-    run.weights.touch()
-    for source in (run.path, None):
-        assert checkpoint_to_sample(source).resolve() == run.weights
-        assert checkpoint_to_resume(source).path.resolve() == run.path
-    named = Path("some/file")
-    assert checkpoint_to_sample(named) == checkpoint_to_resume(named) == named
 
 
 def test_a_folder_is_empty_until_it_holds_a_file_besides_the_lock(run, tmp_path):

@@ -10,13 +10,8 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from mnistdiff.engine.checkpoint.header import (
-    METADATA_KEY,
-    CheckpointMetadata,
-    digest_of,
-    digest_offset,
-    read_checkpoint_file,
-)
+from mnistdiff.engine.checkpoint.header import digest_of, digest_offset, read_checkpoint_file
+from mnistdiff.engine.checkpoint.metadata import METADATA_KEY, CheckpointMetadata
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import CheckpointError, DivergedError
 

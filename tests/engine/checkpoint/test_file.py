@@ -13,7 +13,8 @@ from checkpoints import sealed
 
 from mnistdiff.engine.checkpoint import header
 from mnistdiff.engine.checkpoint.file import encode_checkpoint, read_checkpoint, write_checkpoint
-from mnistdiff.engine.checkpoint.header import CheckpointMetadata, Fingerprint, digest_of
+from mnistdiff.engine.checkpoint.header import digest_of
+from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
 from mnistdiff.errors import CheckpointError, DivergedError
 from mnistdiff.settings import TrainSettings
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mnistdiff.engine.checkpoint import header
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import encode_checkpoint, read_checkpoint
-from mnistdiff.engine.checkpoint.header import DIGEST_PLACEHOLDER, CheckpointMetadata, Fingerprint
+from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, CheckpointMetadata, Fingerprint
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import TrainSettings

@@ -8,13 +8,8 @@ import pytest
 
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
-from mnistdiff.engine.checkpoint.header import (
-    CheckpointMetadata,
-    Fingerprint,
-    digest_of,
-    digest_offset,
-    read_checkpoint_file,
-)
+from mnistdiff.engine.checkpoint.header import digest_of, digest_offset, read_checkpoint_file
+from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import TrainSettings
 

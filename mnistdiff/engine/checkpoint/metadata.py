@@ -1,0 +1,103 @@
+"""What a checkpoint says of itself: settings, position, losses, and where it was trained. Without NumPy or torch."""
+
+import json
+import math
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mnistdiff.settings import Seed, TrainSettings
+
+FORMAT_VERSION: Literal[1] = 1
+METADATA_KEY = "mnistdiff"
+DIGEST_PLACEHOLDER = "0" * 64
+
+
+class Fingerprint(BaseModel):
+    """What the bits of a training depend on beside its settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=80)
+
+    mnistdiff: str
+    torch: str
+    threads: str
+    device: str
+    layout: str
+
+    def differences(self, other: "Fingerprint") -> list[str]:
+        """In words, what was otherwise when this fingerprint was taken; any of it may change the bits."""
+        now = other.model_dump()
+        return [f"{name} was {value} and is {now[name]}" for name, value in self if value != now[name]]
+
+
+class CheckpointMetadata(BaseModel):
+    """What a checkpoint says of itself.
+
+    Attributes:
+        kind: "training" holds all that resuming needs; "weights" the averaged weights alone.
+        num_train_images: in the data set; with the settings it turns steps into epochs.
+        epoch: whole epochs done.
+        recent_losses: of the last steps, oldest first, at most 100.
+        epoch_loss_sum: of the steps of the current epoch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format_version: Literal[1] = 1
+    kind: Literal["training", "weights"]
+    settings: TrainSettings
+    step: int = Field(ge=0, le=10**12)
+    epoch: int = Field(ge=0, le=10**12)
+    images_seen: int = Field(ge=0, le=10**15)
+    num_train_images: int = Field(ge=1, le=10**9)
+    seed: Seed
+    recent_losses: tuple[float, ...] = Field(max_length=100)
+    epoch_loss_sum: float
+    fingerprint: Fingerprint
+
+    @classmethod
+    def at_step(
+        cls,
+        step: int,
+        settings: TrainSettings,
+        num_train_images: int,
+        *,
+        kind: Literal["training", "weights"],
+        recent_losses: tuple[float, ...],
+        epoch_loss_sum: float,
+        fingerprint: Fingerprint,
+    ) -> Self:
+        """The metadata of a state; epoch, images seen and seed follow from the step and the settings."""
+        return cls(
+            kind=kind,
+            settings=settings,
+            step=step,
+            epoch=settings.epochs_done(step, num_train_images),
+            images_seen=settings.images_seen(step, num_train_images),
+            num_train_images=num_train_images,
+            seed=settings.seed,
+            recent_losses=recent_losses,
+            epoch_loss_sum=epoch_loss_sum,
+            fingerprint=fingerprint,
+        )
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        expected = {
+            "epoch": self.settings.epochs_done(self.step, self.num_train_images),
+            "images_seen": self.settings.images_seen(self.step, self.num_train_images),
+            "seed": self.settings.seed,
+        }
+        for name, value in expected.items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} is {getattr(self, name)}, but step and settings make it {value}")
+        return self
+
+    @property
+    def loss(self) -> float | None:
+        """Mean loss of the last steps; None before the first."""
+        return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else None
+
+    def to_json(self, digest: str = DIGEST_PLACEHOLDER) -> str:
+        """What the file stores."""
+        return json.dumps({**self.model_dump(mode="json"), "sha256": digest}, separators=(",", ":"))

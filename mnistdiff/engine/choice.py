@@ -1,0 +1,64 @@
+"""Which checkpoint is meant: a file that was named, one of a run, of the newest run, or the model in the box."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.errors import CheckpointError
+
+
+def checkpoint_to_sample(source: Path | None) -> Path:
+    """The file to draw from: a file itself or a run's best; with None the newest run's best, else the model in the box.
+
+    Raises:
+        CheckpointError: if there is nothing in the run to draw from.
+    """
+    return _checkpoint(source, RunDir.best) or PRETRAINED
+
+
+def checkpoint_to_inspect(source: Path | None) -> Path:
+    """The file to look at: a file itself, a run's latest state, or with None the newest run's or the model in the box.
+
+    Raises:
+        CheckpointError: if there is nothing in the run to look at.
+    """
+    return _checkpoint(source, lambda run: run.latest) or PRETRAINED
+
+
+def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
+    """What to go on from: a file, if one was named, or a run that holds a state; with None the newest run.
+
+    Raises:
+        CheckpointError: if there is no run, or nothing in it to go on from.
+    """
+    if source is not None and not source.is_dir():
+        return source
+    run = RunDir.newest() if source is None else RunDir(source)
+    if run is None:
+        raise CheckpointError(
+            "there is no run here: neither the current folder nor runs/ holds a checkpoint",
+            "Train one first: mnistdiff train --preset fast. Or name a run or a file.",
+        )
+    if not run.states():
+        raise _nothing_in(run)
+    return run
+
+
+def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:
+    """What was named, or what ``choose`` takes of the newest run; None if there is no run."""
+    if source is not None and not source.is_dir():
+        return source
+    run = RunDir.newest() if source is None else RunDir(source)
+    if run is None:
+        return None
+    chosen = choose(run)
+    if not chosen.is_file():
+        raise _nothing_in(run)
+    return chosen
+
+
+def _nothing_in(run: RunDir) -> CheckpointError:
+    return CheckpointError(
+        f"there is no checkpoint in the folder {run.path}", "Name a run folder or a file; mnistdiff train makes one."
+    )
