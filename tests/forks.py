@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 PARENT = """
-import ctypes, json, os, signal, sys
+import ctypes, json, os, resource, signal, sys
 from mnistdiff.cli import app
 from mnistdiff.engine import pipeline, sampling
 from mnistdiff.engine.data import mnist
@@ -60,6 +60,8 @@ def child(job):
     os.environ.update(job["env"])
     if job["bound"]:
         obey_permissions()
+    if job["file_bytes"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_bytes"],) * 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN if job["ignore_sigint"] else signal.default_int_handler)
     sys.argv = ["mnistdiff", *job["arguments"]]
     open("/proc/self/clear_refs", "w").write("5")
@@ -157,8 +159,12 @@ class Forks:
         bound: bool = False,
         umask: int = 0o022,
         remove_cwd: bool = False,
+        file_bytes: int = 0,
     ) -> Fork:
-        """Run a command line in ``cwd``, which may be gone by then; ``bound`` by permissions even if we are root."""
+        """Run a command line in ``cwd``, which may be gone by then.
+
+        ``bound`` by permissions even if we are root; no file may grow past ``file_bytes``.
+        """
         self._count += 1
         talk = self._folder / f"run-{self._count}"
         pid = self.ask(
@@ -171,6 +177,7 @@ class Forks:
                 "bound": bound,
                 "umask": umask,
                 "remove_cwd": remove_cwd,
+                "file_bytes": file_bytes,
             }
         )
         return Fork(self, pid, talk, time.monotonic())

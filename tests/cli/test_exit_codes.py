@@ -134,14 +134,15 @@ def test_results_that_cannot_be_written_are_5(program, environment, tiny_run, tm
     assert "No space left" in text_of(done, 5)
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["inspect", "RUN"], ["grid", "-o", "-"]])
-def test_a_closed_stdout_is_no_bug(program, environment, tiny_run, arguments):
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["inspect", "RUN"], ["grid", "-o", "-"], ["trian"]])
+def test_without_one_of_the_three_streams_nothing_is_a_bug(program, environment, tiny_run, tmp_path, arguments, closed):
     words = [str(tiny_run) if word == "RUN" else word for word in arguments]
-    done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", *program, *words], env=environment(), stderr=subprocess.PIPE, check=False
-    )
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *program, *words]
+    done = subprocess.run(shell, env=environment(), cwd=tmp_path, capture_output=True, check=False)
     text_of(done, done.returncode)
     assert done.returncode != 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_divergence_is_6_and_the_last_checkpoint_is_whole(cli, invoke, tiny_toml, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from forks import kill_all, same_content
+from PIL import Image
 
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import read_checkpoint
@@ -86,6 +87,38 @@ def test_a_signal_at_a_random_moment_saves_the_state_and_leaves(forks, tiny_toml
         assert state.metadata.step == recorded_steps(run)[-1] >= before
         assert b"Traceback" not in fork.err
         assert not list(run.rglob(".*mnistdiff-tmp"))
+
+
+@sized(12, 100)
+def test_a_signal_while_loading_or_drawing_leaves_nothing_half_done(forks, tiny_toml, tiny_run, tmp_path, trials):
+    chance = random.Random(trials)
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    lines = [
+        ["train", "--config", tiny_toml, "--batch-size", "8", "--max-steps", "3", "--run-dir", "out"],
+        ["sample", "-c", tiny_run, "-n", "20", "--steps", "3", "-o", "out/"],
+        ["grid", tiny_run, "--steps", "5", "-o", "out/grid.png"],
+    ]
+    seconds = []
+    for trial in range(-len(lines), trials):
+        folder, line = tmp_path / f"trial_{trial}", lines[trial % 3]
+        (folder / "out").mkdir(parents=True)
+        fork = forks.start(*line, cwd=folder)
+        if trial < 0:  # how long it takes if nobody interferes
+            assert fork.wait() == 0, fork.err
+            seconds.append(time.monotonic() - fork.began)
+            continue
+        number = numbers[trial // 3 % 3]
+        time.sleep(chance.uniform(0.02, seconds[trial % 3]))
+        fork.send(number)
+        assert fork.wait() in (128 + number, 0), fork.err
+        assert b"Traceback" not in fork.err
+        for path in (folder / "out").rglob("*"):
+            assert "mnistdiff-tmp" not in path.name
+            if path.suffix == ".safetensors":
+                assert describe(path).digest_valid
+            if path.suffix == ".png":
+                with Image.open(path) as image:
+                    image.load()
 
 
 @sized(6, 100)

@@ -1,7 +1,9 @@
 """What the program meets outside: no permission, no network, no space; and whatever is typed."""
 
+import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -80,6 +82,110 @@ def test_a_working_folder_that_is_gone_is_no_bug(forks, tiny_run, tmp_path):
     code, fork = forks.run("sample", "-c", tiny_run, "-d", "1", "-o", "x.png", cwd=gone, remove_cwd=True)
     assert code in (3, 5), fork.err
     assert b"Traceback" not in fork.err
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_run_is_5_and_costs_no_state(forks, tiny_toml, tmp_path):
+    """No file may grow past what a state takes and a bit: the metrics outgrow it, and then the states."""
+    line = ["train", "--config", tiny_toml, "--batch-size", "8", "--save-every", "5", "--quiet", "--run-dir", "run"]
+    assert forks.run(*line, "--max-steps", "40", cwd=tmp_path)[0] == 0
+    latest = tmp_path / "run" / "diffusion_checkpoint.safetensors"
+    size, before = latest.stat().st_size, latest.read_bytes()
+
+    code, fork = forks.run("resume", "run", "--max-steps", "80", "--quiet", cwd=tmp_path, file_bytes=size - 100)
+    assert code == 5, fork.err
+    assert b"File too large" in fork.err
+    assert b"Traceback" not in fork.err
+    assert latest.read_bytes() == before
+
+    more = ["--log-every", "1", "--max-steps", "1000000", "--run-dir", "more"]
+    code, fork = forks.run(*line[:-2], *more, cwd=tmp_path, file_bytes=size + 2000)
+    assert code == 5, fork.err
+    assert b"Traceback" not in fork.err
+    code, fork = forks.run("inspect", "more", "--json", cwd=tmp_path)
+    assert code == 0, fork.err
+    assert json.loads(fork.out)["step"] > 0
+    assert not [path for path in tmp_path.rglob("*") if "mnistdiff-tmp" in path.name]
+
+
+OUTPUTS = {
+    "a name too long": (lambda folder: folder / ("x" * 256 + ".png"), 5),
+    "a name that is not UTF-8": (lambda folder: os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"), 0),
+    "a name with a line feed": (lambda folder: folder / "two\nlines.png", 0),
+    "the folder above": (lambda folder: folder / "sub" / ".." / "above.png", 0),
+    "a link to nowhere": (lambda folder: _link(folder / "link.png", folder / "nowhere" / "x.png"), 0),
+    "a picture that is there": (lambda folder: _file(folder / "mine.png"), 2),
+    "a folder of that name": (lambda folder: _folder(folder / "folder.png"), 0),
+    "a path through a file": (lambda folder: _file(folder / "file") / "one.png", 5),
+    "a device": (lambda folder: Path("/dev/null/one.png"), 5),
+}
+
+
+def _link(path, target):
+    path.symlink_to(target)
+    return path
+
+
+def _file(path):
+    path.write_text("mine")
+    return path
+
+
+def _folder(path):
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("command", ["sample", "grid"])
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_wherever_pictures_shall_go_nothing_is_lost(forks, tiny_run, tmp_path, command, kind):
+    (tmp_path / "sub").mkdir()
+    make, expected = OUTPUTS[kind]
+    output = make(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    draw = ["sample", "-d", "1", "-c", tiny_run] if command == "sample" else ["grid", tiny_run, "-n", "1"]
+    code, fork = forks.run(*draw, "--steps", "1", "--quiet", "-o", output, cwd=tmp_path)
+    if (command, kind) == ("grid", "a folder of that name"):
+        expected = 2
+    assert code == expected, fork.err
+    assert b"Traceback" not in fork.err
+    assert {path: path.read_bytes() for path in before} == before
+    if code == 0:
+        [told] = fork.out.decode(errors="surrogateescape").removesuffix("\n").split("\n\n")
+        assert "\x1b" not in told
+    else:
+        assert fork.out == b""
+        assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(before)
+
+
+TERMINALS = [
+    {"NO_COLOR": "1"},
+    {"TERM": "dumb"},
+    {"TERM": None},
+    {"COLUMNS": "20"},
+    {"COLUMNS": "0"},
+    {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    {"PYTHONIOENCODING": "ascii"},
+    {"HOME": None, "XDG_CACHE_HOME": None},
+    {"TMPDIR": "/no/such/folder"},
+]
+
+
+@pytest.mark.parametrize("changes", TERMINALS, ids=str)
+def test_in_any_terminal_the_answer_is_the_same(cli, run_copy, tmp_path, changes):
+    """A file name beyond ASCII among what is told."""
+    file = run_copy.rename(tmp_path / "größe") / "diffusion_checkpoint.safetensors"
+    done = cli("inspect", file, "--json", env=changes)
+    assert (done.returncode, done.stderr) == (0, b"")
+    told, usual = json.loads(done.stdout), json.loads(cli("inspect", file, "--json").stdout)
+    # Where the locale is ASCII, Python escapes the bytes of the name.
+    assert os.fsencode(told.pop("path")) == os.fsencode(usual.pop("path"))
+    assert told == usual
+    table = cli("inspect", file, env=changes)
+    assert (table.returncode, table.stderr) == (0, b"")
+    assert b"\x1b" not in table.stdout
+    wrong = cli("inspect", file / "ü", env=changes)
+    assert (wrong.returncode, wrong.stdout) == (3, b"")
+    assert b"Traceback" not in wrong.stderr
 
 
 COMMANDS = ["train", "resume", "sample", "grid", "evaluate", "inspect", "train-classifier", "", "nonsense"]

@@ -104,6 +104,24 @@ def test_stopping_and_going_on_gives_the_same_bits_as_never_stopping(changes):
     assert_same_bits(stopped, whole)
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_going_on_with_another_number_of_threads_is_close_to_what_it_would_have_been(threads):
+    """Sums in another order: other bits, the same training."""
+    settings = tiny(channels=(16,), lr=1e-3)
+    state = TrainState.initial(settings, CPU)
+    train(state, settings, 10)
+    other = reloaded(state, settings)
+    usual = [step.loss for step in train(state, settings, 60)]
+    threads(2)
+    np.testing.assert_allclose([step.loss for step in train(other, settings, 60)], usual, rtol=1e-4)
+
+
 @pytest.mark.parametrize("prefix", ["model", "ema", "optimizer.exp_avg", "optimizer.exp_avg_sq"])
 def test_a_state_without_one_of_its_tensors_is_refused(prefix):
     tensors = TrainState.initial(tiny(), CPU).to_tensors()
