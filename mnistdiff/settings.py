@@ -38,6 +38,7 @@ LearningRateSchedule = Literal["constant", "linear", "cosine"]
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 Spacing = Literal["even", "trailing"]
 WeightsName = Literal["ema", "raw"]
+BackendName = Literal["auto", "onnx", "torch"]
 JudgeName = Literal["conv", "residual"]
 MAX_SEED = 2**32 - 1
 
@@ -186,6 +187,10 @@ class MachineSettings(_Frozen):
     """Where a training runs, and for how long: nothing here belongs in a checkpoint."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute; auto takes a GPU.")
+    backend: BackendName = Field(
+        "auto",
+        description="What draws: ONNX Runtime, at once and on the CPU, or PyTorch; auto takes the former if it can.",
+    )
     data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
     run_dir: UserPath | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
     max_minutes: float | None = Field(

@@ -125,6 +125,7 @@ def evaluate_command(
     force: options.Force = False,
     data_dir: options.DataDir = None,
     device: options.Device = None,
+    backend: options.Backend = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -148,7 +149,7 @@ def evaluate_command(
     path = checkpoint_to_sample(checkpoint)
     needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
     real = RealImages.load(machine.data_dir, needed_for=needed_for)
-    rows = _rows(path, options.given(SampleSettings, context.params), compared, device=machine.device)
+    rows = _rows(path, options.given(SampleSettings, context.params), compared, machine)
     console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
     events = evaluate_each(
         rows,
@@ -173,13 +174,15 @@ def evaluate_command(
 
 
 def _rows(
-    path: Path, given: dict[str, Any], compared: By | None, *, device: str
+    path: Path, given: dict[str, Any], compared: By | None, machine: MachineSettings
 ) -> "list[tuple[Model, SampleSettings]]":
     """The model and the ways to draw from it: one, or one for each value to compare."""
+    from mnistdiff.engine.network.device import resolve_device
     from mnistdiff.engine.sampling import load_model
 
+    device = resolve_device(machine.device).type  # torch is here already, so a GPU is taken if there is one
     # The averaged weights and those of the last step are two models.
-    load = cache(lambda weights: load_model(path, weights=weights, device=device))
+    load = cache(lambda weights: load_model(path, weights=weights, device=device, backend=machine.backend))
     variants = [given] if compared is None else [{**given, compared.name: value} for value in compared.values]
     models = [load(SampleSettings(**variant).weights) for variant in variants]
     return [

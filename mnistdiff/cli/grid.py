@@ -52,6 +52,7 @@ def grid_command(
     weights: options.Weights = None,
     force: options.Force = False,
     device: options.Device = None,
+    backend: options.Backend = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -73,7 +74,9 @@ def grid_command(
         console.note(f"drawing from {options.name_of(path)}", quiet=quiet or json)
         given = options.given(SampleSettings, context.params)
         machine = MachineSettings(**options.given(MachineSettings, context.params))
-        model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device)
+        model = load_model(
+            path, weights=SampleSettings(**given).weights, device=machine.device, backend=machine.backend
+        )
         settings = SampleSettings.for_model(model.settings.timesteps, given)
         drawings: list[Drawing] = []
         with meter(label="drawing", quiet=quiet or json) as shown:

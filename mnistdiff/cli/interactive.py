@@ -58,7 +58,8 @@ def _draw(number: str) -> None:
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
     path = checkpoint_to_sample(None)
     console.note(f"drawing from {options.name_of(path)}")
-    model = load_model(path, weights=SampleSettings().weights, device=MachineSettings().device)
+    machine = MachineSettings()
+    model = load_model(path, weights=SampleSettings().weights, device=machine.device, backend=machine.backend)
     wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
     paths: list[Path] = []
     with meter(label="drawing") as shown:

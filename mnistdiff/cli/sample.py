@@ -42,6 +42,7 @@ def sample_command(
     ] = DEFAULT_FOLDER,
     force: options.Force = False,
     device: options.Device = None,
+    backend: options.Backend = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -63,7 +64,7 @@ def sample_command(
     console.note(f"drawing from {options.name_of(path)}, --seed {first_seed}", quiet=quiet)
     given = options.given(SampleSettings, context.params)
     machine = MachineSettings(**options.given(MachineSettings, context.params))
-    model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device)
+    model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device, backend=machine.backend)
     settings = SampleSettings.for_model(model.settings.timesteps, given)
 
     drawings: list[Drawing] = []

@@ -17,6 +17,7 @@ from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.grid import labelled_grid
 from mnistdiff.engine.rendering.png import encode_png, to_uint8
@@ -82,16 +83,20 @@ def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
     return [Request(digit, seed + k) for digit in digits for k in range(count)]
 
 
-def load_model(path: Path, *, weights: str, device: str) -> Model:
+def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") -> Model:
     """Read a checkpoint and build its network, with the ``ema`` or the ``raw`` weights.
+
+    Args:
+        path: of the checkpoint.
+        weights: ``ema`` or ``raw``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: ``onnx``, ``torch``, or ``auto``, which is ONNX Runtime if no GPU was asked for and the graph of this
+            network is there: it needs no torch, whose import takes longer than drawing.
 
     Raises:
         CheckpointError: if the file cannot be read or does not hold those weights.
-        SettingsError: if the device is not there.
+        SettingsError: if the device is not there, or the graph.
     """
-    from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
-    from mnistdiff.engine.network.device import resolve_device
-
     checkpoint = read_checkpoint(path)
     arrays = checkpoint.weights("ema" if weights == "ema" else "model")
     if not arrays:
@@ -99,8 +104,21 @@ def load_model(path: Path, *, weights: str, device: str) -> Model:
             f"{path} holds no {weights} weights", "Leave out --weights, or use a training checkpoint."
         )
     settings = checkpoint.metadata.settings
-    network = build_unet(settings, arrays, resolve_device(device), source=str(path))
-    return Model(TorchDenoiser(network), settings)
+    graph = find_graph(settings) if backend != "torch" and device in ("auto", "cpu") else None
+    if graph is not None:
+        denoiser: Denoiser = OnnxDenoiser(graph.read_bytes(), arrays, source=str(path))
+    elif backend == "onnx":
+        why = f"there is no graph for {path}" if device in ("auto", "cpu") else f"it does not run on {device}"
+        raise SettingsError(
+            f"--backend onnx: {why}",
+            f"Use --backend auto, or make the graph once: mnistdiff export {path} -o model.onnx",
+        )
+    else:
+        from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
+        from mnistdiff.engine.network.device import resolve_device
+
+        denoiser = TorchDenoiser(build_unet(settings, arrays, resolve_device(device), source=str(path)))
+    return Model(denoiser, settings)
 
 
 def draw(
