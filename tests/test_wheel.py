@@ -36,7 +36,8 @@ def test_the_wheel_draws_a_seven_without_a_run_a_network_or_data(installed, envi
 
 
 def test_the_wheel_holds_what_the_package_needs_and_nothing_heavy(installed):
-    assets = {path.name: path.stat().st_size for path in (installed / "mnistdiff" / "assets").iterdir()}
+    folder = installed / "mnistdiff" / "assets"
+    assets = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
     assert assets.keys() == {
         "classifier_conv.safetensors",
         "classifier_residual.safetensors",
@@ -45,3 +46,6 @@ def test_the_wheel_holds_what_the_package_needs_and_nothing_heavy(installed):
     }
     assert assets["classifier_conv.safetensors"] + assets["classifier_residual.safetensors"] <= 3 * 1024**2
     assert assets["pretrained.safetensors"] <= 4 * 1024**2
+    graphs = [path.stat().st_size for path in (folder / "graphs").iterdir()]
+    assert len(graphs) == 3
+    assert max(graphs) < 60_000

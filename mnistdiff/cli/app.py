@@ -1,17 +1,15 @@
 """The Typer app: registration, the error boundary, ``main``."""
 
-import inspect
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from mnistdiff import __version__
-from mnistdiff.cli import console, evaluate, grid, inspect_checkpoint, resume, sample, train, train_classifier
+from mnistdiff.cli import console
+from mnistdiff.cli.commands import COMMANDS, Commands
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.signals import leave_on_signals
 from mnistdiff.errors import MnistDiffError
@@ -21,26 +19,11 @@ _ISSUES = "This is a bug in mnistdiff; please report it with the lines above."
 
 app = typer.Typer(
     name="mnistdiff",
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
-
-def _register(name: str, command: Callable[..., None], examples: str, *, hidden: bool = False) -> None:
-    # Typer keeps the line breaks of a docstring, which fit the source and not the terminal.
-    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.__doc__ or ""))
-    app.command(name, help=text, epilog=examples, hidden=hidden)(command)
-
-
-_register("train", train.train_command, train.EXAMPLES)
-_register("resume", resume.resume_command, resume.EXAMPLES)
-_register("sample", sample.sample_command, sample.EXAMPLES)
-_register("grid", grid.grid_command, grid.EXAMPLES)
-_register("evaluate", evaluate.evaluate_command, evaluate.EXAMPLES)
-_register("inspect-checkpoint", inspect_checkpoint.inspect_command, inspect_checkpoint.EXAMPLES)
-_register("inspect", inspect_checkpoint.inspect_command, inspect_checkpoint.EXAMPLES, hidden=True)
-_register("train-classifier", train_classifier.train_classifier_command, train_classifier.EXAMPLES)
 
 
 def _print_version(wanted: bool) -> None:
@@ -144,6 +127,5 @@ def _report(message: str, hint: str, code: ExitCode, as_json: bool) -> int:
 
 
 def _help_command(arguments: list[str]) -> str:
-    names = {command.name for command in app.registered_commands}
-    command = next((word for word in arguments if word in names), "")
+    command = next((word for word in arguments if word in COMMANDS), "")
     return f"mnistdiff {command} --help".replace("  ", " ")

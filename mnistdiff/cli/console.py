@@ -3,23 +3,20 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from mnistdiff.settings import IMAGE_SIZE
+if TYPE_CHECKING:  # who prints, imports it: a pipe that wants pictures need not wait for it
+    from rich.console import Console
 
 
 class PipeClosedError(Exception):
     """Whoever read our stdout has gone, as ``head`` does when it has seen enough."""
 
 
-def talk() -> Console:
+def talk() -> "Console":
     """The console for people, on stderr."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -28,9 +25,14 @@ def stdout_is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def stderr_is_terminal() -> bool:
+    """Whether talk goes to a person; stderr may also be closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def can_ask() -> bool:
     """Whether there is a person to ask and to answer; either stream may also be closed."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    return sys.stdin is not None and sys.stdin.isatty() and stderr_is_terminal()
 
 
 def printable(text: str) -> str:
@@ -40,12 +42,14 @@ def printable(text: str) -> str:
 
 def note(message: str, *, quiet: bool = False) -> None:
     """Tell the user something."""
-    if not quiet:
-        talk().print(Text(printable(message)))
+    if not quiet and sys.stderr is not None:
+        print(printable(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def warn(message: str) -> None:
     """Tell the user something that needs attention, even when quiet."""
+    from rich.text import Text
+
     talk().print(Text.assemble(("warning: ", "yellow"), printable(message)))
 
 
@@ -55,6 +59,8 @@ def error(message: str, hint: str, *, code: int, as_json: bool) -> None:
         content = {"error": {"code": code, "message": message, "hint": hint}}
         print(json.dumps(content), file=sys.stderr)  # noqa: T201
         return
+    from rich.text import Text
+
     console = talk()
     console.print(Text.assemble(("error: ", "bold red"), printable(message)))
     if hint:
@@ -100,6 +106,11 @@ def result_table(title: str, rows: Sequence[Sequence[str]], *, header: Sequence[
         for cells in (header, *rows) if header else rows:
             result("\t".join(printable(cell) for cell in cells))
         return
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     heading = Text(printable(title)) if title else None
     table = Table(title=heading, show_header=bool(header), title_justify="left")
     if header:
@@ -109,31 +120,6 @@ def result_table(title: str, rows: Sequence[Sequence[str]], *, header: Sequence[
     for name, *values in rows:
         table.add_row(Text(printable(name), style="bold"), *(Text(printable(value)) for value in values))
     Console(highlight=False).print(table)
-
-
-def show_digits(paths: Sequence[Path]) -> None:
-    """Draw digits side by side, as many as fit: coloured half blocks, or letters where there is no colour."""
-    console = talk()
-    fitting = max(1, console.width // (IMAGE_SIZE + 1))
-    for start in range(0, len(paths), fitting):
-        _show_row(paths[start : start + fitting], console)
-
-
-def _show_row(paths: Sequence[Path], console: Console) -> None:
-    from PIL import Image
-    from rich_pixels import Pixels
-
-    row = Image.new("L", (len(paths) * (IMAGE_SIZE + 1), IMAGE_SIZE))
-    for place, path in enumerate(paths):
-        row.paste(Image.open(path), (place * (IMAGE_SIZE + 1), 0))
-    if console.color_system and not console.no_color:
-        console.print(Pixels.from_image(row.convert("RGB")), soft_wrap=False)
-        return
-    shades = " .:-=+*#%@"
-    small = row.resize((row.width, row.height // 2))
-    for y in range(small.height):
-        row_of_bytes = small.crop((0, y, small.width, y + 1)).tobytes()
-        console.print(Text("".join(shades[level * (len(shades) - 1) // 255] for level in row_of_bytes).rstrip()))
 
 
 def size(count: int) -> str:

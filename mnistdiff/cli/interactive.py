@@ -51,9 +51,10 @@ def _train() -> None:
 
 def _draw(number: str) -> None:
     """Draw each digit of a number once, show them side by side, and keep the files."""
+    from mnistdiff.cli.digits import show_digits
     from mnistdiff.engine.choice import checkpoint_to_sample
     from mnistdiff.engine.rendering.png import encode_png
-    from mnistdiff.engine.sampling import Request, draw, load_model
+    from mnistdiff.engine.sampling import Drawing, Request, draw, load_model
 
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
     path = checkpoint_to_sample(None)
@@ -61,14 +62,11 @@ def _draw(number: str) -> None:
     machine = MachineSettings()
     model = load_model(path, weights=SampleSettings().weights, device=machine.device, backend=machine.backend)
     wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
-    paths: list[Path] = []
+    drawings: list[Drawing] = []
     with meter(label="drawing") as shown:
         for progress in draw(model, wanted, SampleSettings.for_model(model.settings.timesteps)):
             shown.advance(progress.done, total=progress.total)
-            paths += [
-                Path(output.write(file_name(drawing.digit, drawing.seed), encode_png(drawing.pixels)))
-                for drawing in progress.drawings
-            ]
-    console.show_digits(paths)
-    for path in paths:
-        console.result(str(path))
+            drawings += progress.drawings
+    show_digits([drawing.pixels for drawing in drawings])
+    for drawing in drawings:
+        console.result(output.write(file_name(drawing.digit, drawing.seed), encode_png(drawing.pixels)))

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from mnistdiff.cli import console
 
 if TYPE_CHECKING:
@@ -43,9 +41,7 @@ class Meter:
         self._began = self._said = time.monotonic()
         self._images = 0
         self._quiet = quiet
-        self.console: Console = console.talk()
-        animated = not quiet and self.console.is_terminal and not self.console.is_dumb_terminal
-        self._bar = _bar(self.console) if animated else None
+        self._bar = _bar() if not quiet and console.stderr_is_terminal() else None
         if self._bar is not None:
             self._task = self._bar.add_task(label, total=total, completed=done, status="", left="")
             self._bar.start()
@@ -71,13 +67,15 @@ class Meter:
 
     def say(self, message: str) -> None:
         """A line that stays, above the bar."""
-        if not self._quiet:
-            self.console.print(console.printable(message), markup=False)
+        if self._bar is not None:
+            self._bar.console.print(console.printable(message), markup=False)
+        else:
+            console.note(message, quiet=self._quiet)
 
     def result(self, line: str) -> None:
         """A line of result; above the bar where both are on one terminal, which would otherwise tear it."""
         if self._bar is not None and console.stdout_is_terminal():
-            self.console.print(console.printable(line), markup=False)
+            self._bar.console.print(console.printable(line), markup=False)
         else:
             console.result(line)
 
@@ -87,7 +85,11 @@ class Meter:
             self._bar.stop()
 
 
-def _bar(talk: Console) -> "Progress":
+def _bar() -> "Progress | None":
+    """A live bar on stderr, or None on a terminal that cannot go back in a line."""
+    talk = console.talk()
+    if talk.is_dumb_terminal:
+        return None
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     return Progress(

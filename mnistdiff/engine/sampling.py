@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
@@ -83,6 +83,21 @@ def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
     return [Request(digit, seed + k) for digit in digits for k in range(count)]
 
 
+def load_weights(path: Path, weights: str) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
+    """Read a checkpoint, and of it the ``ema`` or the ``raw`` weights, by parameter name.
+
+    Raises:
+        CheckpointError: if the file cannot be read or does not hold those weights.
+    """
+    checkpoint = read_checkpoint(path)
+    arrays = checkpoint.weights("ema" if weights == "ema" else "model")
+    if not arrays:
+        raise CheckpointError(
+            f"{path} holds no {weights} weights", "Leave out --weights, or use a training checkpoint."
+        )
+    return checkpoint, arrays
+
+
 def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") -> Model:
     """Read a checkpoint and build its network, with the ``ema`` or the ``raw`` weights.
 
@@ -97,12 +112,7 @@ def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") 
         CheckpointError: if the file cannot be read or does not hold those weights.
         SettingsError: if the device is not there, or the graph.
     """
-    checkpoint = read_checkpoint(path)
-    arrays = checkpoint.weights("ema" if weights == "ema" else "model")
-    if not arrays:
-        raise CheckpointError(
-            f"{path} holds no {weights} weights", "Leave out --weights, or use a training checkpoint."
-        )
+    checkpoint, arrays = load_weights(path, weights)
     settings = checkpoint.metadata.settings
     graph = find_graph(settings) if backend != "torch" and device in ("auto", "cpu") else None
     if graph is not None:

@@ -6,16 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 from mnistdiff import __version__
-from mnistdiff.cli.app import app
+from mnistdiff.cli.commands import COMMANDS as ENTRIES
+from mnistdiff.cli.commands import load
 
-COMMANDS = [command.name for command in app.registered_commands]
+COMMANDS = list(ENTRIES)
 EXAMPLES = [
-    (command.name, line)
-    for command in app.registered_commands
-    for line in (command.epilog or "").splitlines()
+    (name, line)
+    for name in COMMANDS
+    for line in (load(name).epilog or "").splitlines()
     if line.startswith("mnistdiff ")
 ]
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -24,7 +24,7 @@ README_COMMANDS = [
     for block in re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     for command in re.findall(r"(?:^|&& \.venv/bin/|xargs -d '\\n' )(mnistdiff [a-z][^|&#>\n]+)", block, re.MULTILINE)
 ]
-HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "PIL")
+HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "PIL", "onnxruntime")
 WHICH_ARE_LOADED = f"""
 import json, sys
 from mnistdiff.cli.app import run
@@ -63,6 +63,18 @@ def test_the_short_list_of_commands_names_each_once(invoke):
         assert sum(line.strip("│ ").startswith(f"{name} ") for line in text.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_of_a_command_in_the_list_is_the_first_of_its_own_help(name):
+    assert load(name).help.split("\n")[0] == ENTRIES[name].summary
+
+
+def test_help_of_the_program_loads_no_command(environment):
+    told = "import sys; from mnistdiff.cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", told], env=environment(), capture_output=True, check=True)
+    loaded = done.stderr.decode().split()
+    assert [name for name in loaded if name in {"pydantic", "mnistdiff.settings", "mnistdiff.cli.train"}] == []
+
+
 def test_every_command_has_an_example():
     assert {name for name, _ in EXAMPLES} == set(COMMANDS)
 
@@ -85,9 +97,7 @@ def parses(example):
     """Whether the program would take it; what it takes wrongly, it refuses with an exception."""
     words = shlex.split(example)[1:]
     words = words[: words.index(">")] if ">" in words else words
-    group = typer.main.get_command(app)
-    command = group.get_command(group.make_context("mnistdiff", [], resilient_parsing=True), words[0])
-    context = command.make_context(words[0], words[1:])
+    context = load(words[0]).make_context(words[0], words[1:])
     return bool(context.params) and not context.args
 
 

@@ -8,6 +8,7 @@ handed over when a session is made, and compared with the graph by name, shape a
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import platformdirs
@@ -46,6 +47,19 @@ def find_graph(settings: TrainSettings) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
+def _onnxruntime() -> ModuleType:
+    """ONNX Runtime without its telemetry: from 1.29 on it reports to its makers unless told not to, before its import.
+
+    See its docs/Privacy.md. Nothing that this program draws with may open a connection.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    module: ModuleType = onnxruntime
+    return module
+
+
 class OnnxDenoiser:
     """A graph and its weights as a function of NumPy arrays, on the CPU.
 
@@ -59,12 +73,13 @@ class OnnxDenoiser:
     """
 
     def __init__(self, graph: bytes, weights: Mapping[str, NDArray[np.float32]], *, source: str) -> None:
-        import onnxruntime
-
+        onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
         options.log_severity_level = 4  # what it has to say, it also raises
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)) for array in weights.values()]
+        # Kept, since the session reads the weights where they are.
+        self._arrays = [np.ascontiguousarray(array) for array in weights.values()]
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in self._arrays]
         options.add_external_initializers(list(weights), values)
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

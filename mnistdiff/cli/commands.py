@@ -1,0 +1,89 @@
+"""The commands, each loaded when it is called: the program's help needs no more than a line of each."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class Entry(NamedTuple):
+    """Where a command is, and its line in the program's help: the first sentence of its own."""
+
+    module: str
+    function: str
+    summary: str
+    hidden: bool = False
+
+
+_INSPECT = Entry(
+    "inspect_checkpoint",
+    "inspect_command",
+    "Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole.",
+)
+COMMANDS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "train": Entry("train", "train_command", "Train a model on MNIST."),
+        "resume": Entry(
+            "resume",
+            "resume_command",
+            "Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one.",
+        ),
+        "sample": Entry(
+            "sample", "sample_command", "Draw digits from a trained model, and print the path of each picture."
+        ),
+        "grid": Entry(
+            "grid",
+            "grid_command",
+            "Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already.",
+        ),
+        "evaluate": Entry(
+            "evaluate",
+            "evaluate_command",
+            "Draw many digits and measure how good they are, under two classifiers that come with the program.",
+        ),
+        "inspect-checkpoint": _INSPECT,
+        "inspect": _INSPECT._replace(hidden=True),
+        "export": Entry(
+            "export", "export_command", "Write a trained network as an ONNX file, and compare it with PyTorch."
+        ),
+        "train-classifier": Entry(
+            "train_classifier",
+            "train_classifier_command",
+            "Train a classifier of digits on the 60,000 images of MNIST, on the CPU, and test it on the other 10,000.",
+        ),
+    }
+)
+
+
+class Commands(TyperGroup):
+    """Knows every command by its line, and itself only once it is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.summary, hidden=entry.hidden))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, whole, with the arguments that are left for it."""
+        if args[0] in COMMANDS:
+            self.add_command(load(args[0]), args[0])
+        return super().resolve_command(ctx, args)
+
+
+def load(name: str) -> TyperCommand:
+    """A command with its options."""
+    entry = COMMANDS[name]
+    module = import_module(f"mnistdiff.cli.{entry.module}")
+    function = getattr(module, entry.function)
+    # Typer keeps the line breaks of a docstring, which fit the source and not the terminal.
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__))
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    single.command(name, help=text, epilog=module.EXAMPLES)(function)
+    command = typer.main.get_command(single)
+    assert isinstance(command, TyperCommand)
+    return command

@@ -1,0 +1,47 @@
+"""``mnistdiff export``, through the real program."""
+
+import json
+
+import numpy as np
+
+from mnistdiff.engine.network.graph import OnnxDenoiser
+
+
+def test_an_export_is_a_whole_model_and_makes_its_architecture_quick(cli, tiny_run, tmp_path):
+    """A network of no preset: before, there is no graph of it."""
+    here = {"cwd": tmp_path, "env": {"XDG_CACHE_HOME": str(tmp_path / "cache")}}
+    draw = ["sample", "-c", tiny_run, "-d", 1, "--seed", 4, "-o"]
+    refused = cli(*draw, "no.png", "--backend", "onnx", **here)
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert b"mnistdiff export" in refused.stderr
+
+    done = cli("export", tiny_run, "-o", "deep/model.onnx", "--json", **here)
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = json.loads(done.stdout)
+    content = (tmp_path / "deep" / "model.onnx").read_bytes()
+    assert (told["path"], told["bytes"]) == ("deep/model.onnx", len(content))
+    assert 0 <= told["largest_difference"] < 1e-4
+    prediction = OnnxDenoiser(content, {}, source="it")(np.ones((3, 1, 28, 28), np.float32), 5, np.arange(3))
+    assert prediction.shape == (3, 1, 28, 28)
+
+    for backend in ("onnx", "torch"):
+        assert cli(*draw, f"{backend}.png", "--backend", backend, **here).returncode == 0
+    assert (tmp_path / "onnx.png").read_bytes() == (tmp_path / "torch.png").read_bytes()
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert [path.suffix for path in kept] == [".onnx"]
+
+
+def test_an_export_replaces_nothing_unasked(invoke, tmp_path):
+    (tmp_path / "model.onnx").write_text("mine")
+    done = invoke("export")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"model.onnx is already there" in done.stderr
+    assert (tmp_path / "model.onnx").read_text() == "mine"
+
+
+def test_without_the_packages_that_write_onnx_they_are_named(invoke, monkeypatch, tmp_path):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    done = invoke("export", "-o", "x.onnx")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"pip install 'mnistdiff[export]'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
