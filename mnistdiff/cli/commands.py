@@ -41,6 +41,11 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
             "grid_command",
             "Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already.",
         ),
+        "reproduce": Entry(
+            "reproduce",
+            "reproduce_command",
+            "Draw a picture again, from what it says of itself, and compare.",
+        ),
         "evaluate": Entry(
             "evaluate",
             "evaluate_command",

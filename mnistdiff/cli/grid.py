@@ -68,8 +68,11 @@ def grid_command(
         if len(sources) > 1:
             raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
         from mnistdiff.engine.choice import checkpoint_to_sample
-        from mnistdiff.engine.sampling import draw, load_model, requests, sheet
+        from mnistdiff.engine.provenance import picture, require_room
+        from mnistdiff.engine.sampling import draw, load_model, requests
 
+        wanted = requests(context.params["digit"], n, seed)
+        require_room(len(wanted))
         path = checkpoint_to_sample(sources[0] if sources else None)
         console.note(f"drawing from {options.name_of(path)}", quiet=quiet or json)
         given = options.given(SampleSettings, context.params)
@@ -80,10 +83,10 @@ def grid_command(
         settings = SampleSettings.for_model(model.settings.timesteps, given)
         drawings: list[Drawing] = []
         with meter(label="drawing", quiet=quiet or json) as shown:
-            for progress in draw(model, requests(context.params["digit"], n, seed), settings):
+            for progress in draw(model, wanted, settings):
                 shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
                 drawings += progress.drawings
-        content = sheet(drawings)
+        content = picture(drawings, model, settings)
     name = target.write("", content)
     if json:
         console.result_json({"path": name, "bytes": len(content)})

@@ -53,7 +53,7 @@ def _draw(number: str) -> None:
     """Draw each digit of a number once, show them side by side, and keep the files."""
     from mnistdiff.cli.digits import show_digits
     from mnistdiff.engine.choice import checkpoint_to_sample
-    from mnistdiff.engine.rendering.png import encode_png
+    from mnistdiff.engine.provenance import picture
     from mnistdiff.engine.sampling import Drawing, Request, draw, load_model
 
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
@@ -61,12 +61,13 @@ def _draw(number: str) -> None:
     console.note(f"drawing from {options.name_of(path)}")
     machine = MachineSettings()
     model = load_model(path, weights=SampleSettings().weights, device=machine.device, backend=machine.backend)
+    settings = SampleSettings.for_model(model.settings.timesteps)
     wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
     drawings: list[Drawing] = []
     with meter(label="drawing") as shown:
-        for progress in draw(model, wanted, SampleSettings.for_model(model.settings.timesteps)):
+        for progress in draw(model, wanted, settings):
             shown.advance(progress.done, total=progress.total)
             drawings += progress.drawings
     show_digits([drawing.pixels for drawing in drawings])
     for drawing in drawings:
-        console.result(output.write(file_name(drawing.digit, drawing.seed), encode_png(drawing.pixels)))
+        console.result(output.write(file_name(drawing.digit, drawing.seed), picture([drawing], model, settings)))

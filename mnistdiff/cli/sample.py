@@ -55,10 +55,12 @@ def sample_command(
     first_seed = options.new_seed() if seed is None else seed
 
     from mnistdiff.engine.choice import checkpoint_to_sample
-    from mnistdiff.engine.rendering.png import encode_png
-    from mnistdiff.engine.sampling import draw, load_model, requests, sheet
+    from mnistdiff.engine.provenance import picture, require_room
+    from mnistdiff.engine.sampling import draw, load_model, requests
 
     wanted = requests(context.params["digit"], n, first_seed)
+    if target.folder is None:
+        require_room(len(wanted))
     target.refuse_existing([file_name(request.digit, request.seed) for request in wanted], force=force)
     path = checkpoint_to_sample(checkpoint)
     console.note(f"drawing from {options.name_of(path)}, --seed {first_seed}", quiet=quiet)
@@ -75,13 +77,13 @@ def sample_command(
                 drawings += progress.drawings
                 continue
             for drawing in progress.drawings:
-                name = target.write(file_name(drawing.digit, drawing.seed), encode_png(drawing.pixels))
+                name = target.write(file_name(drawing.digit, drawing.seed), picture([drawing], model, settings))
                 if json:
                     console.result_json({"path": name, "digit": drawing.digit, "seed": drawing.seed})
                 else:
                     shown.result(name)
     if drawings:
-        name = target.write("", encode_png(drawings[0].pixels) if len(drawings) == 1 else sheet(drawings))
+        name = target.write("", picture(drawings, model, settings))
         if json:
             console.result_json({"path": name, "images": [{"digit": d.digit, "seed": d.seed} for d in drawings]})
         elif target != PIPE:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
@@ -43,6 +44,30 @@ def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
     if not run.states():
         raise _nothing_in(run)
     return run
+
+
+def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
+    """The checkpoint that a picture was drawn from: in what was named, else the model in the box or in a run here.
+
+    Raises:
+        CheckpointError: if no checkpoint has this digest.
+    """
+    if source is not None:
+        candidates = [source] if not source.is_dir() else RunDir(source).checkpoints()
+    else:
+        candidates = [PRETRAINED, *(path for run in RunDir.all() for path in run.checkpoints())]
+    for path in candidates:
+        try:
+            if read_checkpoint_file(path).sha256 == sha256:
+                return path
+        except CheckpointError:
+            if path == source:
+                raise
+    where = f"{source} is not" if source is not None else "neither the model in the box nor any checkpoint in runs/ is"
+    raise CheckpointError(
+        f"{where} the one with SHA-256 {sha256[:12]}... that this was drawn from",
+        "Name it with --checkpoint FILE; mnistdiff inspect FILE shows the SHA-256.",
+    )
 
 
 def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:

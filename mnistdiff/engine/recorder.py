@@ -12,8 +12,10 @@ from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
 from mnistdiff.engine.events import EpochDone, Logged
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
 from mnistdiff.engine.network.device import execution_fingerprint
+from mnistdiff.engine.provenance import sheet
+from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, draw, requests, sheet
+from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, draw, requests
 from mnistdiff.engine.storage import remove, write_atomically
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.engine.training.state import TrainState
@@ -139,7 +141,7 @@ class Recorder:
             if self._stop():
                 return None
         path = self._run.epoch_samples(epoch)
-        write_atomically(path, sheet(drawings))
+        write_atomically(path, encode_png(sheet(drawings)))
         self._logged_at += time.monotonic() - began  # the speed is that of training alone
         return path
 

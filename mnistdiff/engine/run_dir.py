@@ -98,9 +98,18 @@ class RunDir:
     @classmethod
     def newest(cls, start: Path = Path()) -> "RunDir | None":
         """The run written to last, of those in ``runs/`` and in the current folder."""
+        return next(iter(cls.all(start)), None)
+
+    @classmethod
+    def all(cls, start: Path = Path()) -> "list[RunDir]":
+        """The runs in ``runs/`` and in the current folder, the one written to last first."""
         folders = [start, *start.glob("*/"), *(start / RUNS_FOLDER).glob("*/")]
-        runs = [(run.latest.stat().st_mtime_ns, run) for run in map(cls, folders) if run.latest.is_file()]
-        return max(runs, key=lambda pair: pair[0])[1] if runs else None
+        runs = [run for run in map(cls, folders) if run.latest.is_file()]
+        return sorted(runs, key=lambda run: run.latest.stat().st_mtime_ns, reverse=True)
+
+    def checkpoints(self) -> "list[Path]":
+        """Every checkpoint in the folder: the final weights and the complete states, the latest first."""
+        return [path for path in (self.weights, *self.states()) if path.is_file()]
 
     def states(self) -> list[Path]:
         """Every complete state in the folder, the latest first."""

@@ -7,7 +7,7 @@ same pixels everywhere.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
-from mnistdiff.engine.rendering.grid import labelled_grid
-from mnistdiff.engine.rendering.png import encode_png, to_uint8
+from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, SampleSettings, TrainSettings
 
@@ -66,10 +65,19 @@ class Progress:
 
 @dataclass(frozen=True)
 class Model:
-    """What drawing needs of a trained model."""
+    """What drawing needs of a trained model.
+
+    Attributes:
+        denoiser: the network.
+        settings: of its training.
+        backend: what evaluates it.
+        sha256: of its checkpoint; empty for a model still in training.
+    """
 
     denoiser: Denoiser
     settings: TrainSettings
+    backend: Literal["onnx", "torch"] = "torch"
+    sha256: str = ""
 
 
 def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
@@ -116,19 +124,18 @@ def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") 
     settings = checkpoint.metadata.settings
     graph = find_graph(settings) if backend != "torch" and device in ("auto", "cpu") else None
     if graph is not None:
-        denoiser: Denoiser = OnnxDenoiser(graph.read_bytes(), arrays, source=str(path))
-    elif backend == "onnx":
+        return Model(OnnxDenoiser(graph.read_bytes(), arrays, source=str(path)), settings, "onnx", checkpoint.sha256)
+    if backend == "onnx":
         why = f"there is no graph for {path}" if device in ("auto", "cpu") else f"it does not run on {device}"
         raise SettingsError(
             f"--backend onnx: {why}",
             f"Use --backend auto, or make the graph once: mnistdiff export {path} -o model.onnx",
         )
-    else:
-        from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
-        from mnistdiff.engine.network.device import resolve_device
+    from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
+    from mnistdiff.engine.network.device import resolve_device
 
-        denoiser = TorchDenoiser(build_unet(settings, arrays, resolve_device(device), source=str(path)))
-    return Model(denoiser, settings)
+    network = build_unet(settings, arrays, resolve_device(device), source=str(path))
+    return Model(TorchDenoiser(network), settings, "torch", checkpoint.sha256)
 
 
 def draw(
@@ -202,11 +209,3 @@ def guided_eps(
         return guided(eps_uncond, eps_cond, guidance_scale)
 
     return predict
-
-
-def sheet(drawings: Sequence[Drawing]) -> bytes:
-    """A labelled PNG of many images: a row for each digit, in the order in which they were drawn."""
-    rows: dict[int, list[NDArray[np.uint8]]] = {}
-    for drawing in drawings:
-        rows.setdefault(drawing.digit, []).append(drawing.pixels)
-    return encode_png(labelled_grid([(str(digit), images) for digit, images in rows.items()]))

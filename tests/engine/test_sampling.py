@@ -1,14 +1,12 @@
-import io
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.unet import ConditionalUNet
-from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, Request, draw, load_model, requests, sheet
+from mnistdiff.engine.sampling import ALL_DIGITS, Model, Request, draw, load_model, requests
 from mnistdiff.errors import CheckpointError, DivergedError, SettingsError
 from mnistdiff.settings import MAX_SEED, NULL_LABEL, SampleSettings, TrainSettings
 
@@ -205,20 +203,6 @@ def test_a_network_that_has_diverged_is_reported(value):
 
     with np.errstate(invalid="ignore"), pytest.raises(DivergedError, match="not finite"):
         drawings(Model(broken, SETTINGS), [Request(0, 0)], sample_settings(sampler="ddpm", steps=TIMESTEPS))
-
-
-def test_a_sheet_has_a_row_for_each_digit_in_the_order_drawn():
-    random = np.random.default_rng(0)
-    found = [Drawing(d, s, random.integers(0, 200, (28, 28), dtype=np.uint8)) for d, s in ((5, 0), (2, 0), (5, 1))]
-    picture = np.array(Image.open(io.BytesIO(sheet(found))))
-    places = []
-    for drawing in found:
-        tile = np.kron(drawing.pixels, np.ones((2, 2), np.uint8))
-        windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)[:, :, ::14, ::14]
-        places.append(np.argwhere((windows == tile[::14, ::14]).all(axis=(2, 3))).tolist()[0])
-    (top, left), (top_of_2, left_of_2), (top_again, right) = places
-    assert top == top_again < top_of_2
-    assert left == left_of_2 < right
 
 
 def test_missing_weights_are_named(tiny_run):

@@ -77,6 +77,20 @@ def read_grey_png(path: Path) -> NDArray[np.uint8]:
         raise _unreadable(path, error) from error
 
 
+def read_png_text(path: Path) -> dict[str, str]:
+    """What a PNG file says of itself, by keyword.
+
+    Raises:
+        StorageError: as ``read_grey_png``.
+    """
+    try:
+        with _opened(path) as picture:
+            picture.load()  # chunks may follow the pixels
+            return {str(keyword): str(value) for keyword, value in picture.info.items() if isinstance(value, str)}
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise _unreadable(path, error) from error
+
+
 def _opened(path: Path) -> Image.Image:
     """The picture with its size checked and its pixels not yet unpacked."""
     try:

@@ -1,0 +1,67 @@
+"""``mnistdiff reproduce``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnistdiff.cli import console, options
+from mnistdiff.cli.output import PIPE, Output
+from mnistdiff.errors import SettingsError
+
+EXAMPLES = """Examples:
+
+mnistdiff reproduce digit_7_42.png
+
+mnistdiff reproduce grid.png --checkpoint runs/001-fast -o again.png
+
+mnistdiff reproduce grid.png --json"""
+
+
+def reproduce_command(
+    picture: Annotated[Path, typer.Argument(metavar="PNG", readable=False, help="What sample or grid drew.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            "-c",
+            readable=False,
+            help="The checkpoint or run it was drawn from; default: looked for by its SHA-256.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE|-", help="The PNG to write; - is stdout.")
+    ] = "reproduced.png",
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw a picture again, from what it says of itself, and compare.
+
+    Every PNG that sample and grid draw holds digit, seed, settings and the SHA-256 of its checkpoint. On the same
+    machine the same bytes come out.
+    """
+    target = Output.parse(output, as_json=json)
+    if target.folder is not None:
+        raise SettingsError(f"-o {output}: this is one picture", "Use a name that ends in .png, or -.")
+    target.refuse_existing([], force=force)
+
+    from mnistdiff.engine.choice import checkpoint_with_digest
+    from mnistdiff.engine.provenance import Provenance, reproduce
+
+    source = Provenance.read(picture)
+    content = reproduce(source, checkpoint_with_digest(source.checkpoint, checkpoint))
+    identical = content == picture.read_bytes()
+    name = target.write("", content)
+    if json:
+        console.result_json({"path": name, "identical": identical, **source.model_dump(mode="json")})
+    elif target != PIPE:
+        console.result(name)
+    if identical:
+        console.note(f"the same bytes as {picture}", quiet=quiet or json)
+    else:
+        console.warn(
+            f"not the same bytes as {picture}: it was drawn by version {source.version} on a machine or with libraries "
+            "that round otherwise, or was saved again"
+        )

@@ -1,0 +1,68 @@
+"""``mnistdiff reproduce``: the same bytes, from what a picture says of itself."""
+
+import json
+import shutil
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+
+def test_what_was_drawn_is_drawn_again_to_the_byte(cli, tmp_path):
+    """From the model in the box, by real processes."""
+    for line, path in (
+        (["sample", "-d", "7", "-n", "3", "--seed", "9", "-g", "2"], "inference_samples/digit_7_10.png"),
+        (["grid", "-d", "1-3", "-n", "2", "--steps", "4"], "grid.png"),
+        (["sample", "-d", "0,4", "-n", "2", "-o", "sheet.png"], "sheet.png"),
+    ):
+        assert cli(*line, cwd=tmp_path).returncode == 0
+        done = cli("reproduce", path, "-o", "again.png", "--force", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, b"again.png\n")
+        assert done.stderr.decode() == f"the same bytes as {path}\n"
+        assert (tmp_path / "again.png").read_bytes() == (tmp_path / path).read_bytes()
+
+
+def test_the_checkpoint_is_found_by_its_digest_or_asked_for(invoke, run_copy, tmp_path):
+    invoke("sample", "-c", run_copy, "-d", "4", "--seed", 1, "-o", "four.png", "-q")
+    done = invoke("reproduce", "four.png", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, told["identical"], told["rows"]) == (0, b"", True, [[4, 1, 1]])
+    elsewhere = run_copy.rename(tmp_path / "elsewhere").rename(tmp_path.parent / f"{tmp_path.name}-elsewhere")
+    try:
+        done = invoke("reproduce", "four.png", "--force")
+        assert (done.returncode, done.stdout) == (3, b"")
+        assert told["checkpoint"][:12] in done.stderr.decode()
+        assert b"--checkpoint" in done.stderr
+        assert invoke("reproduce", "four.png", "--force", "--checkpoint", elsewhere).returncode == 0
+        assert (
+            invoke("reproduce", "four.png", "-o", "-", "-c", elsewhere).stdout == (tmp_path / "four.png").read_bytes()
+        )
+        state = elsewhere / "checkpoints" / "diffusion_checkpoint_epoch_0001.safetensors"
+        assert invoke("reproduce", "four.png", "--force", "-c", state).returncode == 3
+    finally:
+        shutil.rmtree(elsewhere)
+
+
+def test_a_picture_that_was_saved_again_is_told_from_one_that_was_not(invoke, tmp_path):
+    invoke("sample", "-d", "4", "--seed", 1, "--steps", 2, "-o", "four.png", "-q")
+    with Image.open(tmp_path / "four.png") as image:
+        chunks = PngInfo()
+        chunks.add_text("mnistdiff", image.info["mnistdiff"])
+        image.save(tmp_path / "edited.png", pnginfo=chunks)
+    done = invoke("reproduce", "edited.png")
+    assert (done.returncode, done.stdout) == (0, b"reproduced.png\n")
+    assert b"warning: not the same bytes as edited.png" in done.stderr
+    assert (tmp_path / "reproduced.png").read_bytes() == (tmp_path / "four.png").read_bytes()
+
+
+def test_nothing_is_replaced_unasked_and_what_says_nothing_is_refused(invoke, tmp_path):
+    Image.new("L", (28, 28)).save(tmp_path / "plain.png")
+    for line, code, told in (
+        (["plain.png"], 5, b"does not say how it was drawn"),
+        (["missing.png"], 5, b"No such file"),
+        (["plain.png", "-o", "plain.png"], 2, b"already there"),
+        (["plain.png", "-o", "folder/"], 2, b"this is one picture"),
+    ):
+        done = invoke("reproduce", *line)
+        assert (done.returncode, done.stdout) == (code, b"")
+        assert told in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["plain.png"]

@@ -1,0 +1,110 @@
+"""What a picture says of itself is what it takes to draw it again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.provenance import KEYWORD, Provenance, picture, reproduce, require_room, sheet
+from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Request, draw, load_model, requests
+from mnistdiff.errors import SettingsError, StorageError
+from mnistdiff.settings import MAX_SEED, SampleSettings
+
+SETTINGS = SampleSettings(steps=3, guidance=2.0, guidance_interval="0.1:0.9", sampler="ddim", eta=0.5)
+WANTED = {
+    "one image": [Request(7, 42)],
+    "a sheet": requests(ALL_DIGITS, 3, 5),
+    "a number": [Request(2, 9), Request(0, 10), Request(2, 11), Request(2, 12)],
+    "the last seed": [Request(1, MAX_SEED)],
+}
+
+
+@pytest.fixture(scope="module", params=["onnx", "torch"])
+def model(request):
+    return load_model(PRETRAINED, weights="ema", device="cpu", backend=request.param)
+
+
+def drawn(model, wanted):
+    return [d for progress in draw(model, wanted, SETTINGS, batch_size=4) for d in progress.drawings]
+
+
+@pytest.mark.parametrize("kind", WANTED)
+def test_a_picture_holds_what_it_takes_to_draw_it_again(model, tmp_path, kind):
+    content = picture(drawn(model, WANTED[kind]), model, SETTINGS)
+    (tmp_path / "picture.png").write_bytes(content)
+    told = Provenance.read(tmp_path / "picture.png")
+    assert told.settings == SETTINGS
+    assert (told.checkpoint, told.backend) == (model.sha256, model.backend)
+    asked = [Request(row.digit, row.seed + k) for row in told.rows for k in range(row.number)]
+    assert asked == WANTED[kind]
+    if model.backend == "onnx":  # in torch, an image may differ by a grey level with the batch it is drawn in
+        assert reproduce(told, PRETRAINED) == content
+
+
+def valid():
+    return {
+        "version": "1",
+        "checkpoint": "0" * 64,
+        "backend": "onnx",
+        "settings": SampleSettings().model_dump(mode="json"),
+        "rows": [[7, 0, 1]],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "[" * 100_000,
+        "null",
+        "7",
+        "{}",
+        json.dumps(valid() | {"more": 1}),
+        json.dumps(valid() | {"checkpoint": "../../etc"}),
+        json.dumps(valid() | {"backend": "os"}),
+        json.dumps(valid() | {"rows": []}),
+        json.dumps(valid() | {"rows": [[10, 0, 1]]}),
+        json.dumps(valid() | {"rows": [[7, 0, 10**9]]}),
+        json.dumps(valid() | {"rows": [[7, 0, 9999]] * 2}),
+        json.dumps(valid() | {"rows": [[7, 0, 1]] * 1001}),
+        json.dumps(valid() | {"settings": {"steps": 10**9}}),
+        json.dumps(valid() | {"settings": {"steps": float("nan")}}),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_forged_provenance_is_refused(tmp_path, text):
+    (tmp_path / "forged.png").write_bytes(encode_png(np.zeros((28, 28), np.uint8), {KEYWORD: text}))
+    with pytest.raises(StorageError, match=r"what .*forged.png says of how it was drawn is not valid"):
+        Provenance.read(tmp_path / "forged.png")
+
+
+def test_what_is_no_picture_or_says_nothing_is_named(tmp_path):
+    (tmp_path / "silent.png").write_bytes(encode_png(np.zeros((28, 28), np.uint8)))
+    with pytest.raises(StorageError, match="silent.png does not say how it was drawn"):
+        Provenance.read(tmp_path / "silent.png")
+    (tmp_path / "text.png").write_text("I am a picture")
+    with pytest.raises(StorageError, match="text.png is not a PNG picture"):
+        Provenance.read(tmp_path / "text.png")
+
+
+def test_a_sheet_has_an_end():
+    require_room(10_000)
+    with pytest.raises(SettingsError, match="10,001 images are too many for one sheet"):
+        require_room(10_001)
+
+
+def test_a_sheet_has_a_row_for_each_digit_in_the_order_drawn():
+    random = np.random.default_rng(0)
+    found = [Drawing(d, s, random.integers(0, 200, (28, 28), dtype=np.uint8)) for d, s in ((5, 0), (2, 0), (5, 1))]
+    picture = sheet(found)
+    places = []
+    for drawing in found:
+        tile = np.kron(drawing.pixels, np.ones((2, 2), np.uint8))
+        windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)[:, :, ::14, ::14]
+        places.append(np.argwhere((windows == tile[::14, ::14]).all(axis=(2, 3))).tolist()[0])
+    (top, left), (top_of_2, left_of_2), (top_again, right) = places
+    assert top == top_again < top_of_2
+    assert left == left_of_2 < right
