@@ -9,8 +9,9 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_report, options
+from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.evaluation_files import DEFAULT_PAIRS, By, EvaluationFiles
-from mnistdiff.settings import MachineSettings, SampleSettings, Seed
+from mnistdiff.settings import SampleSettings, Seed
 
 if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.report import Evaluation
@@ -44,6 +45,7 @@ def parse_by(text: str | None) -> By | None:
     return By(name.strip(), tuple(dict.fromkeys(parse(value.strip()) for value in values.split(","))))
 
 
+@draws(after="seed")
 def evaluate_command(
     context: typer.Context,
     checkpoint: Annotated[
@@ -68,13 +70,6 @@ def evaluate_command(
     seed: Annotated[
         Any, typer.Option("--seed", parser=options.checked(Seed), metavar="INT", help="Seed of the first image.")
     ] = 0,
-    guidance: options.Guidance = None,
-    guidance_interval: options.GuidanceInterval = None,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    spacing: options.Spacing = None,
-    eta: options.Eta = None,
-    weights: options.Weights = None,
     by: Annotated[
         str | None,
         typer.Option(
@@ -124,10 +119,10 @@ def evaluate_command(
     ] = None,
     force: options.Force = False,
     data_dir: options.DataDir = None,
-    device: options.Device = None,
-    backend: options.Backend = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    *,
+    how: HowToDraw,
 ) -> None:
     """Draw many digits and measure how good they are, under two classifiers that come with the program.
 
@@ -145,11 +140,10 @@ def evaluate_command(
     from mnistdiff.engine.evaluation.report import Subject
     from mnistdiff.engine.evaluation.yardstick import RealImages
 
-    machine = MachineSettings(**options.given(MachineSettings, context.params))
     path = checkpoint_to_sample(checkpoint)
     needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
-    real = RealImages.load(machine.data_dir, needed_for=needed_for)
-    rows = _rows(path, options.given(SampleSettings, context.params), compared, machine)
+    real = RealImages.load(data_dir, needed_for=needed_for)
+    rows = _rows(path, how, compared)
     console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
     events = evaluate_each(
         rows,
@@ -173,17 +167,15 @@ def evaluate_command(
         reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
 
 
-def _rows(
-    path: Path, given: dict[str, Any], compared: By | None, machine: MachineSettings
-) -> "list[tuple[Model, SampleSettings]]":
+def _rows(path: Path, how: HowToDraw, compared: By | None) -> "list[tuple[Model, SampleSettings]]":
     """The model and the ways to draw from it: one, or one for each value to compare."""
     from mnistdiff.engine.network.device import resolve_device
     from mnistdiff.engine.sampling import load_model
 
-    device = resolve_device(machine.device).type  # torch is here already, so a GPU is taken if there is one
+    device = resolve_device(how.machine.device).type  # torch is here already, so a GPU is taken if there is one
     # The averaged weights and those of the last step are two models.
-    load = cache(lambda weights: load_model(path, weights=weights, device=device, backend=machine.backend))
-    variants = [given] if compared is None else [{**given, compared.name: value} for value in compared.values]
+    load = cache(lambda weights: load_model(path, weights=weights, device=device, backend=how.machine.backend))
+    variants = [how.given] if compared is None else [{**how.given, compared.name: value} for value in compared.values]
     models = [load(SampleSettings(**variant).weights) for variant in variants]
     return [
         (model, SampleSettings.for_model(model.settings.timesteps, variant))

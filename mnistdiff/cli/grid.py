@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,7 @@ mnistdiff grid runs/001-base --digit 0-4 --n 12 --seed 5 -o - > sheet.png
 mnistdiff grid inference_samples/digit_*.png -o drawn.png"""
 
 
+@draws(after="seed")
 def grid_command(
     context: typer.Context,
     sources: Annotated[
@@ -43,18 +44,11 @@ def grid_command(
     digit: options.Digits = None,
     n: options.Count = 8,
     seed: options.FixedSeed = 0,
-    guidance: options.Guidance = None,
-    guidance_interval: options.GuidanceInterval = None,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    spacing: options.Spacing = None,
-    eta: options.Eta = None,
-    weights: options.Weights = None,
     force: options.Force = False,
-    device: options.Device = None,
-    backend: options.Backend = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    *,
+    how: HowToDraw,
 ) -> None:
     """Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already."""
     target = Output.parse(output, as_json=json)
@@ -67,20 +61,12 @@ def grid_command(
     else:
         if len(sources) > 1:
             raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
-        from mnistdiff.engine.choice import checkpoint_to_sample
         from mnistdiff.engine.provenance import picture, require_room
-        from mnistdiff.engine.sampling import draw, load_model, requests
+        from mnistdiff.engine.sampling import draw, requests
 
         wanted = requests(context.params["digit"], n, seed)
         require_room(len(wanted))
-        path = checkpoint_to_sample(sources[0] if sources else None)
-        console.note(f"drawing from {options.name_of(path)}", quiet=quiet or json)
-        given = options.given(SampleSettings, context.params)
-        machine = MachineSettings(**options.given(MachineSettings, context.params))
-        model = load_model(
-            path, weights=SampleSettings(**given).weights, device=machine.device, backend=machine.backend
-        )
-        settings = SampleSettings.for_model(model.settings.timesteps, given)
+        model, settings = how.load(sources[0] if sources else None, quiet=quiet or json)
         drawings: list[Drawing] = []
         with meter(label="drawing", quiet=quiet or json) as shown:
             for progress in draw(model, wanted, settings):

@@ -5,13 +5,14 @@ from pathlib import Path
 from rich.prompt import Prompt
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.drawing import HowToDraw
 from mnistdiff.cli.exit_codes import exit_code_of
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output, file_name
 from mnistdiff.cli.progress import conclude, meter, show_training
 from mnistdiff.cli.signals import stop_on_signals
 from mnistdiff.errors import MnistDiffError
 from mnistdiff.presets import PRESETS, resolve
-from mnistdiff.settings import MachineSettings, SampleSettings
+from mnistdiff.settings import MachineSettings
 
 _HELP = """Type digits, such as 7 or 2026, to see them drawn; t to train; q to leave."""
 
@@ -52,16 +53,11 @@ def _train() -> None:
 def _draw(number: str) -> None:
     """Draw each digit of a number once, show them side by side, and keep the files."""
     from mnistdiff.cli.digits import show_digits
-    from mnistdiff.engine.choice import checkpoint_to_sample
     from mnistdiff.engine.provenance import picture
-    from mnistdiff.engine.sampling import Drawing, Request, draw, load_model
+    from mnistdiff.engine.sampling import Drawing, Request, draw
 
     seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
-    path = checkpoint_to_sample(None)
-    console.note(f"drawing from {options.name_of(path)}")
-    machine = MachineSettings()
-    model = load_model(path, weights=SampleSettings().weights, device=machine.device, backend=machine.backend)
-    settings = SampleSettings.for_model(model.settings.timesteps)
+    model, settings = HowToDraw({}, MachineSettings()).load(None)
     wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
     drawings: list[Drawing] = []
     with meter(label="drawing") as shown:

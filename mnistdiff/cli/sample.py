@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.output import DEFAULT_FOLDER, PIPE, Output, file_name
 from mnistdiff.cli.progress import meter
-from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.sampling import Drawing
@@ -21,19 +21,13 @@ mnistdiff sample --digit 0-9 --n 4 --seed 1 --guidance 3 -o drawn/
 mnistdiff sample --digit 7 -o - > seven.png"""
 
 
+@draws(after="seed")
 def sample_command(
     context: typer.Context,
     digit: options.Digits = None,
     n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
-    guidance: options.Guidance = None,
-    guidance_interval: options.GuidanceInterval = None,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    spacing: options.Spacing = None,
-    eta: options.Eta = None,
-    weights: options.Weights = None,
     output: Annotated[
         str,
         typer.Option(
@@ -41,10 +35,10 @@ def sample_command(
         ),
     ] = DEFAULT_FOLDER,
     force: options.Force = False,
-    device: options.Device = None,
-    backend: options.Backend = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    *,
+    how: HowToDraw,
 ) -> None:
     """Draw digits from a trained model, and print the path of each picture.
 
@@ -54,20 +48,14 @@ def sample_command(
     quiet = quiet or json
     first_seed = options.new_seed() if seed is None else seed
 
-    from mnistdiff.engine.choice import checkpoint_to_sample
     from mnistdiff.engine.provenance import picture, require_room
-    from mnistdiff.engine.sampling import draw, load_model, requests
+    from mnistdiff.engine.sampling import draw, requests
 
     wanted = requests(context.params["digit"], n, first_seed)
     if target.folder is None:
         require_room(len(wanted))
     target.refuse_existing([file_name(request.digit, request.seed) for request in wanted], force=force)
-    path = checkpoint_to_sample(checkpoint)
-    console.note(f"drawing from {options.name_of(path)}, --seed {first_seed}", quiet=quiet)
-    given = options.given(SampleSettings, context.params)
-    machine = MachineSettings(**options.given(MachineSettings, context.params))
-    model = load_model(path, weights=SampleSettings(**given).weights, device=machine.device, backend=machine.backend)
-    settings = SampleSettings.for_model(model.settings.timesteps, given)
+    model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet)
 
     drawings: list[Drawing] = []
     with meter(label="drawing", quiet=quiet) as shown:
