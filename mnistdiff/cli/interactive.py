@@ -64,6 +64,6 @@ def _draw(number: str) -> None:
         for progress in draw(model, wanted, settings):
             shown.advance(progress.done, total=progress.total)
             drawings += progress.drawings
-    show_digits([drawing.pixels for drawing in drawings])
+    show_digits([drawing.pixels for drawing in drawings], console.talk())
     for drawing in drawings:
         console.result(output.write(file_name(drawing.digit, drawing.seed), picture([drawing], model, settings)))

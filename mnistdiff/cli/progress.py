@@ -3,13 +3,15 @@
 import math
 import shlex
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.progress import Progress
 
     from mnistdiff.engine.events import Event, Finished, Started
@@ -78,6 +80,12 @@ class Meter:
             self._bar.console.print(console.printable(line), markup=False)
         else:
             console.result(line)
+
+    def digits(self, images: "Sequence[NDArray[np.uint8]]") -> None:
+        """Draw digits in the terminal, above the bar."""
+        from mnistdiff.cli.digits import show_digits
+
+        show_digits(images, self._bar.console if self._bar is not None else console.talk())
 
     def close(self) -> None:
         """Remove the bar."""

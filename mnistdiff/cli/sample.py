@@ -6,8 +6,10 @@ import typer
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.films import Film, Films, Gif, View
 from mnistdiff.cli.output import DEFAULT_FOLDER, PIPE, Output, file_name
 from mnistdiff.cli.progress import meter
+from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
     from mnistdiff.engine.sampling import Drawing
@@ -18,6 +20,10 @@ mnistdiff sample --digit 7 --n 16
 
 mnistdiff sample --digit 0-9 --n 4 --seed 1 --guidance 3 -o drawn/
 
+mnistdiff sample --digits 2026 --show -o year.png
+
+mnistdiff sample --digit 3,8 --gif born.gif --film born.png
+
 mnistdiff sample --digit 7 -o - > seven.png"""
 
 
@@ -25,6 +31,9 @@ mnistdiff sample --digit 7 -o - > seven.png"""
 def sample_command(
     context: typer.Context,
     digit: options.Digits = None,
+    digits: Annotated[
+        str, typer.Option("--digits", metavar="NUMBER", help="The digits of a number instead, as a strip.")
+    ] = "",
     n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
@@ -34,6 +43,10 @@ def sample_command(
             "-o", "--output", metavar="DIR|FILE|-", help="A folder, or one .png: a sheet if of several images."
         ),
     ] = DEFAULT_FOLDER,
+    show: Annotated[bool, typer.Option("--show", help="Draw the digits in the terminal, too.")] = False,
+    gif: Gif = None,
+    film: Film = None,
+    view: View = "x_t",
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -45,22 +58,29 @@ def sample_command(
     An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k draws alone.
     """
     target = Output.parse(output, as_json=json)
+    films = Films(context.params, target)
+    if digits and not (digits.isdecimal() and digits.isascii()):
+        raise SettingsError(f"--digits {digits!r} is not a number", "Use digits alone, as in --digits 2026.")
     quiet = quiet or json
     first_seed = options.new_seed() if seed is None else seed
 
     from mnistdiff.engine.provenance import picture, require_room
-    from mnistdiff.engine.sampling import draw, requests
+    from mnistdiff.engine.sampling import draw, number, requests
 
-    wanted = requests(context.params["digit"], n, first_seed)
+    wanted = number(digits, n, first_seed) if digits else requests(context.params["digit"], n, first_seed)
     if target.folder is None:
         require_room(len(wanted))
     target.refuse_existing([file_name(request.digit, request.seed) for request in wanted], force=force)
+    films.watch(wanted, columns=len(digits))
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet)
 
     drawings: list[Drawing] = []
     with meter(label="drawing", quiet=quiet) as shown:
         for progress in draw(model, wanted, settings):
             shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
+            films.add(progress)
+            if show and progress.drawings:
+                shown.digits([drawing.pixels for drawing in progress.drawings])
             if target.folder is None:
                 drawings += progress.drawings
                 continue
@@ -71,8 +91,9 @@ def sample_command(
                 else:
                     shown.result(name)
     if drawings:
-        name = target.write("", picture(drawings, model, settings))
+        name = target.write("", picture(drawings, model, settings, columns=len(digits)))
         if json:
             console.result_json({"path": name, "images": [{"digit": d.digit, "seed": d.seed} for d in drawings]})
         elif target != PIPE:
             console.result(name)
+    films.write(as_json=json)

@@ -38,6 +38,7 @@ class Provenance(BaseModel):
         backend: what evaluated the network.
         settings: sampler, steps, guidance and the rest.
         rows: the images, in the order in which they were drawn; one is the bare image, several are a labelled sheet.
+        columns: 0, or the digits of a number: then several images are its strips, one below the other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +47,8 @@ class Provenance(BaseModel):
     checkpoint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     backend: Literal["onnx", "torch"]
     settings: SampleSettings
-    rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=1000)]
+    rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_SHEET_IMAGES)]
+    columns: Annotated[int, Field(ge=0, le=MAX_SHEET_IMAGES)] = 0
 
     @model_validator(mode="after")
     def _fits_on_a_sheet(self) -> Self:
@@ -78,17 +80,21 @@ def _not_ours(path: Path, why: str) -> StorageError:
     return StorageError(f"what {path} says of how it was drawn is not valid: {why}", "Give the file as it was drawn.")
 
 
-def picture(drawings: Sequence[Drawing], model: Model, settings: SampleSettings) -> bytes:
-    """A PNG of one image, or a labelled sheet of several with a row for each digit, that says how it was drawn."""
+def picture(drawings: Sequence[Drawing], model: Model, settings: SampleSettings, *, columns: int = 0) -> bytes:
+    """A PNG that says how it was drawn: one image; or of several a labelled sheet, a row for each digit.
+
+    With ``columns``, the digits of a number, several images are strips of that number.
+    """
     source = Provenance(
         version=__version__,
         checkpoint=model.sha256,
         backend=model.backend,
         settings=settings,
         rows=_rows(drawings),
+        columns=columns,
     )
     text = {"Software": f"mnistdiff {__version__}", KEYWORD: source.model_dump_json()}
-    return encode_png(drawings[0].pixels if len(drawings) == 1 else sheet(drawings), text)
+    return encode_png(drawings[0].pixels if len(drawings) == 1 else sheet(drawings, columns=columns), text)
 
 
 def _rows(drawings: Sequence[Drawing]) -> tuple[Row, ...]:
@@ -110,12 +116,18 @@ def require_room(count: int) -> None:
         )
 
 
-def sheet(drawings: Sequence[Drawing]) -> NDArray[np.uint8]:
-    """A labelled sheet of many images: a row for each digit, in the order in which they were drawn."""
+def sheet(drawings: Sequence[Drawing], *, columns: int = 0, scale: int = 2) -> NDArray[np.uint8]:
+    """Many images, in the order in which they were drawn: a labelled row for each digit, or rows of ``columns``.
+
+    ``scale`` is how much each is enlarged.
+    """
+    if columns:
+        strips = [drawings[start : start + columns] for start in range(0, len(drawings), columns)]
+        return labelled_grid([("", [drawing.pixels for drawing in strip]) for strip in strips], scale=scale)
     rows: dict[int, list[NDArray[np.uint8]]] = {}
     for drawing in drawings:
         rows.setdefault(drawing.digit, []).append(drawing.pixels)
-    return labelled_grid([(str(digit), images) for digit, images in rows.items()])
+    return labelled_grid([(str(digit), images) for digit, images in rows.items()], scale=scale)
 
 
 def reproduce(source: Provenance, checkpoint: Path) -> bytes:
@@ -132,4 +144,4 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
     model = load_model(checkpoint, weights=source.settings.weights, device="cpu", backend=source.backend)
     wanted = [request for row in source.rows for request in requests([row.digit], row.number, row.seed)]
     drawings = [drawing for progress in draw(model, wanted, source.settings) for drawing in progress.drawings]
-    return picture(drawings, model, source.settings)
+    return picture(drawings, model, source.settings, columns=source.columns)

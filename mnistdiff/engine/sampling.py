@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
-from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
+from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
@@ -56,10 +56,17 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Progress:
-    """Network evaluations done and planned, and the images that this one completed (mostly none)."""
+    """After a network evaluation.
+
+    Attributes:
+        done: evaluations, and total: those planned.
+        step: what it made of the batch being drawn.
+        drawings: the images that it completed; mostly none.
+    """
 
     done: int
     total: int
+    step: SampleStep
     drawings: tuple[Drawing, ...] = ()
 
 
@@ -89,6 +96,16 @@ def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
     if seed + count - 1 > MAX_SEED:
         raise SettingsError(f"seed {seed} and {count} images need a seed above {MAX_SEED}", "Use a smaller --seed.")
     return [Request(digit, seed + k) for digit in digits for k in range(count)]
+
+
+def number(digits: str, count: int, seed: int) -> list[Request]:
+    """The digits of a number in its order, ``count`` times, with the seeds ``seed``, ``seed + 1``, ...
+
+    Raises:
+        SettingsError: if the seeds run out of their range.
+    """
+    wanted = requests([0], count * len(digits), seed)
+    return [Request(int(digit), request.seed) for digit, request in zip(digits * count, wanted, strict=True)]
 
 
 def load_weights(path: Path, weights: str) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
@@ -176,7 +193,7 @@ def draw(
         for step in steps:
             done += 1
             finished = done % settings.steps == 0
-            yield Progress(done, total, _drawings(batch, step.x_t) if finished else ())
+            yield Progress(done, total, step, _drawings(batch, step.x_t) if finished else ())
 
 
 def _drawings(batch: Sequence[Request], x_0: NDArray[np.float32]) -> tuple[Drawing, ...]:

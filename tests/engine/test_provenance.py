@@ -69,7 +69,7 @@ def valid():
         json.dumps(valid() | {"rows": [[10, 0, 1]]}),
         json.dumps(valid() | {"rows": [[7, 0, 10**9]]}),
         json.dumps(valid() | {"rows": [[7, 0, 9999]] * 2}),
-        json.dumps(valid() | {"rows": [[7, 0, 1]] * 1001}),
+        json.dumps(valid() | {"rows": [[7, 0, 1]] * 10_001}),
         json.dumps(valid() | {"settings": {"steps": 10**9}}),
         json.dumps(valid() | {"settings": {"steps": float("nan")}}),
     ],

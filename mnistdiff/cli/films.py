@@ -1,0 +1,76 @@
+"""``--gif`` and ``--film``: how digits come out of noise, beside the digits themselves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mnistdiff.cli import console
+from mnistdiff.cli.output import PIPE, Output
+from mnistdiff.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.sampling import Progress, Request
+
+Gif = Annotated[
+    Path | None, typer.Option("--gif", metavar="FILE", help="Also animate how they come out of noise: .gif or .png.")
+]
+Film = Annotated[Path | None, typer.Option("--film", metavar="FILE", help="The same as a strip: .png.")]
+View = Annotated[
+    Literal["x_t", "x_0"],
+    typer.Option("--view", help="What is animated: the noisy state, or the image predicted from it."),
+]
+
+
+class Films:
+    """Watches a drawing and writes what was asked for; nothing, if nothing was.
+
+    Args:
+        parameters: of the command: ``gif``, ``film``, ``view`` and ``force``.
+        beside: where the digits themselves go.
+
+    Raises:
+        SettingsError: if a file is of another kind, is there already, or is wanted for something else.
+    """
+
+    def __init__(self, parameters: dict[str, Any], beside: Output) -> None:
+        self._piped = beside == PIPE
+        self._gif, self._film, self._view = (parameters[name] for name in ("gif", "film", "view"))
+        for flag, path, kinds in (("--gif", self._gif, (".gif", ".png")), ("--film", self._film, (".png",))):
+            if path is None:
+                continue
+            if path.suffix.lower() not in kinds:
+                raise SettingsError(f"{flag} {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
+            Output(file=path).refuse_existing([], force=parameters["force"])
+            if [self._gif, self._film, beside.file].count(path) > 1:
+                raise SettingsError(f"{path} is wanted for two pictures", "Use another name for one of them.")
+
+    def watch(self, wanted: "Sequence[Request]", *, columns: int) -> None:
+        """What is to be drawn; ``columns`` as for ``provenance.sheet``."""
+        from mnistdiff.engine.trajectory import Trajectory
+
+        asked = self._gif is not None or self._film is not None
+        self._trajectory = Trajectory(wanted, self._view, columns=columns) if asked else None
+
+    def add(self, progress: "Progress") -> None:
+        """Another step is done."""
+        if self._trajectory is not None:
+            self._trajectory.add(progress)
+
+    def write(self, *, as_json: bool) -> None:
+        """Write the files, and tell their names."""
+        if self._trajectory is None:
+            return
+        for path in (self._gif, self._film):
+            if path is None:
+                continue
+            kind = path.suffix[1:].lower()
+            content = self._trajectory.animated(kind) if path is self._gif else self._trajectory.film()
+            name = Output(file=path).write("", content)
+            if as_json:
+                console.result_json({"path": name, "frames": len(self._trajectory.frames), "view": self._view})
+            elif self._piped:
+                console.note(name)
+            else:
+                console.result(name)

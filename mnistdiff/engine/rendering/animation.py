@@ -1,0 +1,36 @@
+"""Pictures one after another: GIF and animated PNG."""
+
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_HOLD_SECONDS = 1.5
+"""How long the last frame stays before the film begins again."""
+
+
+def animation(frames: Sequence[NDArray[np.uint8]], *, kind: Literal["gif", "png"], seconds: float) -> bytes:
+    """An endless film. The same arguments give the same bytes.
+
+    Args:
+        frames: grey levels, all of one shape (H, W).
+        kind: "gif", or "png" for an animated PNG, which every viewer that knows PNG shows at least in part.
+        seconds: from the first frame to the last, which then stays for a moment.
+
+    Raises:
+        ValueError: if there is no frame.
+    """
+    if not frames:
+        raise ValueError("a film needs at least one frame")
+    pictures = [Image.fromarray(frame) for frame in frames]
+    # GIF counts hundredths of a second, and viewers slow down what is shorter than two of them.
+    milliseconds = max(20, round(1000 * seconds / len(frames) / 10) * 10)
+    durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * _HOLD_SECONDS)]
+    file = io.BytesIO()
+    pictures[0].save(
+        file, format=kind.upper(), save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=False
+    )
+    return file.getvalue()

@@ -1,0 +1,72 @@
+"""How digits came out of noise, to be looked at: an animation, and a strip of film."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.provenance import sheet
+from mnistdiff.engine.randomness import sampling_noise
+from mnistdiff.engine.rendering.animation import animation
+from mnistdiff.engine.rendering.grid import labelled_grid
+from mnistdiff.engine.rendering.png import encode_png, to_uint8
+from mnistdiff.engine.sampling import BATCH_SIZE, Drawing, Progress, Request
+from mnistdiff.errors import SettingsError
+from mnistdiff.settings import IMAGE_SIZE
+
+View = Literal["x_t", "x_0"]
+_FILM_COLUMNS = 12
+_SECONDS = 2.0
+_LARGE = 112
+"""A single digit is enlarged to about this side."""
+
+
+class Trajectory:
+    """The states of one batch, from noise to image.
+
+    Args:
+        wanted: the images, at most ``BATCH_SIZE``.
+        columns: as for ``provenance.sheet``: a row for each digit, or rows of so many.
+        view: ``x_t``, the noisy state, which begins as pure noise; or ``x_0``, the image as it is predicted at t.
+
+    Raises:
+        SettingsError: if there are more.
+    """
+
+    def __init__(self, wanted: Sequence[Request], view: View, *, columns: int = 0) -> None:
+        if len(wanted) > BATCH_SIZE:
+            raise SettingsError(
+                f"{len(wanted):,} images are too many to watch", f"Animate at most {BATCH_SIZE}: use a smaller -n."
+            )
+        self._wanted, self._view, self._columns = wanted, view, columns
+        self.frames: list[NDArray[np.uint8]] = []  # (B, 28, 28) each
+        if view == "x_t":
+            seeds = [request.seed for request in wanted]
+            self._add(sampling_noise(seeds, 0, (1, IMAGE_SIZE, IMAGE_SIZE)))
+
+    def add(self, progress: Progress) -> None:
+        """The state after another step."""
+        self._add(progress.step.x_t if self._view == "x_t" else progress.step.x_0_pred)
+
+    def _add(self, images: NDArray[np.float32]) -> None:
+        self.frames.append(to_uint8(images[:, 0]))
+
+    def animated(self, kind: Literal["gif", "png"]) -> bytes:
+        """All frames, one after another in two seconds, the last held: a GIF or an animated PNG."""
+        return animation([self._sheet(frame) for frame in self.frames], kind=kind, seconds=_SECONDS)
+
+    def _sheet(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        drawings = [
+            Drawing(request.digit, request.seed, image) for request, image in zip(self._wanted, frame, strict=True)
+        ]
+        return sheet(drawings, columns=self._columns, scale=max(2, _LARGE // (IMAGE_SIZE * len(drawings))))
+
+    def film(self) -> bytes:
+        """A PNG with a row for each image, and some of its states from noise (left) to image (right)."""
+        chosen = np.linspace(0, len(self.frames) - 1, min(_FILM_COLUMNS, len(self.frames))).round().astype(int)
+        rows = [
+            (str(request.digit), [self.frames[number][place] for number in chosen])
+            for place, request in enumerate(self._wanted)
+        ]
+        return encode_png(labelled_grid(rows))
