@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -53,13 +53,35 @@ class HowToDraw:
             SettingsError: if it cannot be drawn from in this way.
         """
         from mnistdiff.engine.choice import checkpoint_to_sample
-        from mnistdiff.engine.sampling import load_model
 
         path = checkpoint_to_sample(checkpoint)
         console.note(f"drawing from {options.name_of(path)}{note}", quiet=quiet)
-        weights = SampleSettings(**self.given).weights
-        model = load_model(path, weights=weights, device=self.machine.device, backend=self.machine.backend)
-        return model, SampleSettings.for_model(model.settings.timesteps, self.given)
+        return self.load_each(path, [{}])[0]
+
+    def load_each(
+        self, path: Path, variants: Iterable[Mapping[str, Any]], *, device: str = ""
+    ) -> "list[tuple[Model, SampleSettings]]":
+        """The model and the settings for each of several ways to draw: what changes in it, by name.
+
+        Args:
+            path: of the checkpoint.
+            variants: the fields of SampleSettings that differ from what was given.
+            device: instead of that which was given.
+        """
+        from mnistdiff.engine.sampling import load_model
+
+        # The averaged weights and those of the last step are two models.
+        load = functools.cache(
+            lambda weights: load_model(
+                path, weights=weights, device=device or self.machine.device, backend=self.machine.backend
+            )
+        )
+        ways = [{**self.given, **variant} for variant in variants]
+        models = [load(SampleSettings(**way).weights) for way in ways]
+        return [
+            (model, SampleSettings.for_model(model.settings.timesteps, way))
+            for model, way in zip(models, ways, strict=True)
+        ]
 
 
 Command = Callable[..., None]

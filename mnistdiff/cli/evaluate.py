@@ -1,7 +1,6 @@
 """``mnistdiff evaluate``."""
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +9,11 @@ from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_report, options
 from mnistdiff.cli.drawing import HowToDraw, draws
-from mnistdiff.cli.evaluation_files import DEFAULT_PAIRS, By, EvaluationFiles
-from mnistdiff.settings import SampleSettings, Seed
+from mnistdiff.cli.evaluation_files import DEFAULT_PAIRS, EvaluationFiles
+from mnistdiff.settings import Seed
 
 if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.report import Evaluation
-    from mnistdiff.engine.sampling import Model
 
 EXAMPLES = """Examples:
 
@@ -26,23 +24,6 @@ mnistdiff evaluate --n 1000 --min-accuracy 99 --max-fcd 2 --json
 mnistdiff evaluate --by guidance=1,1.5,2,3 --plot guidance.png
 
 mnistdiff evaluate --cas --memorisation --pairs pairs.png"""
-
-
-def parse_by(text: str | None) -> By | None:
-    """``NAME=VALUE,VALUE,...`` with a name and values that ``sample`` would take.
-
-    Raises:
-        typer.BadParameter: for anything else.
-    """
-    if text is None:
-        return None
-    name, equals, values = text.partition("=")
-    field = SampleSettings.model_fields.get(name.strip())
-    if not equals or field is None:
-        names = ", ".join(SampleSettings.model_fields)
-        raise typer.BadParameter(f"{text!r} is not NAME=VALUE,VALUE,... with one of the names {names}.")
-    parse = options.checked(field.rebuild_annotation())
-    return By(name.strip(), tuple(dict.fromkeys(parse(value.strip()) for value in values.split(","))))
 
 
 @draws(after="seed")
@@ -74,7 +55,7 @@ def evaluate_command(
         str | None,
         typer.Option(
             "--by",
-            callback=parse_by,
+            callback=options.parse_by,
             metavar="NAME=VALUES",
             help="Compare values of one setting of the sampler, as in guidance=1,1.5,2 or steps=5,10,20.",
             show_default=False,
@@ -131,7 +112,7 @@ def evaluate_command(
     precision, recall, density and coverage. Nothing is ever fetched.
     """
     files = EvaluationFiles.parse(context.params)
-    compared: By | None = context.params["by"]
+    compared: options.By | None = context.params["by"]
     quiet = quiet or json
 
     from mnistdiff.engine.choice import checkpoint_to_sample
@@ -139,11 +120,14 @@ def evaluate_command(
     from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
     from mnistdiff.engine.evaluation.report import Subject
     from mnistdiff.engine.evaluation.yardstick import RealImages
+    from mnistdiff.engine.network.device import resolve_device
 
     path = checkpoint_to_sample(checkpoint)
     needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
     real = RealImages.load(data_dir, needed_for=needed_for)
-    rows = _rows(path, how, compared)
+    variants = [{}] if compared is None else [{compared.name: value} for value in compared.values]
+    # Torch is here already, so a GPU is taken if there is one.
+    rows = how.load_each(path, variants, device=resolve_device(how.machine.device).type)
     console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
     events = evaluate_each(
         rows,
@@ -167,23 +151,7 @@ def evaluate_command(
         reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
 
 
-def _rows(path: Path, how: HowToDraw, compared: By | None) -> "list[tuple[Model, SampleSettings]]":
-    """The model and the ways to draw from it: one, or one for each value to compare."""
-    from mnistdiff.engine.network.device import resolve_device
-    from mnistdiff.engine.sampling import load_model
-
-    device = resolve_device(how.machine.device).type  # torch is here already, so a GPU is taken if there is one
-    # The averaged weights and those of the last step are two models.
-    load = cache(lambda weights: load_model(path, weights=weights, device=device, backend=how.machine.backend))
-    variants = [how.given] if compared is None else [{**how.given, compared.name: value} for value in compared.values]
-    models = [load(SampleSettings(**variant).weights) for variant in variants]
-    return [
-        (model, SampleSettings.for_model(model.settings.timesteps, variant))
-        for model, variant in zip(models, variants, strict=True)
-    ]
-
-
-def _sweep_to_dict(compared: By, reports: "Sequence[Evaluation]") -> dict[str, Any]:
+def _sweep_to_dict(compared: options.By, reports: "Sequence[Evaluation]") -> dict[str, Any]:
     """Plain values, for JSON."""
     return {
         "by": compared.name,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console
+from mnistdiff.cli.options import By
 from mnistdiff.cli.output import Output
 from mnistdiff.errors import SettingsError
 
@@ -14,14 +15,6 @@ if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.report import Evaluation
 
 DEFAULT_PAIRS = "memorisation_pairs.png"
-
-
-@dataclass(frozen=True)
-class By:
-    """One setting of the sampler, and the values to compare."""
-
-    name: str
-    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)

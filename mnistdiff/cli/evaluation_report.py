@@ -5,7 +5,7 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console
-from mnistdiff.cli.evaluation_files import By
+from mnistdiff.cli.options import By
 from mnistdiff.cli.progress import meter
 from mnistdiff.settings import NUM_DIGITS
 

@@ -4,7 +4,7 @@ import re
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -123,6 +123,38 @@ def parse_digits(texts: list[str] | None) -> tuple[int, ...]:
             raise typer.BadParameter(f"{part!r} is not a digit 0 to {NUM_DIGITS - 1}, a range 0-9 or a list 1,3,5.")
         digits.extend(range(first, last + 1))
     return tuple(dict.fromkeys(digits))
+
+
+class By(NamedTuple):
+    """One setting of the sampler, and the values to compare."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+def parse_by(text: str | None) -> By | None:
+    """``NAME=VALUE,VALUE,...`` with a name and values that ``sample`` would take.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
+    if text is None:
+        return None
+    name, equals, values = text.partition("=")
+    field = SampleSettings.model_fields.get(name.strip())
+    if not equals or field is None:
+        names = ", ".join(SampleSettings.model_fields)
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE,VALUE,... with one of the names {names}.")
+    parse = checked(field.rebuild_annotation())
+    return By(name.strip(), tuple(dict.fromkeys(parse(value.strip()) for value in values.split(","))))
+
+
+def parse_sweeps(texts: list[str] | None) -> tuple[By, ...]:
+    """At most two of ``NAME=VALUE,VALUE,...``, of different settings."""
+    sweeps = tuple(by for by in map(parse_by, texts or []) if by is not None)
+    if len(sweeps) > 2 or len({sweep.name for sweep in sweeps}) < len(sweeps):
+        raise typer.BadParameter("a sheet has rows and columns: sweep one setting or two different ones.")
+    return sweeps
 
 
 Checkpoint = Annotated[

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -65,6 +66,12 @@ class RunDir:
     def epoch_samples(self, epoch: int) -> Path:
         """The preview grid, by epochs done."""
         return self.path / "samples" / f"epoch_{epoch:04d}.png"
+
+    def previews(self) -> dict[int, Path]:
+        """The preview grids, by epochs done, in their order."""
+        found = {path: re.fullmatch(r"epoch_([0-9]+)\.png", path.name) for path in self.path.glob("samples/*.png")}
+        by_epoch = {int(match[1]): path for path, match in found.items() if match}
+        return dict(sorted(by_epoch.items()))
 
     @property
     def _lock_file(self) -> Path:
@@ -175,7 +182,7 @@ class RunDir:
 
     def clear(self) -> None:
         """Delete what an earlier training wrote here, and nothing else."""
-        previews = self.path.glob("samples/epoch_*.png")
+        previews = self.previews().values()
         for file in (self.settings_file, self.metrics_file, self.loss_plot, *previews, self.weights, *self.states()):
             remove(file)
 

@@ -93,3 +93,47 @@ def test_a_picture_that_cannot_be_read_is_named(invoke, tmp_path, content):
     assert b"broken.png" in done.stderr
     assert b"Traceback" not in done.stderr
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_a_sweep_is_one_sheet_from_the_same_noise(invoke, tiny_run, tmp_path):
+    line = ["grid", tiny_run, "-d", 1, "-n", 2, "--seed", 4, "-q"]
+    done = invoke(*line, "--sweep", "guidance=0,2", "--sweep", "steps=1,2,3", "-o", "compared.png")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"compared.png\n", b"")
+    sheet = pixels(tmp_path / "compared.png")
+    rows = []
+    for guidance in (0, 2):
+        invoke(
+            "sample", "-c", tiny_run, "-d", 1, "-g", guidance, "--steps", 3, "--seed", 4, "-o", "one.png", "-q", "-f"
+        )
+        rows += places(sheet, pixels(tmp_path / "one.png"))
+    assert len(rows) == 2
+    assert rows[0][0] < rows[1][0]
+    assert rows[0][1] == rows[1][1]
+
+
+def test_a_run_is_shown_over_time(invoke, run_copy, tmp_path):
+    for line in (["run"], []):
+        done = invoke("grid", *line, "--over-time", "--force")
+        assert (done.returncode, done.stdout) == (0, b"learning.gif\n")
+    with Image.open(tmp_path / "learning.gif") as film:
+        assert film.format == "GIF"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "told"),
+    [
+        ("--sweep steps", 2, "'steps' is not NAME=VALUE"),
+        ("--sweep steps=0", 2, "'0'"),
+        ("--sweep colour=red", 2, "sampler, steps"),
+        ("--sweep steps=1 --sweep steps=2", 2, "two different ones"),
+        ("--sweep steps=1 --sweep guidance=2 --sweep eta=0", 2, "rows and columns"),
+        ("--sweep steps=1,11 run", 2, "--steps 11"),
+        ("--over-time -o learning.png", 2, ".gif"),
+        ("--over-time nowhere", 3, "there is no run nowhere"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(invoke, run_copy, tmp_path, line, code, told):
+    done = invoke("grid", *line.split(), "-q")
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert told in done.stderr.decode()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -27,7 +27,7 @@ class _Layout:
     left: int
     """Where the first tile of a row begins; its label ends shortly before."""
     top: int
-    """Where the first row begins, below the title."""
+    """Where the first row begins, below the title and the words above the columns."""
     height: int
     width: int
 
@@ -38,7 +38,9 @@ class _Fonts:
     title: ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def labelled_grid(rows: Sequence[Row], *, scale: int = 2, title: str = "") -> NDArray[np.uint8]:
+def labelled_grid(
+    rows: Sequence[Row], *, scale: int = 2, title: str = "", columns: Sequence[str] = ()
+) -> NDArray[np.uint8]:
     """One sheet of images, a row per label. The same arguments give the same pixels.
 
     Every cell is as large as the largest image; smaller images are centred in theirs. Rows may differ in length.
@@ -48,6 +50,7 @@ def labelled_grid(rows: Sequence[Row], *, scale: int = 2, title: str = "") -> ND
             font, the one inside Pillow, knows ASCII.
         scale: pixels of the sheet per pixel of an image, each way; enlarging repeats pixels, it does not blur.
         title: a line above the rows; empty for none.
+        columns: a word above each column; none, or one for each.
 
     Returns:
         grey levels, shape (H, W), on white.
@@ -61,10 +64,13 @@ def labelled_grid(rows: Sequence[Row], *, scale: int = 2, title: str = "") -> ND
         raise ValueError(f"scale must be at least 1, not {scale}")
 
     fonts = _fonts(rows, scale)
-    layout = _lay_out(rows, fonts, scale=scale, title=title)
+    layout = _lay_out(rows, fonts, scale=scale, title=title, columns=columns)
     sheet = Image.new("L", (layout.width, layout.height), _PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((layout.left, layout.margin), title, fill=_TITLE_INK, font=fonts.title, anchor="la")
+    for number, word in enumerate(columns):
+        middle = layout.left + number * (layout.cell_width + layout.gap) + layout.cell_width // 2
+        draw.text((middle, layout.top - layout.gap), word, fill=_LABEL_INK, font=fonts.label, anchor="mb")
     for number, (label, images) in enumerate(rows):
         middle = layout.top + number * (layout.row_height + layout.gap) + layout.row_height // 2
         label_end = (layout.left - _label_gap(layout.cell_height), middle)
@@ -76,8 +82,21 @@ def labelled_grid(rows: Sequence[Row], *, scale: int = 2, title: str = "") -> ND
     return np.array(sheet)
 
 
-def _lay_out(rows: Sequence[Row], fonts: _Fonts, *, scale: int, title: str) -> _Layout:
+def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
+    """A sheet, grey levels of shape (H, W), with a line above it."""
+    font = ImageFont.load_default(16)
+    _, height = _text_size(caption, font)
+    above = 2 * height
+    whole = Image.new("L", (sheet.shape[1], sheet.shape[0] + above), _PAPER)
+    whole.paste(Image.fromarray(sheet), (0, above))
+    ImageDraw.Draw(whole).text((height, height), caption, fill=_TITLE_INK, font=font, anchor="la")
+    return np.array(whole)
+
+
+def _lay_out(rows: Sequence[Row], fonts: _Fonts, *, scale: int, title: str, columns: Sequence[str]) -> _Layout:
     cell_height, cell_width = _cell(rows, scale)
+    word_sizes = [_text_size(word, fonts.label) for word in columns]
+    cell_width = max([cell_width, *(width for width, _ in word_sizes)])
     label_sizes = [_text_size(label, fonts.label) for label, _ in rows]
     label_width = max(width for width, _ in label_sizes)
     title_width, title_height = _text_size(title, fonts.title)
@@ -87,7 +106,8 @@ def _lay_out(rows: Sequence[Row], fonts: _Fonts, *, scale: int, title: str) -> _
     row_height = max(cell_height, *(height for _, height in label_sizes))
     left = margin + (label_width + _label_gap(cell_height) if label_width else 0)
     top = margin + (title_height + margin if title else 0)
-    columns = max(len(images) for _, images in rows)
+    top += max((height + gap for _, height in word_sizes), default=0)
+    longest = max(len(images) for _, images in rows)
     return _Layout(
         cell_height=cell_height,
         cell_width=cell_width,
@@ -97,7 +117,7 @@ def _lay_out(rows: Sequence[Row], fonts: _Fonts, *, scale: int, title: str) -> _
         left=left,
         top=top,
         height=top + len(rows) * (row_height + gap) - gap + margin,
-        width=left + max(columns * (cell_width + gap) - gap, title_width) + margin,
+        width=left + max(longest * (cell_width + gap) - gap, title_width) + margin,
     )
 
 

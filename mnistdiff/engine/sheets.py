@@ -1,0 +1,82 @@
+"""Sheets of more than one drawing: pictures laid out, ways of drawing compared, a training through its epochs."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.rendering.animation import animation
+from mnistdiff.engine.rendering.grid import captioned, labelled_grid
+from mnistdiff.engine.rendering.png import encode_png, read_grey_png
+from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.errors import CheckpointError
+
+_SECONDS_PER_EPOCH = 0.25
+
+Comparison = tuple[str, Sequence[Any]]
+"""A setting, and its values."""
+
+
+def of_pictures(paths: Sequence[Path], *, columns: int) -> bytes:
+    """A sheet of pictures: a row for each digit that the names tell, as those of ``sample`` do; others fill up rows.
+
+    Raises:
+        StorageError: if one is no PNG picture.
+    """
+    pictures = [(re.match(r"digit_([0-9])_", path.name), read_grey_png(path)) for path in paths]
+    rows: dict[tuple[str, int], list[NDArray[np.uint8]]] = {}
+    for position, (match, pixels) in enumerate(pictures):
+        key = (match[1], 0) if match else ("", position // columns)
+        rows.setdefault(key, []).append(pixels)
+    return encode_png(labelled_grid([(label, images) for (label, _), images in sorted(rows.items())]))
+
+
+def over_time(run: RunDir) -> bytes:
+    """A GIF of how a run learned: its previews, drawn from the same noise after each epoch.
+
+    Raises:
+        CheckpointError: if the run has no previews.
+        StorageError: if one cannot be read.
+    """
+    previews = run.previews()
+    if not previews:
+        raise CheckpointError(
+            f"{run.path} holds no previews to animate", "They are drawn in training: mnistdiff train --sample-every 1."
+        )
+    frames = [captioned(read_grey_png(path), f"epoch {epoch}") for epoch, path in previews.items()]
+    return animation(frames, kind="gif", seconds=_SECONDS_PER_EPOCH * len(frames))
+
+
+def variants(sweeps: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
+    """The ways to draw that are compared: every value of the first setting with every value of the second."""
+    (name, values), *further = sweeps
+    for value in values:
+        for rest in variants(further) if further else ({},):
+            yield {name: value, **rest}
+
+
+def compared(sweeps: Sequence[Comparison], drawn: Sequence[Sequence[NDArray[np.uint8]]]) -> bytes:
+    """A sheet that compares ways to draw: a row for each value of the first setting, a column for each of the second.
+
+    Args:
+        sweeps: the settings compared.
+        drawn: the images of each of ``variants(sweeps)``, from the same noise.
+    """
+    (name, values), *further = sweeps
+    if not further:
+        rows = [(_told(name, value), images) for value, images in zip(values, drawn, strict=True)]
+        return encode_png(labelled_grid(rows))
+    [(across, others)] = further
+    strips = [np.hstack(images) for images in drawn]  # (28, 28 n)
+    rows = [
+        (_told(name, value), strips[number * len(others) : (number + 1) * len(others)])
+        for number, value in enumerate(values)
+    ]
+    return encode_png(labelled_grid(rows, columns=[_told(across, other) for other in others]))
+
+
+def _told(name: str, value: Any) -> str:
+    return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"

@@ -1,0 +1,62 @@
+"""Sheets of more than one drawing."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.sheets import compared, over_time, variants
+from mnistdiff.errors import CheckpointError, StorageError
+
+RNG = np.random.default_rng(0)
+
+
+def test_every_value_of_the_first_meets_every_value_of_the_second():
+    found = list(variants([("steps", (1, 2)), ("guidance", (0.0, 3.0))]))
+    assert found == [{"steps": s, "guidance": g} for s in (1, 2) for g in (0.0, 3.0)]
+    assert list(variants([("steps", (5, 1))])) == [{"steps": 5}, {"steps": 1}]
+
+
+def place(sheet, image):
+    tile = np.kron(image, np.ones((2, 2), np.uint8))
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, tile.shape)[:, :, ::9, ::9]
+    [found] = np.argwhere((windows == tile[::9, ::9]).all(axis=(2, 3))).tolist()
+    return found
+
+
+@pytest.mark.parametrize("sweeps", [[("steps", (1, 2, 5))], [("guidance", (1.0, 1.25)), ("steps", (1, 2, 5))]])
+def test_the_first_setting_goes_down_and_the_second_across(sweeps):
+    drawn = [RNG.integers(0, 200, (2, 28, 28), dtype=np.uint8) for _ in variants(sweeps)]
+    with Image.open(io.BytesIO(compared(sweeps, drawn))) as picture:
+        sheet = np.asarray(picture)
+    places = {tuple(way.values()): place(sheet, images[0]) for way, images in zip(variants(sweeps), drawn, strict=True)}
+    first = sweeps[0][1]
+    tops = [{top for way, (top, _) in places.items() if way[0] == value} for value in first]
+    assert all(len(same) == 1 for same in tops)
+    assert sorted(tops, key=min) == tops
+    if len(sweeps) == 2:
+        lefts = [{left for way, (_, left) in places.items() if way[1] == value} for value in sweeps[1][1]]
+        assert all(len(same) == 1 for same in lefts)
+        assert sorted(lefts, key=min) == lefts
+
+
+def test_a_run_over_time_shows_each_preview_in_the_order_of_its_epoch(tmp_path):
+    run = RunDir(tmp_path)
+    with pytest.raises(CheckpointError, match="holds no previews"):
+        over_time(run)
+    (tmp_path / "samples").mkdir()
+    images = {epoch: RNG.integers(0, 256, (90, 100), dtype=np.uint8) for epoch in (2, 1, 10, 10_000)}
+    for epoch, image in images.items():
+        run.epoch_samples(epoch).write_bytes(encode_png(image))
+    (tmp_path / "samples" / "mine.png").write_text("not one of them")
+    with Image.open(io.BytesIO(over_time(run))) as film:
+        assert film.n_frames == 4
+        for number, epoch in enumerate(sorted(images)):
+            film.seek(number)
+            assert np.array_equal(np.asarray(film.convert("L"))[-90:], images[epoch])
+    run.epoch_samples(1).write_text("broken")
+    with pytest.raises(StorageError, match="epoch_0001.png is not a PNG picture"):
+        over_time(run)
