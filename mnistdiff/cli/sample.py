@@ -7,9 +7,10 @@ import typer
 from mnistdiff.cli import console, options
 from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.films import Film, Films, Gif, View
+from mnistdiff.cli.labelled_set import Format, set_path, write_set
 from mnistdiff.cli.output import DEFAULT_FOLDER, PIPE, Output, file_name
 from mnistdiff.cli.progress import meter
-from mnistdiff.errors import SettingsError
+from mnistdiff.cli.wanted import Balance, Number, Seeds, wanted
 
 if TYPE_CHECKING:
     from mnistdiff.engine.sampling import Drawing
@@ -24,25 +25,28 @@ mnistdiff sample --digits 2026 --show -o year.png
 
 mnistdiff sample --digit 3,8 --gif born.gif --film born.png
 
-mnistdiff sample --digit 7 -o - > seven.png"""
+mnistdiff sample --digit 7 -o - > seven.png
+
+mnistdiff sample --format npz --balance mnist --n 1000 -o drawn.npz"""
 
 
-@draws(after="seed")
+@draws(after="balance")
 def sample_command(
     context: typer.Context,
     digit: options.Digits = None,
-    digits: Annotated[
-        str, typer.Option("--digits", metavar="NUMBER", help="The digits of a number instead, as a strip.")
-    ] = "",
+    digits: Number = "",
     n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
+    seeds: Seeds = None,
+    balance: Balance = "uniform",
     output: Annotated[
         str,
         typer.Option(
             "-o", "--output", metavar="DIR|FILE|-", help="A folder, or one .png: a sheet if of several images."
         ),
     ] = DEFAULT_FOLDER,
+    format: Format = "png",
     show: Annotated[bool, typer.Option("--show", help="Draw the digits in the terminal, too.")] = False,
     gif: Gif = None,
     film: Film = None,
@@ -57,26 +61,27 @@ def sample_command(
 
     An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k draws alone.
     """
+    quiet = quiet or json
+    if format != "png":
+        path = set_path(context.params)
+        write_set(path, wanted(context.params), context.params, how, quiet=quiet)
+        return
     target = Output.parse(output, as_json=json)
     films = Films(context.params, target)
-    if digits and not (digits.isdecimal() and digits.isascii()):
-        raise SettingsError(f"--digits {digits!r} is not a number", "Use digits alone, as in --digits 2026.")
-    quiet = quiet or json
-    first_seed = options.new_seed() if seed is None else seed
+    images = wanted(context.params)
 
     from mnistdiff.engine.provenance import picture, require_room
-    from mnistdiff.engine.sampling import draw, number, requests
+    from mnistdiff.engine.sampling import draw
 
-    wanted = number(digits, n, first_seed) if digits else requests(context.params["digit"], n, first_seed)
     if target.folder is None:
-        require_room(len(wanted))
-    target.refuse_existing([file_name(request.digit, request.seed) for request in wanted], force=force)
-    films.watch(wanted, columns=len(digits))
-    model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet)
+        require_room(len(images))
+    target.refuse_existing([file_name(request.digit, request.seed) for request in images], force=force)
+    films.watch(images, columns=len(digits))
+    model, settings = how.load(checkpoint, note=f", --seed {images[0].seed}", quiet=quiet)
 
     drawings: list[Drawing] = []
     with meter(label="drawing", quiet=quiet) as shown:
-        for progress in draw(model, wanted, settings):
+        for progress in draw(model, images, settings):
             shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
             films.add(progress)
             if show and progress.drawings:

@@ -9,7 +9,8 @@ In reading order:
 5. ``checkpoint``: the one file format in which a state survives.
 6. ``rendering``: images and curves as PNG.
 7. ``run_dir``: the files of a run; ``choice``: which of them is meant when a user names a folder, or nothing.
-8. ``sampling``: from a checkpoint to images; ``provenance``: what they say of themselves; ``trajectory``: films of it.
+8. ``sampling``: from a checkpoint to images; ``provenance``: what they say of themselves; ``trajectory``: films of it;
+   ``sheets``: drawings compared; ``labelled``: sets of them in the files of other programs.
 9. ``pipeline``: from settings to a finished run, and, by ``resumption``, from a stopped run onward.
 10. ``evaluation``: from a model, or from images, to figures of how good they are.
 """

@@ -2,8 +2,10 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 TEMPORARY_SUFFIX = ".mnistdiff-tmp"
 _CHUNK = 1024**2
@@ -43,6 +45,24 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, previo
                 remove(leftover)
         if isinstance(error, OSError):
             error.filename = str(path)  # what the user knows, not the temporary name
+        raise
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to be written bit by bit, which has its name only once it is whole. Not made to outlive a power cut.
+
+    Raises:
+        OSError: if the file system refuses; what was at ``path`` is then as it was.
+    """
+    temporary = _temporary_beside(path)
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            remove(temporary)
         raise
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mnistdiff.engine.data.mnist import load_split
+from mnistdiff.engine.data.proportions import evenly
 from mnistdiff.engine.evaluation.classifier import ClassifierStep, classify, train_classifier
 from mnistdiff.engine.evaluation.judge import JudgeFacts, encode_judge, rounded
 from mnistdiff.engine.evaluation.metrics import Gaussian
-from mnistdiff.engine.evaluation.yardstick import evenly, floor_at
+from mnistdiff.engine.evaluation.yardstick import floor_at
 from mnistdiff.settings import NUM_DIGITS
 
 FLOOR_SIZES = (500, 1_000, 2_000, 5_000, 10_000)

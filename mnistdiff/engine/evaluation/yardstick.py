@@ -1,6 +1,5 @@
 """What real images score: the other end of every measure, without which a number says little."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.data.mnist import UnavailableError, load_split
+from mnistdiff.engine.data.proportions import evenly
 from mnistdiff.engine.evaluation.judge import Judge
 from mnistdiff.engine.evaluation.metrics import (
     Gaussian,
@@ -18,13 +18,10 @@ from mnistdiff.engine.evaluation.metrics import (
     frechet_distance,
     precision_recall_density_coverage,
 )
-from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.errors import DataError
-from mnistdiff.settings import NUM_DIGITS
 
 _MOST_BLOCKS = 5
 """A floor is the mean over up to so many disjoint blocks of test images: of few images a single one is chance."""
-_ORDER_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -80,47 +77,6 @@ class RealImages:
         """Images in any order, put into the even one."""
         training, test = evenly(training_labels), evenly(test_labels)
         return cls(training_images[training], training_labels[training], test_images[test], test_labels[test])
-
-
-def evenly(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """An order of labelled images in which the first n, whatever n, have the digits in the proportions of all.
-
-    The j-th of the N_d images of digit d, in random but fixed order, stands where a share (j + 1/2) / N_d of all
-    images are before it.
-
-    Args:
-        labels: shape (N,).
-
-    Returns:
-        a permutation, shape (N,).
-    """
-    place = np.empty(len(labels))
-    random = generator(_ORDER_SEED, Stream.IMAGE_ORDER)
-    for digit in range(NUM_DIGITS):
-        members = np.flatnonzero(labels == digit)
-        place[random.permutation(members)] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
-    return np.argsort(place, kind="stable")
-
-
-def wanted_digits(count: int, class_counts: Sequence[int]) -> NDArray[np.int64]:
-    """The digits to draw: in the proportions of the training set, by largest remainder, and evenly spread.
-
-    A draw of equally many of each would be charged for it, since neither the reference of the Fréchet distance nor
-    the test set is balanced.
-
-    Args:
-        count: how many, at least 1.
-        class_counts: of the training set, ten.
-
-    Returns:
-        shape (count,).
-    """
-    counts = np.array(class_counts, dtype=np.int64)
-    # In integers, so that no tie is decided by rounding.
-    whole, rest = np.divmod(counts * count, counts.sum())
-    whole[np.argsort(-rest, kind="stable")[: count - whole.sum()]] += 1
-    digits = np.repeat(np.arange(NUM_DIGITS), whole)
-    return digits[evenly(digits)]
 
 
 def floor_at(count: int, test_features: NDArray[np.float32], reference: Gaussian) -> float:

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 import pytest
 
 from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.proportions import evenly
 from mnistdiff.engine.evaluation.judge import load_judges
-from mnistdiff.engine.evaluation.yardstick import RealImages, evenly
+from mnistdiff.engine.evaluation.yardstick import RealImages
 
 
 @cache

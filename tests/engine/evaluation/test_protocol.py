@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from mnistdiff.engine.data.proportions import wanted_digits
 from mnistdiff.engine.evaluation import protocol
 from mnistdiff.engine.evaluation.originality import measure_originality
 from mnistdiff.engine.evaluation.progress import EvaluationProgress
 from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each, judge_images
 from mnistdiff.engine.evaluation.report import Evaluation
-from mnistdiff.engine.evaluation.yardstick import RealImages, wanted_digits
+from mnistdiff.engine.evaluation.yardstick import RealImages
 from mnistdiff.engine.sampling import Model
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MAX_SEED, SampleSettings, TrainSettings

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistdiff.engine.data import mnist
+from mnistdiff.engine.data.proportions import evenly, wanted_digits
 from mnistdiff.engine.evaluation.metrics import Gaussian, Proportion, frechet_distance
-from mnistdiff.engine.evaluation.yardstick import RealImages, Yardstick, evenly, wanted_digits
+from mnistdiff.engine.evaluation.yardstick import RealImages, Yardstick
 from mnistdiff.errors import DataError
 
 CLASS_COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)

@@ -1,0 +1,65 @@
+"""``mnistdiff sample --format``: a labelled set in one file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mnistdiff.cli import console
+from mnistdiff.cli.drawing import HowToDraw
+from mnistdiff.cli.output import DEFAULT_FOLDER
+from mnistdiff.cli.progress import meter
+from mnistdiff.errors import SettingsError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mnistdiff.engine.sampling import Request
+
+Format = Annotated[
+    Literal["png", "npz", "idx", "csv"],
+    typer.Option("--format", help="Pictures, or one labelled set; idx is a folder for torchvision.datasets.MNIST."),
+]
+_FOR_PICTURES = ("show", "gif", "film")
+
+
+def set_path(parameters: dict[str, Any]) -> Path:
+    """Where the set goes.
+
+    Raises:
+        SettingsError: if that is no name for it, is there already, or something is asked for that pictures are for.
+    """
+    kind, output = parameters["format"], parameters["output"]
+    for name in _FOR_PICTURES:
+        if parameters[name]:
+            raise SettingsError(f"--{name} is for pictures, and --format {kind} draws none", "Leave out one of them.")
+    path = Path(f"drawn.{kind}" if kind != "idx" else "drawn") if output == DEFAULT_FOLDER else Path(output)
+    if kind != "idx" and path.suffix.lower() != f".{kind}":
+        raise SettingsError(f"-o {output}: --format {kind} is one file", f"Use a name that ends in .{kind}.")
+    there = path / "MNIST" if kind == "idx" else path
+    if there.exists() and not parameters["force"]:
+        raise SettingsError(f"{there} is already there", "Use --force to replace it, or another -o.")
+    return path
+
+
+def write_set(
+    path: Path, wanted: "Sequence[Request]", parameters: dict[str, Any], how: HowToDraw, *, quiet: bool
+) -> None:
+    """Draw a labelled set and write it as it is drawn, and tell its name."""
+    from mnistdiff.engine.labelled import WRITERS
+    from mnistdiff.engine.sampling import draw
+
+    kind, first = parameters["format"], wanted[0].seed
+    model, settings = how.load(parameters["checkpoint"], note=f", from seed {first} on", quiet=quiet)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with WRITERS[kind](path, len(wanted)) as add, meter(label="drawing", quiet=quiet) as shown:
+            for progress in draw(model, wanted, settings):
+                shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
+                add(progress.drawings)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(f"{path.parent} is not a folder", "Choose another -o.") from error
+    if parameters["json"]:
+        console.result_json({"path": str(path), "format": kind, "images": len(wanted), "seed": first})
+    else:
+        console.result(str(path))
