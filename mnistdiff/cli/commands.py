@@ -56,6 +56,11 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "export": Entry(
             "export", "export_command", "Write a trained network as an ONNX file, and compare it with PyTorch."
         ),
+        "doctor": Entry(
+            "doctor",
+            "doctor_command",
+            "Say what this machine offers, and draw a digit to see that all works: what a bug report needs.",
+        ),
         "train-classifier": Entry(
             "train_classifier",
             "train_classifier_command",

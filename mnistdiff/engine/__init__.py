@@ -13,4 +13,5 @@ In reading order:
    ``sheets``: drawings compared; ``labelled``: sets of them in the files of other programs.
 9. ``pipeline``: from settings to a finished run, and, by ``resumption``, from a stopped run onward.
 10. ``evaluation``: from a model, or from images, to figures of how good they are.
+11. ``doctor``: what this machine offers all of that.
 """

@@ -93,6 +93,13 @@ def test_every_command_of_the_readme_parses():
         assert parses(command), command
 
 
+def test_the_python_of_the_readme_runs(environment, tmp_path):
+    [code] = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, check=True)
+    assert done.stdout.decode().splitlines() == [f"7 {seed} (28, 28)" for seed in range(16)]
+
+
 def parses(example):
     """Whether the program would take it; what it takes wrongly, it refuses with an exception."""
     words = shlex.split(example)[1:]

@@ -118,7 +118,7 @@ def load_split(
 
     Without ``fetch``, missing files are an UnavailableError at once.
     """
-    folder = _raw_folder(platformdirs.user_cache_path("mnistdiff") / "data" if data_dir is None else data_dir)
+    folder = mnist_folder(data_dir)
     prefix = "train" if split == "train" else "t10k"
     names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
     # Before any fetching: beside a corrupt file, the missing one is of no use.
@@ -131,8 +131,9 @@ def load_split(
     return images, labels
 
 
-def _raw_folder(data_dir: Path) -> Path:
-    """Where the files lie: in torchvision's layout, or in ``data_dir`` itself, or halfway."""
+def mnist_folder(data_dir: Path | None) -> Path:
+    """Where the files lie, or would: in torchvision's layout, or in the folder itself, or halfway; None as above."""
+    data_dir = platformdirs.user_cache_path("mnistdiff") / "data" if data_dir is None else data_dir
     folders = (data_dir / "MNIST" / "raw", data_dir / "raw", data_dir)
     return next((folder for folder in folders if any(_find(folder, name) for name in _FILES)), folders[0])
 

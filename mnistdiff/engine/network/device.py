@@ -11,17 +11,24 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         SettingsError: if it is asked for by name and not there.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = available_devices()
     if name == "auto":
-        name = next(device for device, there in available.items() if there)
-    if not available[name]:
-        there = ", ".join(device for device, is_there in available.items() if is_there)
-        raise SettingsError(f"--device {name}: this PyTorch has no {name} device", f"Available: {there}.")
+        name = available[0]
+    if name not in available:
+        raise SettingsError(
+            f"--device {name}: this PyTorch has no {name} device", f"Available: {', '.join(available)}."
+        )
     if name == "cuda":
         # The same bits on every run, where cuDNN has a choice.
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
     return torch.device(name)
+
+
+def available_devices() -> tuple[str, ...]:
+    """What this PyTorch can compute on, the fastest first."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return tuple(name for name, is_there in there.items() if is_there)
 
 
 def memory_format(device: torch.device) -> torch.memory_format:

@@ -47,6 +47,14 @@ def find_graph(settings: TrainSettings) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
+def threads() -> int:
+    """What is to compute: ``OMP_NUM_THREADS``, which torch obeys too, or every processor that this process may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _onnxruntime() -> ModuleType:
     """ONNX Runtime without its telemetry: from 1.29 on it reports to its makers unless told not to, before its import.
 
@@ -75,7 +83,7 @@ class OnnxDenoiser:
     def __init__(self, graph: bytes, weights: Mapping[str, NDArray[np.float32]], *, source: str) -> None:
         onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads()
         options.log_severity_level = 4  # what it has to say, it also raises
         # Kept, since the session reads the weights where they are.
         self._arrays = [np.ascontiguousarray(array) for array in weights.values()]

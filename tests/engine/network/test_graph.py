@@ -1,5 +1,6 @@
 """The same network through ONNX Runtime and through torch: the same predictions, the same pixels, the same refusals."""
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import torch
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.network.denoiser import TorchDenoiser
-from mnistdiff.engine.network.graph import SHIPPED_GRAPHS, OnnxDenoiser, find_graph, graph_name
+from mnistdiff.engine.network.graph import SHIPPED_GRAPHS, OnnxDenoiser, find_graph, graph_name, threads
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.sampling import ALL_DIGITS, draw, load_model, requests
 from mnistdiff.errors import CheckpointError, SettingsError
@@ -157,9 +158,15 @@ def test_drawing_loads_no_torch_and_reports_to_nobody(environment, tmp_path):
 
 def test_the_number_of_threads_changes_no_pixel(monkeypatch):
     images = []
-    for threads in ("1", "2"):
-        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    for number in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", number)
         images.append(
             pixels(load_model(PRETRAINED, weights="ema", device="cpu"), requests((3, 8), 2, 0), SampleSettings())
         )
     assert np.array_equal(*images)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("3", 3), ("2,1", 2), ("0", None), ("many", None), ("", None)])
+def test_threads_are_as_many_as_asked_for_or_as_there_are(monkeypatch, asked, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert threads() == (expected or len(os.sched_getaffinity(0)))

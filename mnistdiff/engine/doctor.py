@@ -1,0 +1,103 @@
+"""What this machine offers the program, and whether it draws: what a bug report needs to say."""
+
+import importlib.metadata
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from mnistdiff import __version__
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.mnist import UnavailableError, load_split, mnist_folder
+from mnistdiff.engine.network.graph import threads
+from mnistdiff.engine.sampling import Request, draw, load_model
+from mnistdiff.errors import DataError
+from mnistdiff.settings import SampleSettings
+
+_LIBRARIES = ("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "numpy", "pillow", "safetensors", "mlxtend")
+
+
+@dataclass(frozen=True)
+class Health:
+    """What was found.
+
+    Attributes:
+        libraries: versions by name; None where one is not installed.
+        devices: that PyTorch can compute on.
+        threads: that compute on the CPU.
+        variables: of the environment, that steer the program.
+        data: where MNIST is, or why it is not to be had without a network.
+        cache: the user's folder for what was fetched and exported.
+        drew: seconds to load the model in the box and to draw one digit from it, by backend.
+    """
+
+    version: str
+    python: str
+    system: str
+    libraries: dict[str, str | None]
+    devices: tuple[str, ...]
+    threads: int
+    variables: dict[str, str]
+    data: str
+    cache: str
+    drew: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def examine(data_dir: Path | None) -> Health:
+    """Look around, and draw a digit with each backend.
+
+    Raises:
+        MnistDiffError: if drawing fails.
+    """
+    from mnistdiff.engine.network.device import available_devices
+
+    return Health(
+        version=__version__,
+        python=platform.python_version(),
+        system=platform.platform(),
+        libraries={name: _version(name) for name in _LIBRARIES},
+        devices=available_devices(),
+        threads=threads(),
+        variables={name: value for name, value in sorted(os.environ.items()) if _steers(name)},
+        data=_data(data_dir),
+        cache=str(platformdirs.user_cache_path("mnistdiff")),
+        drew={backend: round(_seconds_to_draw(backend), 3) for backend in ("onnx", "torch")},
+    )
+
+
+def _data(data_dir: Path | None) -> str:
+    folder = mnist_folder(data_dir)
+    try:
+        images, _ = load_split(data_dir, "train", fetch=False)
+    except UnavailableError:
+        return f"not in {folder}"
+    except (DataError, OSError) as error:
+        return str(error)
+    return f"{len(images):,} images in {folder}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _steers(name: str) -> bool:
+    return name.startswith("MNISTDIFF_") or name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+
+
+def _seconds_to_draw(backend: str) -> float:
+    began = time.perf_counter()
+    model = load_model(PRETRAINED, weights="ema", device="cpu", backend=backend)
+    for _ in draw(model, [Request(7, 0)], SampleSettings()):
+        pass
+    return time.perf_counter() - began

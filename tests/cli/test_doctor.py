@@ -1,0 +1,35 @@
+"""``mnistdiff doctor``."""
+
+import json
+from importlib.metadata import version
+
+from mnistdiff import __version__
+
+
+def test_what_is_here_is_told_and_a_digit_is_drawn_by_each_backend(invoke, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_SEED", "7")
+    done = invoke("doctor", "--data-dir", "nowhere", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = json.loads(done.stdout)
+    assert (told["version"], told["libraries"]["torch"]) == (__version__, version("torch"))
+    assert "cpu" in told["devices"]
+    assert told["threads"] == 1
+    assert told["variables"]["MNISTDIFF_SEED"] == "7"
+    assert told["data"] == "not in nowhere/MNIST/raw"
+    assert told["drew"].keys() == {"onnx", "torch"}
+    assert all(0 < seconds < 60 for seconds in told["drew"].values())
+
+
+def test_a_table_says_the_same_and_a_damaged_file_is_named(invoke, tmp_path):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"not it")
+    done = invoke("doctor", "--data-dir", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = dict(line.split("\t") for line in done.stdout.decode().splitlines())
+    assert rows["version"] == __version__
+    assert "train-images-idx3-ubyte" in rows["data"]
+    assert rows["one digit by onnx"].endswith(" s")
+
+
+def test_the_real_data_are_found(invoke, real_data_dir):
+    told = json.loads(invoke("doctor", "--data-dir", real_data_dir, "--json").stdout)
+    assert told["data"].startswith("60,000 images in ")
