@@ -65,6 +65,7 @@ def test_a_run_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_run(fork
         code, fork = forks.run(*line, cwd=tmp_path)
         assert code == 0, fork.err
         assert same_content(run) == reference
+    print(f"{trials} runs were killed {kills} times")  # shown by pytest -rP: the figure of the README
     assert kills > trials
 
 
