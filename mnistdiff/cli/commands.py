@@ -41,6 +41,11 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
             "grid_command",
             "Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already.",
         ),
+        "interpolate": Entry(
+            "interpolate",
+            "interpolate_command",
+            "Let one digit become another: the same hand, or from one hand to another.",
+        ),
         "reproduce": Entry(
             "reproduce",
             "reproduce_command",

@@ -10,7 +10,8 @@ In reading order:
 6. ``rendering``: images and curves as PNG.
 7. ``run_dir``: the files of a run; ``choice``: which of them is meant when a user names a folder, or nothing.
 8. ``sampling``: from a checkpoint to images; ``provenance``: what they say of themselves; ``trajectory``: films of it;
-   ``sheets``: drawings compared; ``labelled``: sets of them in the files of other programs.
+   ``interpolation``: from one to another; ``sheets``: drawings compared; ``labelled``: sets of them in the files of
+   other programs.
 9. ``pipeline``: from settings to a finished run, and, by ``resumption``, from a stopped run onward.
 10. ``evaluation``: from a model, or from images, to figures of how good they are.
 11. ``doctor``: what this machine offers all of that.

@@ -26,7 +26,7 @@ from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, Sam
 BATCH_SIZE = 64
 """Images drawn at once: enough to keep two cores busy, little enough to see the first ones soon."""
 ALL_DIGITS = tuple(range(NUM_DIGITS))
-_IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
+IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
 
 
 class Denoiser(Protocol):
@@ -179,7 +179,7 @@ def draw(
         seeds = [request.seed for request in batch]
 
         def noise(draw_number: int, seeds: Sequence[int] = seeds) -> NDArray[np.float32]:
-            return sampling_noise(seeds, draw_number, _IMAGE_SHAPE)
+            return sampling_noise(seeds, draw_number, IMAGE_SHAPE)
 
         labels = np.array([request.digit for request in batch], dtype=np.int64)
         steps = SAMPLERS[settings.sampler](

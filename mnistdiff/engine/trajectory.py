@@ -11,7 +11,7 @@ from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.animation import animation
 from mnistdiff.engine.rendering.grid import labelled_grid
 from mnistdiff.engine.rendering.png import encode_png, to_uint8
-from mnistdiff.engine.sampling import BATCH_SIZE, Drawing, Progress, Request
+from mnistdiff.engine.sampling import BATCH_SIZE, IMAGE_SHAPE, Drawing, Progress, Request
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import IMAGE_SIZE
 
@@ -43,7 +43,7 @@ class Trajectory:
         self.frames: list[NDArray[np.uint8]] = []  # (B, 28, 28) each
         if view == "x_t":
             seeds = [request.seed for request in wanted]
-            self._add(sampling_noise(seeds, 0, (1, IMAGE_SIZE, IMAGE_SIZE)))
+            self._add(sampling_noise(seeds, 0, IMAGE_SHAPE))
 
     def add(self, progress: Progress) -> None:
         """The state after another step."""

@@ -10,15 +10,26 @@ from PIL import Image
 
 _HOLD_SECONDS = 1.5
 """How long the last frame stays before the film begins again."""
+_SECONDS_ONE_WAY = 2.0
 
 
-def animation(frames: Sequence[NDArray[np.uint8]], *, kind: Literal["gif", "png"], seconds: float) -> bytes:
+def there_and_back(frames: Sequence[NDArray[np.uint8]], *, kind: Literal["gif", "png"]) -> bytes:
+    """An endless film of the frames, and of the same frames backwards, with a rest at both ends; otherwise as below."""
+    still = len(frames) // 6
+    there = [frames[0]] * still + list(frames) + [frames[-1]] * still
+    return animation([*there, *there[-2:0:-1]], kind=kind, seconds=2 * _SECONDS_ONE_WAY, hold=0)
+
+
+def animation(
+    frames: Sequence[NDArray[np.uint8]], *, kind: Literal["gif", "png"], seconds: float, hold: float = _HOLD_SECONDS
+) -> bytes:
     """An endless film. The same arguments give the same bytes.
 
     Args:
         frames: grey levels, all of one shape (H, W).
         kind: "gif", or "png" for an animated PNG, which every viewer that knows PNG shows at least in part.
-        seconds: from the first frame to the last, which then stays for a moment.
+        seconds: from the first frame to the last.
+        hold: seconds for which the last then stays.
 
     Raises:
         ValueError: if there is no frame.
@@ -28,7 +39,7 @@ def animation(frames: Sequence[NDArray[np.uint8]], *, kind: Literal["gif", "png"
     pictures = [Image.fromarray(frame) for frame in frames]
     # GIF counts hundredths of a second, and viewers slow down what is shorter than two of them.
     milliseconds = max(20, round(1000 * seconds / len(frames) / 10) * 10)
-    durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * _HOLD_SECONDS)]
+    durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * hold)]
     file = io.BytesIO()
     pictures[0].save(
         file, format=kind.upper(), save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=False
