@@ -13,10 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
-from mnistdiff.engine.network.graph import IMAGES, LABELS, PREDICTION, TIMESTEPS, OnnxDenoiser, cached_graph, find_graph
+from mnistdiff.engine.network.graph import (
+    IMAGES,
+    LABELS,
+    PREDICTION,
+    SHIPPED_GRAPHS,
+    TIMESTEPS,
+    OnnxDenoiser,
+    cached_graph,
+    find_graph,
+    graph_name,
+)
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import SettingsError
+from mnistdiff.presets import PRESETS
 from mnistdiff.settings import IMAGE_SIZE, NULL_LABEL, TrainSettings
 
 if TYPE_CHECKING:
@@ -79,6 +90,13 @@ def graph_of(settings: TrainSettings) -> bytes:
         if tensor.name in dict(model.named_parameters()):
             _expect(tensor)
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def ship_graphs() -> None:
+    """Write the graphs of the presets into the package: to be done after a change of the network."""
+    for preset in PRESETS.values():
+        settings = TrainSettings(**preset)
+        _keep(SHIPPED_GRAPHS / graph_name(settings), graph_of(settings))
 
 
 def _forget_origins(graph: "onnx.ModelProto") -> None:
