@@ -9,19 +9,20 @@ from rich.console import Console
 from rich.text import Text
 from rich_pixels import Pixels
 
-from mnistdiff.settings import IMAGE_SIZE
-
 _SHADES = " .:-=+*#%@"
 
 
-def show_digits(images: Sequence[NDArray[np.uint8]], console: Console) -> None:
+def show_digits(images: Sequence[NDArray[np.uint8]], console: Console, *, small: bool = False) -> None:
     """Draw digits side by side, as many as fit: coloured half blocks, or letters where there is no colour.
 
     Args:
         images: grey levels, shape (28, 28) each.
         console: where.
+        small: at half the size.
     """
-    fitting = max(1, console.width // (IMAGE_SIZE + 1))
+    if small:
+        images = [np.asarray(Image.fromarray(image).reduce(2)) for image in images]
+    fitting = max(1, console.width // (images[0].shape[1] + 1)) if images else 1
     for start in range(0, len(images), fitting):
         _show_row(images[start : start + fitting], console)
 

@@ -3,6 +3,7 @@
 import math
 import shlex
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _LINE_INTERVAL_SECONDS = 10.0
 _FORECAST_AFTER_STEPS = 20
+_BARS = "▁▂▃▄▅▆▇█"
+_SPARKS = 12
 
 
 def duration(seconds: float) -> str:
@@ -26,6 +29,15 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Numbers as a line of bars, each as high as it lies between the least and the greatest."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    span = high - low or 1.0
+    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
 
 
 class Meter:
@@ -81,11 +93,21 @@ class Meter:
         else:
             console.result(line)
 
-    def digits(self, images: "Sequence[NDArray[np.uint8]]") -> None:
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody watches a bar."""
+        return self._bar is not None
+
+    def curve(self, values: Sequence[float]) -> str:
+        """A line of small bars, where somebody watches and the terminal has the letters for it."""
+        shown = self._bar is not None and not self._bar.console.options.ascii_only and len(values) > 1
+        return f"{sparkline(values)}  " if shown else ""
+
+    def digits(self, images: "Sequence[NDArray[np.uint8]]", *, small: bool = False) -> None:
         """Draw digits in the terminal, above the bar."""
         from mnistdiff.cli.digits import show_digits
 
-        show_digits(images, self._bar.console if self._bar is not None else console.talk())
+        show_digits(images, self._bar.console if self._bar is not None else console.talk(), small=small)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -132,7 +154,7 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
     Returns:
         the last event.
     """
-    from mnistdiff.engine.events import EpochDone, Finished, Saved, Started
+    from mnistdiff.engine.events import EpochDone, Finished, Logged, Saved, Started
     from mnistdiff.engine.training.loop import TrainStep
 
     stream = iter(events)
@@ -141,15 +163,21 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
     _introduce(started, quiet)
     epochs = -(-started.total_steps // started.steps_per_epoch)
     finished: Finished | None = None
+    losses: deque[float] = deque(maxlen=_SPARKS)
     with meter(label="step", total=started.total_steps, done=started.step, quiet=quiet) as shown:
         for event in stream:
             if isinstance(event, TrainStep):
-                shown.advance(event.step, f"loss {event.recent_loss:.4f}  lr {event.lr:.1e}", images=event.batch_size)
+                status = f"{shown.curve(losses)}loss {event.recent_loss:.4f}  lr {event.lr:.1e}"
+                shown.advance(event.step, status, images=event.batch_size)
                 if event.step == started.step + _FORECAST_AFTER_STEPS:
                     shown.say(_forecast(started, shown.seconds_left))
             elif isinstance(event, EpochDone):
                 shown.say(f"epoch {event.epoch}/{epochs}: loss {event.loss:.4f}")
+            elif isinstance(event, Logged):
+                losses.append(event.loss)
             elif isinstance(event, Saved):
+                if shown.is_live and event.drawings:
+                    shown.digits([drawing.pixels for drawing in event.drawings], small=True)
                 shown.say(f"saved {event.path} ({console.size(event.path.stat().st_size)})")
             elif isinstance(event, Finished):
                 finished = event

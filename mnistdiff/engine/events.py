@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.sampling import Drawing
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.settings import TrainSettings
 
@@ -50,9 +51,15 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Saved:
-    """A file for people was written: a preview grid, or a kept checkpoint."""
+    """A file for people was written: a kept checkpoint, the final weights, or a preview grid.
+
+    Attributes:
+        path: of the file.
+        drawings: of a preview grid: the first image of each digit.
+    """
 
     path: Path
+    drawings: tuple[Drawing, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -225,9 +225,9 @@ def _end_of_epoch(recorder: Recorder, run: RunDir, settings: TrainSettings, epoc
 def _preview(recorder: Recorder, run: RunDir, settings: TrainSettings, epoch: int) -> Iterator[Event]:
     due = settings.sample_every and epoch % settings.sample_every == 0
     if due and not run.epoch_samples(epoch).exists():
-        path = recorder.preview(epoch)
-        if path is not None:
-            yield Saved(path)
+        preview = recorder.preview(epoch)
+        if preview is not None:
+            yield preview
 
 
 def _schedule_notice(settings: TrainSettings) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
-from mnistdiff.engine.events import EpochDone, Logged
+from mnistdiff.engine.events import EpochDone, Logged, Saved
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
 from mnistdiff.engine.network.device import execution_fingerprint
 from mnistdiff.engine.provenance import sheet
@@ -128,7 +128,7 @@ class Recorder:
         write_atomically(self._run.weights, encode_checkpoint(self._metadata("weights"), self._state.ema_tensors()))
         return self._run.weights
 
-    def preview(self, epoch: int) -> Path | None:
+    def preview(self, epoch: int) -> Saved | None:
         """Draw every digit from fixed noise, as ``mnistdiff grid`` does; None if stopped on the way."""
         began = time.monotonic()
         weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
@@ -143,7 +143,7 @@ class Recorder:
         path = self._run.epoch_samples(epoch)
         write_atomically(path, encode_png(sheet(drawings)))
         self._logged_at += time.monotonic() - began  # the speed is that of training alone
-        return path
+        return Saved(path, tuple(drawings[::PREVIEW_COLUMNS]))
 
     def plot(self) -> None:
         """Draw the loss curve from the metrics."""

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from mnistdiff.cli.progress import sparkline
+
 pexpect = pytest.importorskip("pexpect")
 # Of forks in a process with threads, as pexpect makes them, Python warns from 3.12 on.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -53,6 +55,26 @@ def test_drawing_shows_a_bar_and_the_paths_above_it(spawn, tiny_run, tmp_path):
     names = [f"inference_samples/digit_1_{seed}.png" for seed in range(70)]
     assert [text for text in ESCAPES.sub("", seen).splitlines() if text in names] == names
     assert all((tmp_path / name).exists() for name in names)
+
+
+def test_a_training_shows_the_curve_of_its_loss_and_the_digits_after_each_epoch(spawn, tiny_toml):
+    line = ["train", "--config", tiny_toml, "--max-steps", 90, "--log-every", 5, "--run-dir", "run"]
+    code, seen = to_the_end(spawn(*line))
+    assert code == 0
+    bars = [ESCAPES.sub("", text) for text in re.split(r"[\r\n]+", seen) if "━" in text]
+    assert max(map(len, bars)) <= 80
+    assert any(re.search("[▁▂▃▄▅▆▇█]{5,12}  loss", bar) for bar in bars)
+    # Two epochs, ten digits each of 14 by 14 pixels, five side by side: two rows of seven lines of half blocks.
+    drawn = [text for text in ESCAPES.sub("", seen).splitlines() if text.count("▄") + text.count("▀") >= 5 * 14]
+    assert len(drawn) == 2 * 2 * 7
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([], ""), ([3.0], "▁"), ([1, 1], "▁▁"), ([0, 1], "▁█"), ([8, 4, 0], "█▅▁"), ([5.0, 5.5, 6.0, 7.0], "▁▃▅█")],
+)
+def test_a_sparkline_goes_from_the_least_to_the_greatest(values, expected):
+    assert sparkline(values) == expected
 
 
 @pytest.mark.parametrize("command", ["sample", "grid"])

@@ -121,7 +121,8 @@ def test_a_preview_is_the_grid_of_the_checkpoint_of_its_epoch(invoke, tiny_run, 
     kept = tiny_run / "checkpoints" / "diffusion_checkpoint_epoch_0001.safetensors"
     done = invoke("grid", kept, "-o", "sheet.png")
     assert (done.returncode, done.stdout) == (0, b"sheet.png\n")
-    assert (tmp_path / "sheet.png").read_bytes() == (tiny_run / "samples" / "epoch_0001.png").read_bytes()
+    drawn, preview = (Image.open(path) for path in (tmp_path / "sheet.png", tiny_run / "samples" / "epoch_0001.png"))
+    assert drawn.tobytes() == preview.tobytes()
 
 
 def test_a_finished_run_says_so_when_resumed(invoke, run_copy, tiny_run):
