@@ -3,6 +3,8 @@ import os
 import re
 import shutil
 
+from PIL import Image
+
 from mnistdiff.settings import MachineSettings, TrainSettings
 
 LATEST, WEIGHTS = "diffusion_checkpoint.safetensors", "conditional_diffusion_mnist.safetensors"
