@@ -1,69 +1,179 @@
-"""``mnistdiff`` alone on a terminal: train, or type digits and see them."""
+"""``mnistdiff`` alone on a terminal: type digits and see them, change how they are drawn, keep them, or train."""
 
-from pathlib import Path
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+import platformdirs
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.output import create_output
 from rich.prompt import Prompt
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.drawing import HowToDraw
-from mnistdiff.cli.exit_codes import exit_code_of
-from mnistdiff.cli.output import DEFAULT_FOLDER, Output, file_name
+from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
+from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import conclude, meter, show_training
 from mnistdiff.cli.signals import stop_on_signals
-from mnistdiff.errors import MnistDiffError
+from mnistdiff.errors import MnistDiffError, SettingsError
 from mnistdiff.presets import PRESETS, resolve
-from mnistdiff.settings import MachineSettings
+from mnistdiff.settings import MAX_SEED, MachineSettings, SampleSettings, Seed
 
-_HELP = """Type digits, such as 7 or 2026, to see them drawn; t to train; q to leave."""
+if TYPE_CHECKING:
+    from mnistdiff.engine.sampling import Drawing, Model
+
+_HELP = """7, 2026      draw these digits
+again        the same digits from new noise
+g 3          guidance 3: follow the label harder (1 is plain)
+steps 20     more steps, finer strokes
+s 42         begin at seed 42
+save [FILE]  keep the last digits as PNG
+t            train a model of your own
+?            this help
+q            leave (Ctrl-D)"""
 
 
 def run() -> None:
     """Ask, do, and ask again, until the user leaves."""
     console.note(f"mnistdiff draws handwritten digits.\n{_HELP}")
+    table = Table()
+    asking: PromptSession[str] = PromptSession(history=_history(), output=create_output(stdout=sys.stderr))
     while True:
         try:
-            answer = Prompt.ask("digits, t or q", console=console.talk()).strip().lower()
+            line = asking.prompt("mnistdiff> ").strip()
         except EOFError:
             return
+        except KeyboardInterrupt:  # an empty line, as in a shell
+            continue
+        if line.lower() in ("q", "quit", "exit"):
+            return
         try:
-            if answer in ("q", "quit", "exit"):
-                return
-            if answer in ("t", "train"):
-                _train()
-            elif answer.isdecimal() and answer.isascii():
-                _draw(answer)
-            else:
-                console.note(_HELP)
+            table.do(line)
         except MnistDiffError as error:
             console.error(error.message, error.hint, code=exit_code_of(error), as_json=False)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            console.error(f"{where}{error.strerror or error}", "", code=ExitCode.FILE_SYSTEM, as_json=False)
 
 
-def _train() -> None:
-    preset = Prompt.ask("preset", choices=list(PRESETS), default="fast", console=console.talk())
-    resolved = resolve([("answer", {"preset": preset})])
-    console.note("loading PyTorch and the images ...")
-    with stop_on_signals() as stop:
-        from mnistdiff.engine import pipeline
+def _history() -> History:
+    """What was typed before, also in earlier sessions, where the cache folder can be written."""
+    file = platformdirs.user_cache_path("mnistdiff") / "history"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("a").close()
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(file))
 
-        events = pipeline.train(resolved.train, resolved.machine, allow_fallback=True, stop=stop)
-        finished = show_training(events, quiet=False)
-    conclude(finished, as_json=False, quiet=False)
+
+class Table:
+    """Where digits are drawn: the model, how to draw, and what was drawn last."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, Any] = {}
+        self._seed: int | None = None
+        self._number = ""
+        self._drawings: list[Drawing] = []
+
+    def do(self, line: str) -> None:
+        """Do what a line says.
+
+        Raises:
+            MnistDiffError: if it cannot be done.
+            OSError: if the file system refuses.
+        """
+        word, _, rest = line.partition(" ")
+        words: dict[str, Callable[[str], None]] = {
+            "again": self._again,
+            "g": lambda text: self._set("guidance", text),
+            "steps": lambda text: self._set("steps", text),
+            "s": self._set_seed,
+            "save": self._save,
+            "t": self._train,
+        }
+        if word.isdecimal() and word.isascii() and not rest:
+            self._number = word
+            self._draw()
+        elif word.lower() in words:
+            words[word.lower()](rest.strip())
+        elif line:
+            console.note(_HELP)
+
+    @cached_property
+    def _loaded(self) -> "Model":
+        model, _ = HowToDraw({}, MachineSettings()).load(None)
+        return model
+
+    @property
+    def _settings(self) -> SampleSettings:
+        return SampleSettings.for_model(self._loaded.settings.timesteps, self._given)
+
+    def _draw(self) -> None:
+        from mnistdiff.engine.sampling import draw, number
+
+        seed = options.new_seed() if self._seed is None else self._seed
+        wanted, settings = number(self._number, 1, seed), self._settings
+        self._drawings = []
+        with meter(label="drawing") as shown:
+            for progress in draw(self._loaded, wanted, settings):
+                shown.advance(progress.done, total=progress.total)
+                self._drawings += progress.drawings
+            shown.digits([drawing.pixels for drawing in self._drawings])
+        console.note(f"seed {seed}, guidance {settings.guidance:g}, {settings.steps} steps")
+        # The next one is another, but one that can be found again.
+        self._seed = None if self._seed is None else (self._seed + len(wanted)) % (MAX_SEED + 1)
+
+    def _again(self, rest: str) -> None:
+        if rest or not self._number:
+            raise SettingsError("again needs digits drawn before", "Type digits first, such as 7 or 2026.")
+        self._draw()
+
+    def _set(self, name: str, text: str) -> None:
+        before = dict(self._given)
+        self._given[name] = _checked(SampleSettings.model_fields[name].rebuild_annotation(), text)
+        try:
+            console.note(f"{name} {getattr(self._settings, name):g}")
+        except MnistDiffError:
+            self._given = before
+            raise
+
+    def _set_seed(self, text: str) -> None:
+        self._seed = _checked(Seed, text)
+        console.note(f"seed {self._seed}")
+
+    def _save(self, text: str) -> None:
+        from mnistdiff.engine.provenance import picture
+
+        if not self._drawings:
+            raise SettingsError("there is nothing to save yet", "Type digits first, such as 7 or 2026.")
+        first = self._drawings[0].seed
+        target = Output.parse(text or f"{DEFAULT_FOLDER}digits_{self._number}_{first}.png")
+        if target.folder is not None:
+            target = Output(file=target.folder / f"digits_{self._number}_{first}.png")
+        target.refuse_existing([], force=False)
+        content = picture(self._drawings, self._loaded, self._settings, columns=len(self._number))
+        console.result(target.write("", content))
+
+    def _train(self, rest: str) -> None:
+        preset = rest or Prompt.ask("preset", choices=list(PRESETS), default="fast", console=console.talk())
+        resolved = resolve([("answer", {"preset": preset})])
+        console.note("loading PyTorch and the images ...")
+        with stop_on_signals() as stop:
+            from mnistdiff.engine import pipeline
+
+            events = pipeline.train(resolved.train, resolved.machine, allow_fallback=True, stop=stop)
+            finished = show_training(events, quiet=False)
+        conclude(finished, as_json=False, quiet=False)
+        self.__dict__.pop("_loaded", None)  # the newest run is another now
 
 
-def _draw(number: str) -> None:
-    """Draw each digit of a number once, show them side by side, and keep the files."""
-    from mnistdiff.cli.digits import show_digits
-    from mnistdiff.engine.provenance import picture
-    from mnistdiff.engine.sampling import Drawing, Request, draw
+def _checked(annotation: Any, text: str) -> Any:
+    import typer
 
-    seed, output = options.new_seed(), Output(folder=Path(DEFAULT_FOLDER))
-    model, settings = HowToDraw({}, MachineSettings()).load(None)
-    wanted = [Request(int(digit), seed + place) for place, digit in enumerate(number)]
-    drawings: list[Drawing] = []
-    with meter(label="drawing") as shown:
-        for progress in draw(model, wanted, settings):
-            shown.advance(progress.done, total=progress.total)
-            drawings += progress.drawings
-    show_digits([drawing.pixels for drawing in drawings], console.talk())
-    for drawing in drawings:
-        console.result(output.write(file_name(drawing.digit, drawing.seed), picture([drawing], model, settings)))
+    try:
+        return options.checked(annotation)(text)
+    except typer.BadParameter as error:
+        raise SettingsError(str(error.message), "Type ? for help.") from error

@@ -11,6 +11,7 @@ pexpect = pytest.importorskip("pexpect")
 # Of forks in a process with threads, as pexpect makes them, Python warns from 3.12 on.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
+ASKING = r"\x1b\[\?2004h"  # once for each line that is asked for: what is pasted shall be marked as such
 HALF_BLOCKS = "▀▄"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -24,7 +25,8 @@ def spawn(program, environment, tmp_path):
             program[0],
             [*program[1:], *map(str, arguments)],
             cwd=tmp_path,
-            env=environment(COLUMNS=None),
+            # A real terminal answers where its cursor is; this one does not.
+            env=environment(COLUMNS=None, XDG_CACHE_HOME=str(tmp_path / "cache"), PROMPT_TOOLKIT_NO_CPR="1"),
             dimensions=(24, columns),
             timeout=60,
             encoding="utf-8",
@@ -92,40 +94,69 @@ def test_inspecting_shows_a_table(spawn, tiny_run):
     assert "│" in seen
 
 
-def test_without_arguments_digits_are_asked_for_and_drawn(spawn, tiny_run, tmp_path):
+def ask(child, line):
+    """Type a line once the program asks for one, and return what was said to the line before."""
+    child.expect(ASKING)
+    said = ESCAPES.sub("", child.before)
+    child.sendline(line)
+    return said
+
+
+def drawn(said):
+    return [row for row in said.splitlines() if set(row) & set(HALF_BLOCKS)]
+
+
+def test_without_arguments_digits_are_asked_for_drawn_and_kept(spawn, tiny_run, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "run")
     child = spawn()
-    child.expect("digits, t or q")
-    child.sendline("seven, please")
-    child.expect("Type digits, such as 7")
-    child.expect("digits, t or q")
-
-    child.sendline("7")
-    child.expect(r"inference_samples/digit_7_[0-9]+\.png")
-    rows = [ESCAPES.sub("", row) for row in child.before.splitlines()]
-    drawn = [row for row in rows if set(row) & set(HALF_BLOCKS)]
-    assert len(drawn) == 14
-    assert (tmp_path / child.after).read_bytes().startswith(b"\x89PNG")
-    child.expect("digits, t or q")
-
-    child.sendline("2026")
-    names = [child.expect(rf"inference_samples/digit_{digit}_[0-9]+\.png") or child.after for digit in "2026"]
-    assert len({(tmp_path / name).read_bytes() for name in names}) == 4
-    child.expect("digits, t or q")
-
-    child.sendline("q")
+    lines = [
+        "seven, please",
+        "save",
+        "7",
+        "again",
+        "g 3",
+        "s 42",
+        "2026",
+        "save",
+        "save",
+        "save year.png",
+        "g -1",
+        "s x",
+    ]
+    said = dict(zip(["hello", *lines], [ask(child, line) for line in [*lines, "q"]], strict=True))
     code, _ = to_the_end(child)
     assert code == 0
-    assert len(list((tmp_path / "inference_samples").iterdir())) == 5
+    assert "again        the same digits" in said["hello"]
+    assert "again        the same digits" in said["seven, please"]
+    assert len(drawn(said["7"])) == len(drawn(said["again"])) == 14
+    seeds = [re.search(r"seed ([0-9]+), guidance 1.5, 10 steps", said[line])[1] for line in ("7", "again")]
+    assert seeds[0] != seeds[1]
+    assert "guidance 3" in said["g 3"]
+    assert "seed 42, guidance 3, 10 steps" in said["2026"]
+    assert len(drawn(said["2026"])) == 2 * 14  # two fit side by side into 80 columns
+    assert "-1" in said["g -1"]
+    assert "'x'" in said["s x"]
+    saved = tmp_path / "inference_samples" / "digits_2026_42.png"
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+    assert (tmp_path / "year.png").read_bytes() == saved.read_bytes()
 
 
-def test_without_a_run_the_interactive_mode_draws_from_the_model_in_the_box(spawn, tmp_path):
+def test_what_was_saved_is_what_sample_draws_and_what_was_there_is_not_replaced(spawn, invoke, tmp_path):
+    """From the model in the box, in a narrow terminal; the history is kept for the next session."""
     child = spawn(columns=40)
-    child.expect("digits, t or q")
-    child.sendline("7")
-    child.expect(r"inference_samples/digit_7_[0-9]+\.png")
-    assert (tmp_path / child.after).read_bytes().startswith(b"\x89PNG")
-    child.expect("digits, t or q")
+    for line in ("s 5", "83", "save a.png", "save a.png"):
+        ask(child, line)
+    assert "a.png is already there" in ask(child, "")
+    child.expect(ASKING)
+    child.sendcontrol("c")
+    child.expect(ASKING)
     child.sendeof()
     code, _ = to_the_end(child)
     assert code == 0
+    invoke("sample", "--digits", 83, "--seed", 5, "-o", "b.png", "-q")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    again = spawn()
+    again.expect(ASKING)
+    again.send("\x1b[A")  # up
+    again.expect("save a.png")
+    again.close(force=True)
