@@ -62,7 +62,9 @@ def child(job):
         obey_permissions()
     if job["file_bytes"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_bytes"],) * 2)
+    # As a shell starts a job, however these tests were started: what is ignored is inherited, and stays ignored.
     signal.signal(signal.SIGINT, signal.SIG_IGN if job["ignore_sigint"] else signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.argv = ["mnistdiff", *job["arguments"]]
     open("/proc/self/clear_refs", "w").write("5")
     before = peak()
