@@ -212,7 +212,7 @@ class SampleSettings(_Frozen):
     spacing: Spacing = Field("trailing", description="Steps evenly spaced down to t = 0, or down to the image itself.")
     eta: float = Field(0.0, ge=0, le=1, description="Fresh noise of ddim: 0 none, 1 as much as ddpm.")
     guidance: float = Field(
-        1.5, ge=0, le=100, description="0 ignores the label, 1 is plain conditional, more follows the label harder."
+        1.3, ge=0, le=100, description="0 ignores the label, 1 is plain conditional, more follows the label harder."
     )
     guidance_interval: Annotated[Interval, BeforeValidator(_interval)] = Field(
         Interval(0.0, 1.0),
