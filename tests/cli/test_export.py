@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from PIL import Image
 
 from mnistdiff.engine.network.graph import OnnxDenoiser
 
@@ -26,7 +27,8 @@ def test_an_export_is_a_whole_model_and_makes_its_architecture_quick(cli, tiny_r
 
     for backend in ("onnx", "torch"):
         assert cli(*draw, f"{backend}.png", "--backend", backend, **here).returncode == 0
-    assert (tmp_path / "onnx.png").read_bytes() == (tmp_path / "torch.png").read_bytes()
+    drawn = [np.asarray(Image.open(tmp_path / f"{backend}.png")).astype(int) for backend in ("onnx", "torch")]
+    assert np.abs(drawn[0] - drawn[1]).max() <= 1
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert [path.suffix for path in kept] == [".onnx"]
 
