@@ -29,15 +29,7 @@ mnistdiff evaluate --cas --memorisation --pairs pairs.png"""
 @draws(after="seed")
 def evaluate_command(
     context: typer.Context,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE|RUN",
-            readable=False,
-            help="A checkpoint or a run; default: the newest run, else the model in the box.",
-            show_default=False,
-        ),
-    ] = None,
+    checkpoint: options.Source = None,
     n: Annotated[
         Any,
         typer.Option(

@@ -18,14 +18,7 @@ mnistdiff export runs/001-base -o digits.onnx --json"""
 
 def export_command(
     context: typer.Context,
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE|RUN",
-            readable=False,
-            help="A checkpoint or a run; default: the newest run, else the model in the box.",
-        ),
-    ] = None,
+    source: options.Source = None,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The ONNX file to write.")] = Path(
         "model.onnx"
     ),

@@ -1,9 +1,6 @@
 """``mnistdiff inspect-checkpoint``, also called ``inspect``."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console, options
 from mnistdiff.errors import CheckpointError
@@ -22,14 +19,7 @@ mnistdiff inspect runs/001-base --json"""
 
 
 def inspect_command(
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE|RUN",
-            readable=False,
-            help="A checkpoint or a run; default: the newest run, else the model in the box.",
-        ),
-    ] = None,
+    source: options.Source = None,
     json: options.Json = False,
 ) -> None:
     """Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole."""

@@ -157,6 +157,15 @@ def parse_sweeps(texts: list[str] | None) -> tuple[By, ...]:
     return sweeps
 
 
+Source = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE|RUN",
+        readable=False,
+        help="A checkpoint or a run; default: the newest run, else the model in the box.",
+        show_default=False,
+    ),
+]
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
