@@ -238,9 +238,18 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 
 
 def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
-    assert SampleSettings.for_model(500).steps == SampleSettings().steps == 10
-    assert SampleSettings.for_model(7).steps == 7
-    assert SampleSettings.for_model(7, {"steps": 9, "guidance": 0}).steps == 9
+    few = TrainSettings(timesteps=7)
+    assert SampleSettings.for_model(TrainSettings()).steps == SampleSettings().steps == 10
+    assert SampleSettings.for_model(few).steps == 7
+    assert SampleSettings.for_model(few, {"steps": 9, "guidance": 0}).steps == 9
+
+
+@pytest.mark.parametrize(("max_steps", "is_short"), [(None, False), (1562, True), (1563, False)])
+def test_a_short_training_is_guided_more_unless_the_user_says_otherwise(max_steps, is_short):
+    model = TrainSettings(max_steps=max_steps, batch_size=64)  # 99,968 and 100,032 images
+    assert model.is_short == is_short
+    assert SampleSettings.for_model(model).guidance == (1.5 if is_short else SampleSettings().guidance)
+    assert SampleSettings.for_model(model, {"guidance": 2}).guidance == 2
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,7 @@ class HowToDraw:
         )
         ways = [{**self.given, **variant} for variant in variants]
         models = [load(SampleSettings(**way).weights) for way in ways]
-        return [
-            (model, SampleSettings.for_model(model.settings.timesteps, way))
-            for model, way in zip(models, ways, strict=True)
-        ]
+        return [(model, SampleSettings.for_model(model.settings, way)) for model, way in zip(models, ways, strict=True)]
 
 
 Command = Callable[..., None]

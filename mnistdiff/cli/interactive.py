@@ -109,7 +109,7 @@ class Table:
 
     @property
     def _settings(self) -> SampleSettings:
-        return SampleSettings.for_model(self._loaded.settings.timesteps, self._given)
+        return SampleSettings.for_model(self._loaded.settings, self._given)
 
     def _draw(self) -> None:
         from mnistdiff.engine.sampling import draw, number

@@ -134,7 +134,7 @@ class Recorder:
         weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
         network = build_unet(self._settings, weights, self._state.device, source="the model in training")
         model = Model(TorchDenoiser(network), self._settings)
-        settings = SampleSettings.for_model(self._settings.timesteps)
+        settings = SampleSettings.for_model(self._settings)
         drawings: list[Drawing] = []
         for progress in draw(model, requests(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
             drawings += progress.drawings
