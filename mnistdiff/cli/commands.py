@@ -46,6 +46,19 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
             "interpolate_command",
             "Let one digit become another: the same hand, or from one hand to another.",
         ),
+        "edit": Entry(
+            "edit", "edit_command", "Draw another digit in the hand of a picture, or the same digit cleanly."
+        ),
+        "inpaint": Entry(
+            "inpaint",
+            "inpaint_command",
+            "Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.",
+        ),
+        "classify": Entry(
+            "classify",
+            "classify_command",
+            "Read digits: which one explains a picture best, by the model that draws them.",
+        ),
         "reproduce": Entry(
             "reproduce",
             "reproduce_command",

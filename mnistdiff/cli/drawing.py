@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -39,6 +39,10 @@ class HowToDraw:
 
     given: dict[str, Any]
     machine: MachineSettings
+
+    def by_default(self, **values: Any) -> "HowToDraw":
+        """The same with other defaults than ``sample`` has."""
+        return HowToDraw({**values, **self.given}, self.machine)
 
     def load(self, checkpoint: Path | None, *, note: str = "", quiet: bool = False) -> "tuple[Model, SampleSettings]":
         """The model to draw from and the settings to draw with, after saying so.
@@ -84,13 +88,17 @@ class HowToDraw:
 Command = Callable[..., None]
 
 
-def draws(*, after: str) -> Callable[[Command], Command]:
-    """Give a command the options of how to draw, behind its parameter ``after``; it gets them as one, ``how``."""
+def draws(*, after: str, only: Sequence[str] = tuple(_SAMPLING)) -> Callable[[Command], Command]:
+    """Give a command the options of how to draw, behind its parameter ``after``; it gets them as one, ``how``.
+
+    ``only`` names those that mean something to it.
+    """
+    sampling = {name: _SAMPLING[name] for name in only}
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_options(**values: Any) -> None:
-            given = {name: values.pop(name) for name in _SAMPLING}
+            given = {name: values.pop(name) for name in sampling}
             machine = {name: values.pop(name) for name in _MACHINE}
             how = HowToDraw(
                 {name: value for name, value in given.items() if value is not None},
@@ -101,7 +109,7 @@ def draws(*, after: str) -> Callable[[Command], Command]:
         own = inspect.signature(command)
         parameters = [parameter for parameter in own.parameters.values() if parameter.name != "how"]
         place = [parameter.name for parameter in parameters].index(after) + 1
-        parameters[place:place] = [_option(name, kind) for name, kind in (_SAMPLING | _MACHINE).items()]
+        parameters[place:place] = [_option(name, kind) for name, kind in (sampling | _MACHINE).items()]
         with_options.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return with_options

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistdiff.cli import console, options
+from mnistdiff.cli import console, options, pictures
 from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.cli.progress import meter
@@ -38,7 +38,7 @@ def grid_command(
         typer.Argument(
             metavar="RUN|FILE|PNG",
             readable=False,
-            help="A run, a checkpoint, or PNG files; default: the newest run, else the model in the box.",
+            help="A run, a checkpoint, or PNG files (- is stdin); default: the newest run, else the model in the box.",
         ),
     ] = None,
     output: Annotated[
@@ -83,8 +83,8 @@ def grid_command(
     from mnistdiff.engine.provenance import picture, require_room
     from mnistdiff.engine.sampling import requests
 
-    if any(path.suffix.lower() == ".png" for path in sources):
-        content = sheets.of_pictures(sources, columns=n)
+    if any(path.suffix.lower() == ".png" or path == pictures.STDIN for path in sources):
+        content = sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
     elif len(sources) > 1:
         raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
     elif over_time:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mnistdiff.cli import console, options
+from mnistdiff.cli import console, options, pictures
 from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.errors import SettingsError
 
@@ -19,7 +19,7 @@ mnistdiff reproduce grid.png --json"""
 
 
 def reproduce_command(
-    picture: Annotated[Path, typer.Argument(metavar="PNG", readable=False, help="What sample or grid drew.")],
+    picture: Annotated[Path, typer.Argument(metavar="PNG", readable=False, help="What this program drew; - is stdin.")],
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -39,8 +39,8 @@ def reproduce_command(
 ) -> None:
     """Draw a picture again, from what it says of itself, and compare.
 
-    Every PNG that sample and grid draw holds digit, seed, settings and the SHA-256 of its checkpoint. On the same
-    machine the same bytes come out.
+    Every PNG that sample, grid, edit and inpaint draw holds digit, seed, settings and the SHA-256 of its checkpoint. On
+    the same machine the same bytes come out.
     """
     target = Output.parse(output, as_json=json)
     if target.folder is not None:
@@ -50,18 +50,19 @@ def reproduce_command(
     from mnistdiff.engine.choice import checkpoint_with_digest
     from mnistdiff.engine.provenance import Provenance, reproduce
 
-    source = Provenance.read(picture)
+    given = pictures.read(picture)
+    source = Provenance.of(given)
     content = reproduce(source, checkpoint_with_digest(source.checkpoint, checkpoint))
-    identical = content == picture.read_bytes()
+    identical = content == given.content
     name = target.write("", content)
     if json:
-        console.result_json({"path": name, "identical": identical, **source.model_dump(mode="json")})
+        console.result_json({"path": name, "identical": identical, **source.model_dump(mode="json", exclude_none=True)})
     elif target != PIPE:
         console.result(name)
     if identical:
-        console.note(f"the same bytes as {picture}", quiet=quiet or json)
+        console.note(f"the same bytes as {given.name}", quiet=quiet or json)
     else:
         console.warn(
-            f"not the same bytes as {picture}: it was drawn by version {source.version} on a machine or with libraries "
-            "that round otherwise, or was saved again"
+            f"not the same bytes as {given.name}: it was drawn by version {source.version} on a machine or with "
+            "libraries that round otherwise, or was saved again"
         )

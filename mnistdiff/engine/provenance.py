@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mnistdiff import __version__
+from mnistdiff.engine.editing import Edit, Inpaint
 from mnistdiff.engine.rendering.grid import labelled_grid
-from mnistdiff.engine.rendering.png import encode_png, read_png_text
-from mnistdiff.engine.sampling import Drawing, Model, draw, load_model, requests
+from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.engine.sampling import FROM_NOISE, Drawing, Model, draw, load_model, requests
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed, explain
 
@@ -39,6 +41,7 @@ class Provenance(BaseModel):
         settings: sampler, steps, guidance and the rest.
         rows: the images, in the order in which they were drawn; one is the bare image, several are a labelled sheet.
         columns: 0, or the digits of a number: then several images are its strips, one below the other.
+        walk: what drawing began with, if not with pure noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +52,7 @@ class Provenance(BaseModel):
     settings: SampleSettings
     rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_SHEET_IMAGES)]
     columns: Annotated[int, Field(ge=0, le=MAX_SHEET_IMAGES)] = 0
+    walk: Edit | Inpaint | None = None
 
     @model_validator(mode="after")
     def _fits_on_a_sheet(self) -> Self:
@@ -57,30 +61,37 @@ class Provenance(BaseModel):
         return self
 
     @classmethod
-    def read(cls, path: Path) -> "Provenance":
+    def of(cls, png: Picture) -> "Provenance":
         """What a PNG file says of itself.
 
         Raises:
-            StorageError: if it cannot be read, or says nothing that this program wrote.
+            StorageError: if it is damaged, or says nothing that this program wrote.
         """
-        text = read_png_text(path).get(KEYWORD)
+        text = png.text().get(KEYWORD)
         if text is None:
             raise StorageError(
-                f"{path} does not say how it was drawn", "Give a PNG that mnistdiff sample or grid drew, unedited."
+                f"{png.name} does not say how it was drawn", "Give a PNG that mnistdiff drew, as it was drawn."
             )
         try:
             return cls.model_validate(json.loads(text))
         except ValidationError as error:
-            raise _not_ours(path, explain(error)) from error
+            raise _not_ours(png.name, explain(error)) from error
         except (ValueError, RecursionError) as error:
-            raise _not_ours(path, "it is not JSON") from error
+            raise _not_ours(png.name, "it is not JSON") from error
 
 
-def _not_ours(path: Path, why: str) -> StorageError:
-    return StorageError(f"what {path} says of how it was drawn is not valid: {why}", "Give the file as it was drawn.")
+def _not_ours(name: str, why: str) -> StorageError:
+    return StorageError(f"what {name} says of how it was drawn is not valid: {why}", "Give the file as it was drawn.")
 
 
-def picture(drawings: Sequence[Drawing], model: Model, settings: SampleSettings, *, columns: int = 0) -> bytes:
+def picture(
+    drawings: Sequence[Drawing],
+    model: Model,
+    settings: SampleSettings,
+    *,
+    columns: int = 0,
+    walk: Edit | Inpaint | None = None,
+) -> bytes:
     """A PNG that says how it was drawn: one image; or of several a labelled sheet, a row for each digit.
 
     With ``columns``, the digits of a number, several images are strips of that number.
@@ -92,8 +103,9 @@ def picture(drawings: Sequence[Drawing], model: Model, settings: SampleSettings,
         settings=settings,
         rows=_rows(drawings),
         columns=columns,
+        walk=walk,
     )
-    text = {"Software": f"mnistdiff {__version__}", KEYWORD: source.model_dump_json()}
+    text = {"Software": f"mnistdiff {__version__}", KEYWORD: source.model_dump_json(exclude_none=True)}
     return encode_png(drawings[0].pixels if len(drawings) == 1 else sheet(drawings, columns=columns), text)
 
 
@@ -143,5 +155,6 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
     """
     model = load_model(checkpoint, weights=source.settings.weights, device="cpu", backend=source.backend)
     wanted = [request for row in source.rows for request in requests([row.digit], row.number, row.seed)]
-    drawings = [drawing for progress in draw(model, wanted, source.settings) for drawing in progress.drawings]
-    return picture(drawings, model, source.settings, columns=source.columns)
+    steps = draw(model, wanted, source.settings, walk=source.walk or FROM_NOISE)
+    drawings = [drawing for progress in steps for drawing in progress.drawings]
+    return picture(drawings, model, source.settings, columns=source.columns, walk=source.walk)

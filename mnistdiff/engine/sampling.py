@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
-from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps, SampleStep
+from mnistdiff.engine.diffusion.samplers import SAMPLERS, DrawNoise, PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
@@ -68,6 +68,53 @@ class Progress:
     total: int
     step: SampleStep
     drawings: tuple[Drawing, ...] = ()
+
+
+class Walk(Protocol):
+    """A way from noise to images."""
+
+    def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
+        """How often the network will be evaluated.
+
+        Raises:
+            SettingsError: if more steps are asked for than the model was trained with.
+        """
+        ...
+
+    def __call__(
+        self, predict_eps: PredictEps, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+    ) -> Iterator[SampleStep]:
+        """Go, a step for each evaluation. Noise number 0 is x_T, shape (B, 1, 28, 28); 1, 2, ... are for later."""
+        ...
+
+
+class FromNoise:
+    """The usual way: from pure noise, by the sampler of the settings."""
+
+    def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
+        """As many as the settings say."""
+        if settings.steps > schedule.num_train_timesteps:
+            raise SettingsError(
+                f"--steps {settings.steps} is more than the {schedule.num_train_timesteps} this model was trained with",
+                f"Use --steps 1 to {schedule.num_train_timesteps}.",
+            )
+        return settings.steps
+
+    def __call__(
+        self, predict_eps: PredictEps, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+    ) -> Iterator[SampleStep]:
+        """Go."""
+        return SAMPLERS[settings.sampler](
+            predict_eps,
+            noise(0),
+            schedule=schedule,
+            timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
+            noise=noise,
+            eta=settings.eta,
+        )
+
+
+FROM_NOISE = FromNoise()
 
 
 @dataclass(frozen=True)
@@ -156,7 +203,12 @@ def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") 
 
 
 def draw(
-    model: Model, wanted: Sequence[Request], settings: SampleSettings, *, batch_size: int = BATCH_SIZE
+    model: Model,
+    wanted: Sequence[Request],
+    settings: SampleSettings,
+    *,
+    walk: Walk = FROM_NOISE,
+    batch_size: int = BATCH_SIZE,
 ) -> Iterator[Progress]:
     """Draw images in batches, in the order asked for.
 
@@ -168,12 +220,8 @@ def draw(
         DivergedError: if an image is not finite.
     """
     schedule = NoiseSchedule.from_settings(model.settings)
-    if settings.steps > schedule.num_train_timesteps:
-        raise SettingsError(
-            f"--steps {settings.steps} is more than the {schedule.num_train_timesteps} this model was trained with",
-            f"Use --steps 1 to {schedule.num_train_timesteps}.",
-        )
-    total, done = -(-len(wanted) // batch_size) * settings.steps, 0
+    evaluations = walk.evaluations(schedule, settings)
+    total, done = -(-len(wanted) // batch_size) * evaluations, 0
     for start in range(0, len(wanted), batch_size):
         batch = wanted[start : start + batch_size]
         seeds = [request.seed for request in batch]
@@ -182,17 +230,9 @@ def draw(
             return sampling_noise(seeds, draw_number, IMAGE_SHAPE)
 
         labels = np.array([request.digit for request in batch], dtype=np.int64)
-        steps = SAMPLERS[settings.sampler](
-            guided_eps(model, schedule, labels, settings),
-            noise(0),
-            schedule=schedule,
-            timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
-            noise=noise,
-            eta=settings.eta,
-        )
-        for step in steps:
+        for step in walk(guided_eps(model, schedule, labels, settings), noise, schedule, settings):
             done += 1
-            finished = done % settings.steps == 0
+            finished = done % evaluations == 0
             yield Progress(done, total, step, _drawings(batch, step.x_t) if finished else ())
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.rendering.animation import animation
 from mnistdiff.engine.rendering.grid import captioned, labelled_grid
-from mnistdiff.engine.rendering.png import encode_png, read_grey_png
+from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 
@@ -20,13 +21,13 @@ Comparison = tuple[str, Sequence[Any]]
 """A setting, and its values."""
 
 
-def of_pictures(paths: Sequence[Path], *, columns: int) -> bytes:
+def of_pictures(given: Sequence[Picture], *, columns: int) -> bytes:
     """A sheet of pictures: a row for each digit that the names tell, as those of ``sample`` do; others fill up rows.
 
     Raises:
         StorageError: if one is no PNG picture.
     """
-    pictures = [(re.match(r"digit_([0-9])_", path.name), read_grey_png(path)) for path in paths]
+    pictures = [(re.match(r"digit_([0-9])_", Path(one.name).name), one.grey_levels()) for one in given]
     rows: dict[tuple[str, int], list[NDArray[np.uint8]]] = {}
     for position, (match, pixels) in enumerate(pictures):
         key = (match[1], 0) if match else ("", position // columns)
@@ -46,7 +47,7 @@ def over_time(run: RunDir) -> bytes:
         raise CheckpointError(
             f"{run.path} holds no previews to animate", "They are drawn in training: mnistdiff train --sample-every 1."
         )
-    frames = [captioned(read_grey_png(path), f"epoch {epoch}") for epoch, path in previews.items()]
+    frames = [captioned(Picture.read(path).grey_levels(), f"epoch {epoch}") for epoch, path in previews.items()]
     return animation(frames, kind="gif", seconds=_SECONDS_PER_EPOCH * len(frames))
 
 

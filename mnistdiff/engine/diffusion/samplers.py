@@ -62,15 +62,20 @@ def ddpm(
     x_t = x_T
     for draw, (t, t_prev) in enumerate(timesteps, start=1):
         alpha_bar, alpha_bar_prev = schedule.alpha_bar(t), schedule.alpha_bar(t_prev)
-        alpha = alpha_bar / alpha_bar_prev
         x_0 = predict_x_0(x_t, predict_eps(x_t, t), alpha_bar)
-        mean = (
-            math.sqrt(alpha_bar_prev) * (1 - alpha) / (1 - alpha_bar) * x_0
-            + math.sqrt(alpha) * (1 - alpha_bar_prev) / (1 - alpha_bar) * x_t
-        )
-        variance = (1 - alpha_bar_prev) / (1 - alpha_bar) * (1 - alpha)
-        x_t = mean + math.sqrt(variance) * noise(draw) if t_prev >= 0 else mean
+        mean, deviation = posterior(x_0, x_t, alpha_bar, alpha_bar_prev)
+        x_t = mean + deviation * noise(draw) if t_prev >= 0 else mean
         yield SampleStep(t, x_t, x_0)
+
+
+def posterior(x_0: Array, x_t: Array, alpha_bar: float, alpha_bar_prev: float) -> tuple[Array, float]:
+    """Mean and standard deviation of q(x_prev | x_t, x_0) (Ho et al. 2020, Eq. 6 and 7)."""
+    alpha = alpha_bar / alpha_bar_prev
+    mean = (
+        math.sqrt(alpha_bar_prev) * (1 - alpha) / (1 - alpha_bar) * x_0
+        + math.sqrt(alpha) * (1 - alpha_bar_prev) / (1 - alpha_bar) * x_t
+    )
+    return mean, math.sqrt((1 - alpha_bar_prev) / (1 - alpha_bar) * (1 - alpha))
 
 
 def ddim(

@@ -61,21 +61,27 @@ class NoiseSchedule:
         """alpha_bar_t, and 1 for t = -1: the clean image."""
         return 1.0 if t < 0 else float(self.alphas_cumprod[t])
 
-    def inference_timesteps(self, num_inference_steps: int, spacing: Spacing = "even") -> list[tuple[int, int]]:
-        """The pairs (t, t_prev) that a sampler walks, from T - 1 down, then to the image (-1).
+    def inference_timesteps(
+        self, num_inference_steps: int, spacing: Spacing = "even", *, start: int | None = None
+    ) -> list[tuple[int, int]]:
+        """The pairs (t, t_prev) that a sampler walks, from ``start`` down, then to the image (-1).
 
         Args:
-            num_inference_steps: S, in 1 ... T.
+            num_inference_steps: S, in 1 ... start + 1.
             spacing: "even" ends at t = 0, a step away from the image that no noise is left to fill. "trailing" counts
                 the steps to the image itself as evenly long (Lin et al. 2023, Table 2; arXiv 2305.08891).
+            start: the first t, in 0 ... T - 1; by default T - 1, pure noise.
 
         Raises:
-            ValueError: unless 1 <= num_inference_steps <= T.
+            ValueError: for values outside these ranges.
         """
         T, S = self.num_train_timesteps, num_inference_steps
-        if not 1 <= S <= T:
-            raise ValueError(f"num_inference_steps must be in 1...{T}, not {S}")
-        exact = np.linspace(T, 0, S, endpoint=False) - 1 if spacing == "trailing" else np.linspace(T - 1, 0, S)
+        first = T - 1 if start is None else start
+        if not 0 <= first < T:
+            raise ValueError(f"start must be in 0...{T - 1}, not {first}")
+        if not 1 <= S <= first + 1:
+            raise ValueError(f"num_inference_steps must be in 1...{first + 1}, not {S}")
+        exact = np.linspace(first + 1, 0, S, endpoint=False) - 1 if spacing == "trailing" else np.linspace(first, 0, S)
         # Half-up rounding of values at least 1 apart: no timestep twice, so S steps are S evaluations.
         t = np.floor(exact + 0.5).astype(int).tolist()
         return list(zip(t, [*t[1:], -1], strict=True))

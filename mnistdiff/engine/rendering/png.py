@@ -1,9 +1,7 @@
 """Between images in [-1, 1], grey levels 0 ... 255, and PNG."""
 
 import io
-import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -11,10 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mnistdiff.errors import DivergedError, StorageError
-
-MAX_SIDE = 4096
-"""A few kilobytes of PNG can unpack to gigabytes; no sheet of digits has a longer side than this."""
+from mnistdiff.errors import DivergedError
 
 
 def to_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -57,59 +52,3 @@ def encode_png(image: NDArray[np.uint8], text: Mapping[str, str] = MappingProxyT
     file = io.BytesIO()
     Image.fromarray(image).save(file, format="PNG", pnginfo=chunks)
     return file.getvalue()
-
-
-def read_grey_png(path: Path) -> NDArray[np.uint8]:
-    """The grey levels of a PNG file, shape (H, W). Colours become their luminance; transparency is ignored.
-
-    Raises:
-        StorageError: if the file is missing, cannot be read, is not a PNG picture or has a side over ``MAX_SIDE``.
-    """
-    try:
-        with _opened(path) as picture:
-            # Pillow warns about palettes with transparency; a grey level does not depend on it.
-            picture.info.pop("transparency", None)
-            if picture.mode == "I;16":  # which convert() would clip at 255 instead of scaling
-                return (np.asarray(picture) >> 8).astype(np.uint8)
-            return np.array(picture.convert("L"))
-    # SyntaxError, ValueError and EOFError are how Pillow reports chunks that lie about their contents.
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _unreadable(path, error) from error
-
-
-def read_png_text(path: Path) -> dict[str, str]:
-    """What a PNG file says of itself, by keyword.
-
-    Raises:
-        StorageError: as ``read_grey_png``.
-    """
-    try:
-        with _opened(path) as picture:
-            picture.load()  # chunks may follow the pixels
-            return {str(keyword): str(value) for keyword, value in picture.info.items() if isinstance(value, str)}
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _opened(path: Path) -> Image.Image:
-    """The picture with its size checked and its pixels not yet unpacked."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_SIDE is stricter
-            picture = Image.open(path, formats=["PNG"])
-    except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
-    if max(picture.size) > MAX_SIDE:
-        picture.close()
-        raise _too_large(path)
-    return picture
-
-
-def _too_large(path: Path) -> StorageError:
-    return StorageError(f"{path} is larger than {MAX_SIDE}x{MAX_SIDE} pixels", "Give a smaller picture.")
-
-
-def _unreadable(path: Path, error: Exception) -> StorageError:
-    if isinstance(error, OSError) and error.strerror:  # from the file system, not from Pillow
-        return StorageError(f"cannot read the picture {path}: {error.strerror}", "Check the path and its permissions.")
-    return StorageError(f"{path} is not a PNG picture, or is damaged", "Give a PNG file.")

@@ -1,0 +1,74 @@
+"""``mnistdiff classify``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import Field
+
+from mnistdiff.cli import console, options, pictures
+from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.progress import meter
+
+EXAMPLES = """Examples:
+
+mnistdiff classify scan.png
+
+mnistdiff classify inference_samples/digit_*.png --json
+
+mnistdiff sample --digit 7 -o - | mnistdiff classify - --show"""
+
+
+@draws(after="seed", only=("weights",))
+def classify_command(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="PICTURE", readable=False, help="PNG or JPEG pictures of one digit each; - is stdin."),
+    ],
+    evaluations: Annotated[
+        Any,
+        typer.Option(
+            "--evaluations",
+            parser=options.checked(Annotated[int, Field(ge=1, le=10_000)]),
+            metavar="INT",
+            help="Noise levels at which the ten digits are compared: more are more exact.",
+        ),
+    ] = 32,
+    checkpoint: options.Checkpoint = None,
+    seed: Annotated[
+        Any, typer.Option("--seed", parser=options.checked(options.Seed), metavar="INT", help="Seed of the noise.")
+    ] = 0,
+    show: Annotated[
+        bool, typer.Option("--show", help="Draw the picture in the terminal as the model sees it.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    *,
+    how: HowToDraw,
+) -> None:
+    """Read digits: which one explains a picture best, by the model that draws them.
+
+    It was never trained to read. Each digit's label is tried on noisy versions of the picture; the better the model
+    predicts the picture from them, the likelier the digit. Prints path, digit and probability.
+    """
+    scans = [pictures.read(path) for path in sources]
+
+    from mnistdiff.engine.classification import classify
+    from mnistdiff.engine.data.scan import as_mnist
+    from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
+
+    images = [as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name) for scan in scans]
+    model, _ = how.load(checkpoint, quiet=quiet or json)
+    told = iter(zip(scans, images, strict=True))
+    with meter(label="reading", quiet=quiet or json) as shown:
+        for done, total, verdicts in classify(model, images, evaluations=evaluations, seed=seed):
+            shown.advance(done, total=total, images=len(verdicts))
+            for verdict in verdicts:
+                scan, image = next(told)
+                if show:
+                    shown.digits([image])
+                probabilities = [round(p, 6) for p in verdict.probabilities]
+                if json:
+                    console.result_json({"path": scan.name, "digit": verdict.digit, "probabilities": probabilities})
+                else:
+                    shown.result(f"{scan.name}\t{verdict.digit}\t{probabilities[verdict.digit]:.1%}")

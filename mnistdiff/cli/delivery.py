@@ -1,0 +1,85 @@
+"""Digits on their way to files, to a pipe and to the terminal, as they are drawn."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnistdiff.cli import console
+from mnistdiff.cli.films import Films
+from mnistdiff.cli.output import PIPE, Output, file_name
+from mnistdiff.cli.progress import Meter, meter
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.editing import Edit, Inpaint
+    from mnistdiff.engine.sampling import Drawing, Model, Request
+    from mnistdiff.settings import SampleSettings
+
+Where = Annotated[
+    str,
+    typer.Option("-o", "--output", metavar="DIR|FILE|-", help="A folder, or one .png: a sheet if of several images."),
+]
+Show = Annotated[bool, typer.Option("--show", help="Draw the digits in the terminal, too.")]
+
+
+class Delivery:
+    """Where drawn digits go. Whatever could refuse them is asked before the first is drawn.
+
+    Args:
+        parameters: of the command: ``output``, ``show``, ``gif``, ``film``, ``view``, ``force``, ``json``, ``quiet``.
+        images: that will be drawn.
+        columns: as for ``provenance.sheet``: a row for each digit, or rows of so many.
+
+    Raises:
+        SettingsError: if there is no room for them, or something is there already.
+    """
+
+    def __init__(self, parameters: dict[str, Any], images: "Sequence[Request]", *, columns: int = 0) -> None:
+        from mnistdiff.engine.provenance import require_room
+
+        self._json, self._show = parameters["json"], parameters["show"]
+        self._quiet = parameters["quiet"] or self._json
+        self._images, self._columns = images, columns
+        self._target = Output.parse(parameters["output"], as_json=self._json)
+        if self._target.folder is None:
+            require_room(len(images))
+        self._target.refuse_existing([file_name(i.digit, i.seed) for i in images], force=parameters["force"])
+        self._films = Films(parameters, self._target)
+        self._films.watch(images, columns=columns)
+
+    def draw(self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None" = None) -> None:
+        """Draw all, and write each as soon as it is there; then tell the names."""
+        from mnistdiff.engine.provenance import picture
+        from mnistdiff.engine.sampling import FROM_NOISE, draw
+
+        drawings: list[Drawing] = []
+        with meter(label="drawing", quiet=self._quiet) as shown:
+            if self._show and walk is not None:
+                shown.digits([walk.image])  # as the program sees it
+            for progress in draw(model, self._images, settings, walk=walk or FROM_NOISE):
+                shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
+                self._films.add(progress)
+                if self._show and progress.drawings:
+                    shown.digits([drawing.pixels for drawing in progress.drawings])
+                if self._target.folder is None:
+                    drawings += progress.drawings
+                    continue
+                for drawing in progress.drawings:
+                    self._write_one(drawing, picture([drawing], model, settings, walk=walk), shown)
+        if drawings:
+            self._write_all(drawings, picture(drawings, model, settings, columns=self._columns, walk=walk))
+        self._films.write(as_json=self._json)
+
+    def _write_one(self, drawing: "Drawing", content: bytes, shown: Meter) -> None:
+        name = self._target.write(file_name(drawing.digit, drawing.seed), content)
+        if self._json:
+            console.result_json({"path": name, "digit": drawing.digit, "seed": drawing.seed})
+        else:
+            shown.result(name)
+
+    def _write_all(self, drawings: "Sequence[Drawing]", content: bytes) -> None:
+        name = self._target.write("", content)
+        if self._json:
+            console.result_json({"path": name, "images": [{"digit": d.digit, "seed": d.seed} for d in drawings]})
+        elif self._target != PIPE:
+            console.result(name)

@@ -1,0 +1,70 @@
+"""``mnistdiff edit``."""
+
+from typing import Annotated, Any
+
+import typer
+from pydantic import Field
+
+from mnistdiff.cli import options, pictures
+from mnistdiff.cli.delivery import Delivery, Show, Where
+from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.films import Film, Gif, View
+
+EXAMPLES = """Examples:
+
+mnistdiff edit scan.png --digit 4 -o four.png
+
+mnistdiff edit photo.jpg --digit 0-9 --strength 0.7 --seed 1 -o in_my_hand.png
+
+mnistdiff sample --digit 9 --seed 3 -o - | mnistdiff edit - --digit 4 --gif from_9_to_4.gif"""
+
+_GUIDANCE = 2.0
+"""The picture pulls towards the digit that it shows, so the label has to pull harder than in ``sample``."""
+
+
+@draws(after="seed")
+def edit_command(
+    context: typer.Context,
+    picture: pictures.Scan,
+    digit: options.Digits = None,
+    strength: Annotated[
+        Any,
+        typer.Option(
+            "--strength",
+            parser=options.checked(Annotated[float, Field(gt=0, le=1)]),
+            metavar="FLOAT",
+            help="How much of the picture is given up: near 0 nothing, 1 all of it.",
+        ),
+    ] = 0.8,
+    n: options.Count = 1,
+    checkpoint: options.Checkpoint = None,
+    seed: options.SampleSeed = None,
+    output: Where = "edited.png",
+    show: Show = False,
+    gif: Gif = None,
+    film: Film = None,
+    view: View = "x_t",
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    *,
+    how: HowToDraw,
+) -> None:
+    """Draw another digit in the hand of a picture, or the same digit cleanly.
+
+    The picture, dark on light or light on dark, is brought to the size and place that MNIST gives digits; noise covers
+    as much of it as --strength says, and the digit is drawn out of that. Guidance is 2 by default.
+    """
+    quiet = quiet or json
+    scan = pictures.read(picture)
+
+    from mnistdiff.engine.data.scan import as_mnist
+    from mnistdiff.engine.editing import Edit
+    from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
+    from mnistdiff.engine.sampling import requests
+
+    edit = Edit(image=as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name), strength=strength)
+    first = options.new_seed() if seed is None else seed
+    delivery = Delivery(context.params, requests(context.params["digit"], n, first))
+    model, settings = how.by_default(guidance=_GUIDANCE).load(checkpoint, note=f", --seed {first}", quiet=quiet)
+    delivery.draw(model, settings, edit)

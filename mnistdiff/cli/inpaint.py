@@ -1,0 +1,78 @@
+"""``mnistdiff inpaint``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import Field
+
+from mnistdiff.cli import options, pictures
+from mnistdiff.cli.delivery import Delivery, Show, Where
+from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.films import Film, Gif, View
+
+EXAMPLES = """Examples:
+
+mnistdiff inpaint half.png --mask right --digit 8 -o whole.png
+
+mnistdiff inpaint digit_3_1.png --mask top --digit 0-9 --n 4 -o completed.png
+
+mnistdiff inpaint torn.png --mask mask.png --digit 5 --steps 25 --rounds 10 -o mended.png"""
+
+
+@draws(after="seed", only=("guidance", "guidance_interval", "steps", "spacing", "weights"))
+def inpaint_command(
+    context: typer.Context,
+    picture: pictures.Scan,
+    mask: Annotated[
+        str,
+        typer.Option(
+            "--mask",
+            metavar="SIDE|FILE",
+            help="What is missing: the left, right, top or bottom half, or a picture that is white there.",
+        ),
+    ],
+    digit: options.Digits = None,
+    rounds: Annotated[
+        Any,
+        typer.Option(
+            "--rounds",
+            parser=options.checked(Annotated[int, Field(ge=1, le=100)]),
+            metavar="INT",
+            help="How often each step is taken, so that old and new come to fit (1 to 100).",
+        ),
+    ] = 5,
+    n: options.Count = 1,
+    checkpoint: options.Checkpoint = None,
+    seed: options.SampleSeed = None,
+    output: Where = "completed.png",
+    show: Show = False,
+    gif: Gif = None,
+    film: Film = None,
+    view: View = "x_t",
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    *,
+    how: HowToDraw,
+) -> None:
+    """Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.
+
+    The picture is used whole, as 28x28 pixels, light on dark. RePaint (Lugmayr et al. 2022).
+    """
+    scan = pictures.read(picture)
+
+    import numpy as np
+
+    from mnistdiff.engine.data.scan import fitted, part
+    from mnistdiff.engine.editing import HALVES, Inpaint, half
+    from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
+    from mnistdiff.engine.sampling import requests
+
+    missing = half(mask) if mask in HALVES else fitted(pictures.read(Path(mask)).grey_levels(PHOTOGRAPHS)) > 127
+    inpaint = Inpaint(
+        image=part(scan.grey_levels(PHOTOGRAPHS), missing), missing=np.uint8(255) * missing, rounds=rounds
+    )
+    first = options.new_seed() if seed is None else seed
+    delivery = Delivery(context.params, requests(context.params["digit"], n, first))
+    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=quiet or json), inpaint)
