@@ -23,32 +23,39 @@ Show = Annotated[bool, typer.Option("--show", help="Draw the digits in the termi
 
 
 class Delivery:
-    """Where drawn digits go. Whatever could refuse them is asked before the first is drawn.
+    """Where drawn digits go.
 
     Args:
         parameters: of the command: ``output``, ``show``, ``gif``, ``film``, ``view``, ``force``, ``json``, ``quiet``.
-        images: that will be drawn.
-        columns: as for ``provenance.sheet``: a row for each digit, or rows of so many.
 
     Raises:
-        SettingsError: if there is no room for them, or something is there already.
+        SettingsError: if they contradict each other.
     """
 
-    def __init__(self, parameters: dict[str, Any], images: "Sequence[Request]", *, columns: int = 0) -> None:
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self._json, self._show, self._force = parameters["json"], parameters["show"], parameters["force"]
+        self._quiet = parameters["quiet"] or self._json
+        self._target = Output.parse(parameters["output"], as_json=self._json)
+        self._films = Films(parameters, self._target)
+
+    def expect(self, images: "Sequence[Request]", *, columns: int = 0) -> None:
+        """Refuse these images, before the first is drawn, if they would find no room or something there already.
+
+        ``columns`` is as for ``provenance.sheet``: a row for each digit, or rows of so many.
+
+        Raises:
+            SettingsError: saying what is in the way.
+        """
         from mnistdiff.engine.provenance import require_room
 
-        self._json, self._show = parameters["json"], parameters["show"]
-        self._quiet = parameters["quiet"] or self._json
         self._images, self._columns = images, columns
-        self._target = Output.parse(parameters["output"], as_json=self._json)
         if self._target.folder is None:
             require_room(len(images))
-        self._target.refuse_existing([file_name(i.digit, i.seed) for i in images], force=parameters["force"])
-        self._films = Films(parameters, self._target)
+        self._target.refuse_existing([file_name(i.digit, i.seed) for i in images], force=self._force)
         self._films.watch(images, columns=columns)
 
     def draw(self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None" = None) -> None:
-        """Draw all, and write each as soon as it is there; then tell the names."""
+        """Draw the images that were expected, and write each as soon as it is there; then tell the names."""
         from mnistdiff.engine.provenance import picture
         from mnistdiff.engine.sampling import FROM_NOISE, draw
 

@@ -56,6 +56,7 @@ def edit_command(
     as much of it as --strength says, and the digit is drawn out of that. Guidance is 2 by default.
     """
     quiet = quiet or json
+    delivery = Delivery(context.params)
     scan = pictures.read(picture)
 
     from mnistdiff.engine.data.scan import as_mnist
@@ -65,6 +66,6 @@ def edit_command(
 
     edit = Edit(image=as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name), strength=strength)
     first = options.new_seed() if seed is None else seed
-    delivery = Delivery(context.params, requests(context.params["digit"], n, first))
+    delivery.expect(requests(context.params["digit"], n, first))
     model, settings = how.by_default(guidance=_GUIDANCE).load(checkpoint, note=f", --seed {first}", quiet=quiet)
     delivery.draw(model, settings, edit)

@@ -60,6 +60,7 @@ def inpaint_command(
 
     The picture is used whole, as 28x28 pixels, light on dark. RePaint (Lugmayr et al. 2022).
     """
+    delivery = Delivery(context.params)
     scan = pictures.read(picture)
 
     import numpy as np
@@ -74,5 +75,5 @@ def inpaint_command(
         image=part(scan.grey_levels(PHOTOGRAPHS), missing), missing=np.uint8(255) * missing, rounds=rounds
     )
     first = options.new_seed() if seed is None else seed
-    delivery = Delivery(context.params, requests(context.params["digit"], n, first))
+    delivery.expect(requests(context.params["digit"], n, first))
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=quiet or json), inpaint)

@@ -56,6 +56,7 @@ def sample_command(
         path = set_path(context.params)
         write_set(path, wanted(context.params), context.params, how, quiet=quiet)
         return
+    delivery = Delivery(context.params)
     images = wanted(context.params)
-    delivery = Delivery(context.params, images, columns=len(digits))
+    delivery.expect(images, columns=len(digits))
     delivery.draw(*how.load(checkpoint, note=f", --seed {images[0].seed}", quiet=quiet))

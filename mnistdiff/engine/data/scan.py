@@ -9,8 +9,8 @@ from mnistdiff.settings import IMAGE_SIZE
 
 _BOX = 20
 """Digits of MNIST fit into a square of this side."""
-_SPECKLED_SIDE = 100
 _LEAST_CONTRAST = 16
+_KEPT_SHARE = 0.8
 
 
 def on_black(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -37,9 +37,7 @@ def as_mnist(levels: NDArray[np.uint8], *, name: str) -> NDArray[np.uint8]:
         return levels
     if int(bright.max()) - int(bright.min()) < _LEAST_CONTRAST:
         raise SettingsError(f"{name} shows no digit: it is all of one shade", "Give a picture of one digit.")
-    if min(bright.shape) >= _SPECKLED_SIDE:
-        bright = np.asarray(Image.fromarray(bright).filter(ImageFilter.MedianFilter(3)))
-    ink = bright > otsu_threshold(bright)
+    ink = _without_specks(bright > otsu_threshold(bright))
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     digit = Image.fromarray((255 * ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).astype(np.uint8))
     scale = _BOX / max(digit.size)
@@ -54,6 +52,12 @@ def as_mnist(levels: NDArray[np.uint8], *, name: str) -> NDArray[np.uint8]:
     image = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     image[top : top + height, left : left + width] = small
     return image
+
+
+def _without_specks(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Ink without single pixels, which would pass for the edge of the digit; all of it where strokes are as thin."""
+    clean = np.asarray(Image.fromarray((255 * ink).astype(np.uint8)).filter(ImageFilter.MedianFilter(3))) > 0
+    return clean if clean.sum() > _KEPT_SHARE * ink.sum() else ink
 
 
 def _place(centre: float, side: int) -> int:

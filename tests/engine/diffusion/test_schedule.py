@@ -122,6 +122,23 @@ def test_every_number_of_steps_walks_from_noise_to_image_in_exactly_so_many(T, s
     assert ts == list(range(T - 1, -1, -1))
 
 
+@pytest.mark.parametrize("spacing", ["even", "trailing"])
+def test_a_walk_from_the_middle_is_that_of_a_schedule_that_ends_there(spacing):
+    schedule = NoiseSchedule.cosine(50)
+    for start in range(50):
+        shorter = NoiseSchedule.cosine(start + 1)
+        for S in range(1, start + 2):
+            walked = schedule.inference_timesteps(S, spacing, start=start)
+            assert walked == shorter.inference_timesteps(S, spacing)
+    assert walked == schedule.inference_timesteps(50, spacing)
+
+
+@pytest.mark.parametrize(("start", "S"), [(-1, 1), (50, 1), (9, 11), (9, 0)])
+def test_a_walk_that_the_schedule_does_not_hold_is_refused(start, S):
+    with pytest.raises(ValueError, match=r"must be in"):
+        NoiseSchedule.cosine(50).inference_timesteps(S, start=start)
+
+
 @pytest.mark.parametrize("S", [-1, 0, 8, 500])
 def test_a_number_of_steps_outside_the_schedule_is_refused(S):
     with pytest.raises(ValueError, match=rf"must be in 1\.\.\.7, not {S}"):
