@@ -147,7 +147,7 @@ class Recorder:
 
     def plot(self) -> None:
         """Draw the loss curve from the metrics."""
-        from mnistdiff.engine.rendering.plots import loss_curve
+        from mnistdiff.engine.rendering.loss_plot import loss_curve
 
         records = [record for record in self._run.read_metrics() if record["kind"] == "step"]
         if records:

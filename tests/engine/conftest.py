@@ -9,7 +9,7 @@ from trainings import IMAGES, SETTINGS, unbroken
 
 from mnistdiff.engine import pipeline, recorder
 from mnistdiff.engine.data.mnist import Dataset
-from mnistdiff.engine.rendering import plots
+from mnistdiff.engine.rendering import loss_plot
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def small_data_and_quick_pictures(monkeypatch):
     labels = random.integers(0, 10, IMAGES, dtype=np.uint8)
     monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: Dataset(name, images, labels))
     # What a curve shows, instead of a third of a second of drawing.
-    monkeypatch.setattr(plots, "loss_curve", lambda *what, **how: json.dumps([what, how]).encode())
+    monkeypatch.setattr(loss_plot, "loss_curve", lambda *what, **how: json.dumps([what, how]).encode())
     monkeypatch.setattr(recorder, "PREVIEW_COLUMNS", 1)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power cut happens here
 

@@ -1,34 +1,21 @@
-import io
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image, ImageColor
+from curves import bold, pixels
 
-from mnistdiff.engine.rendering.plots import JudgeCurve, loss_curve, moving_average, sweep_plot
+from mnistdiff.engine.rendering.figures import DARK, LIGHT
+from mnistdiff.engine.rendering.loss_plot import loss_curve, moving_average, training_curves
 from mnistdiff.errors import DivergedError
-
-BOLD = ImageColor.getrgb("#1b4f8f")
 
 
 def falling(count, every=100):
     steps = np.arange(1, count + 1) * every
     noise = np.random.default_rng(0).normal(scale=0.05, size=count)
     return steps.tolist(), ((0.02 + np.exp(-steps / 500)) * np.exp(noise)).tolist()
-
-
-def pixels(png):
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.format == "PNG"
-        assert picture.text == {}
-        return np.asarray(picture.convert("RGB"))
-
-
-def bold(png):
-    """Rows and columns of the pixels of the bold line."""
-    return np.argwhere((pixels(png) == BOLD).all(axis=2)).T
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9, 10, 200, 10_000])
@@ -103,7 +90,7 @@ def test_the_picture_is_independent_of_the_users_matplotlibrc_and_leaves_it_alon
 
 def test_pyplot_is_never_imported():
     program = (
-        "import sys; from mnistdiff.engine.rendering.plots import loss_curve;"
+        "import sys; from mnistdiff.engine.rendering.loss_plot import loss_curve;"
         "loss_curve([1, 2], [2.0, 1.0], steps_per_epoch=1); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -139,38 +126,24 @@ def test_the_average_starts_at_the_first_value_and_keeps_a_constant():
     np.testing.assert_allclose(moving_average(np.full(100, 0.7), share=0.05), 0.7, rtol=1e-12)
 
 
-def judged(*accuracies, floor=0.5, judge="conv", distances=None):
-    intervals = [(max(a - 0.02, 0), min(a + 0.02, 1)) for a in accuracies]
-    return JudgeCurve(judge, accuracies, intervals, distances or [2 - a for a in accuracies], floor)
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_the_curves_of_a_report_are_text_and_lines_on_the_paper_they_lie_on(palette):
+    steps, losses = falling(200)
+    rates = np.linspace(1e-3, 0, 200)
+    svg = training_curves(steps, losses, rates, steps_per_epoch=469, palette=palette)
+    assert svg == training_curves(steps, losses, rates, steps_per_epoch=469, palette=palette)
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert palette.smooth.encode() in svg
+    assert palette.second.encode() in svg
+    assert (b"#ffffff" in svg) == (palette is LIGHT)
+    assert b"<script" not in svg
 
 
-@pytest.mark.parametrize(
-    ("values", "curves"),
-    [
-        ([1.5], [judged(0.9)]),
-        ([1, 2, 3], [judged(0.9, 0.95, 0.99), judged(0.8, 0.9, 1.0, judge="residual")]),
-        ([0.0, 1.0, 2.0], [judged(0.1, 0.9, 1.0, floor=None)]),
-        ([5, 500], [judged(0.9, 0.99, distances=[100.0, 0.0])]),
-        (["ddpm", "$x$"], [judged(0.9, 0.99, distances=[1000.0, 0.6])]),
-    ],
-)
-def test_any_setting_makes_a_picture_of_the_same_size(values, curves):
-    png = sweep_plot("$name", values, curves)
-    assert pixels(png).shape == (675, 1200, 3)
-    assert bold(png).size > 0
-    assert png == sweep_plot("$name", values, curves)
-
-
-def test_numbers_are_put_in_order_and_words_are_not():
-    rising, falling = [judged(0.8, 0.9)], [judged(0.9, 0.8)]
-    assert sweep_plot("steps", [5, 10], rising) == sweep_plot("steps", [10, 5], falling)
-    assert sweep_plot("sampler", ["a", "b"], rising) != sweep_plot("sampler", ["b", "a"], falling)
-
-
-def test_each_panel_follows_its_measure():
-    rows, columns = bold(sweep_plot("steps", [1, 2], [judged(0.5, 0.9, floor=None)]))
-    middle = 600
-    for panel, rises in ((columns < middle, True), (columns > middle, False)):
-        x, y = columns[panel], rows[panel]
-        line = x < np.quantile(x, 0.1), x > np.quantile(x, 0.9)
-        assert (np.median(y[line[0]]) > np.median(y[line[1]])) == rises  # rows count downwards
+def test_a_learning_rate_that_changes_changes_the_lower_panel():
+    steps, losses = falling(50)
+    one, other = (
+        training_curves(steps, losses, rates, steps_per_epoch=469, palette=LIGHT)
+        for rates in ([1e-3] * 50, np.linspace(1e-3, 0, 50))
+    )
+    assert one != other

@@ -1,0 +1,88 @@
+"""Figures as one would print them in a paper: one style, on light or on dark paper, as PNG or SVG."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+_DPI = 150
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a figure: paper and ink, the grid, what was recorded, its average, and a second curve."""
+
+    paper: str
+    ink: str
+    grid: str
+    raw: str
+    smooth: str
+    second: str
+
+
+LIGHT = Palette(paper="white", ink="#333333", grid="#e6e6e6", raw="#a9c4e4", smooth="#1b4f8f", second="#c2571a")
+DARK = Palette(paper="none", ink="#c9d1d9", grid="#30363d", raw="#34557f", smooth="#79b8ff", second="#f0883e")
+
+
+@contextmanager
+def figure(palette: Palette = LIGHT, *, inches: tuple[float, float] = (8.0, 4.5)) -> Iterator[Figure]:
+    """An empty figure in this style, while it is drawn."""
+    style = {
+        "font.size": 10.5,
+        "text.color": palette.ink,
+        "axes.edgecolor": palette.ink,
+        "axes.labelcolor": palette.ink,
+        "axes.facecolor": palette.paper,
+        "figure.facecolor": palette.paper,
+        "savefig.facecolor": palette.paper,
+        "xtick.color": palette.ink,
+        "ytick.color": palette.ink,
+        "axes.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "axes.spines.right": False,
+        "axes.titlesize": 12,
+        "grid.color": palette.grid,
+        "grid.linewidth": 0.8,
+        "legend.edgecolor": "none",
+        "legend.facecolor": palette.paper,
+        "figure.constrained_layout.h_pad": 0.12,
+        "figure.constrained_layout.w_pad": 0.12,
+        "agg.path.chunksize": 10_000,  # else Agg gives up on the path of a very long run
+        "svg.hashsalt": "mnistdiff",  # else every drawing has names of its own
+    }
+    # Not pyplot, which keeps figures alive in a global; and not the user's matplotlibrc, which may ask for LaTeX.
+    with matplotlib.style.context(["default", style]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a title in a script that the font lacks shows boxes
+        drawn = Figure(figsize=inches, dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(drawn)
+        yield drawn
+
+
+def png(drawn: Figure) -> bytes:
+    """The figure as a PNG file, the same bytes for the same figure."""
+    file = io.BytesIO()
+    drawn.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def svg(drawn: Figure) -> bytes:
+    """The figure as an SVG file, the same bytes for the same figure."""
+    file = io.BytesIO()
+    drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
+def use_log_scale(axes: Axes, *, decades: float) -> None:
+    """Ticks at 1, 2, 5 of each decade, as plain numbers; over many decades at powers of ten alone."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades <= 3 else (1,)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
