@@ -69,6 +69,11 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
             "evaluate_command",
             "Draw many digits and measure how good they are, under two classifiers that come with the program.",
         ),
+        "report": Entry(
+            "report",
+            "report_command",
+            "Make one HTML page of a run: its curves, its digits through time, its evaluation, its settings.",
+        ),
         "inspect-checkpoint": _INSPECT,
         "inspect": _INSPECT._replace(hidden=True),
         "export": Entry(

@@ -7,9 +7,9 @@ import typer
 
 from mnistdiff.cli import console, options, pictures
 from mnistdiff.cli.drawing import HowToDraw, draws
-from mnistdiff.cli.output import PIPE, Output
+from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
-from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,7 @@ def grid_command(
     sources = sources or []
 
     from mnistdiff.engine import sheets
-    from mnistdiff.engine.choice import checkpoint_to_sample
+    from mnistdiff.engine.choice import checkpoint_to_sample, run_to_show
     from mnistdiff.engine.provenance import picture, require_room
     from mnistdiff.engine.sampling import requests
 
@@ -88,7 +88,7 @@ def grid_command(
     elif len(sources) > 1:
         raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
     elif over_time:
-        content = _over_time(sources[0] if sources else None)
+        content = sheets.over_time(run_to_show(sources[0] if sources else None))
     else:
         sweeps: tuple[options.By, ...] = context.params["sweep"]
         variants = list(sheets.variants(sweeps)) if sweeps else [{}]
@@ -102,34 +102,14 @@ def grid_command(
             content = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
         else:
             content = picture(drawn[0], *loaded[0])
-    name = target.write("", content)
-    if json:
-        console.result_json({"path": name, "bytes": len(content)})
-    elif target != PIPE:
-        console.result(name)
+    target.finish(content, {"bytes": len(content)}, as_json=json)
 
 
 def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
     """The one file that a sheet or a film goes to."""
-    if over_time and output != "-":
-        path = Path(output or "learning.gif")
-        if path.suffix.lower() != ".gif":
-            raise SettingsError(f"-o {output}: --over-time is written as GIF", "Use a name that ends in .gif.")
-        return Output(file=path)
-    target = Output.parse(output or "grid.png", as_json=as_json)
-    if target.folder is not None:
-        raise SettingsError(f"-o {output}: a grid is one picture", "Use a name that ends in .png, or -.")
-    return target
-
-
-def _over_time(source: Path | None) -> bytes:
-    from mnistdiff.engine.run_dir import RunDir
-    from mnistdiff.engine.sheets import over_time
-
-    run = RunDir.newest() if source is None else RunDir(source)
-    if run is None or not run.path.is_dir():
-        raise CheckpointError(f"there is no run {source or 'here'} to show over time", "Name a run folder.")
-    return over_time(run)
+    if over_time:
+        return Output.one_file(output or "learning.gif", (".gif",), what="an animation", as_json=as_json)
+    return Output.one_file(output or "grid.png", (".png",), what="a grid", as_json=as_json)
 
 
 def _draw(model: "Model", wanted: "Sequence[Request]", settings: "SampleSettings", *, quiet: bool) -> "list[Drawing]":

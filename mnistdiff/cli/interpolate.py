@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import Field
 
-from mnistdiff.cli import console, options
+from mnistdiff.cli import options
 from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
-from mnistdiff.errors import SettingsError
 from mnistdiff.settings import Seed
 
 EXAMPLES = """Examples:
@@ -50,7 +49,10 @@ def interpolate_command(
         ),
     ] = None,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="There and back as .gif or animated .png.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE|-", help="There and back as .gif or animated .png; - is a GIF on stdout."
+        ),
     ] = Path("morph.gif"),
     film: Annotated[
         Path | None, typer.Option("--film", metavar="FILE", help="Instead: the images side by side, as .png.")
@@ -65,19 +67,16 @@ def interpolate_command(
 
     The first and the last image are those that sample draws with these digits and seeds.
     """
-    path = film if film is not None else output
-    kinds = (".png",) if film is not None else (".gif", ".png")
-    if path.suffix.lower() not in kinds:
-        raise SettingsError(f"{path} is written as {' or '.join(kinds)}", "Use a name that ends so.")
-    target = Output(file=path)
+    if film is not None:
+        target = Output.one_file(film, (".png",), what="a strip", as_json=json)
+    else:
+        target = Output.one_file(output, (".gif", ".png"), what="an animation", as_json=json)
     target.refuse_existing([], force=force)
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
 
+    from mnistdiff.engine import sheets
     from mnistdiff.engine.interpolation import interpolate
-    from mnistdiff.engine.rendering.animation import there_and_back
-    from mnistdiff.engine.rendering.grid import labelled_grid
-    from mnistdiff.engine.rendering.png import encode_png
     from mnistdiff.engine.sampling import Request
 
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
@@ -89,14 +88,5 @@ def interpolate_command(
             shown.advance(done, total=total)
             images = drawn
     assert images is not None, "the last step carries the images"
-    if film is not None:
-        rows = [("", list(images[row : row + 12])) for row in range(0, frames, 12)]
-        content = encode_png(labelled_grid(rows))
-    else:
-        sheets = [labelled_grid([("", [image])], scale=4) for image in images]
-        content = there_and_back(sheets, kind="gif" if path.suffix.lower() == ".gif" else "png")
-    name = target.write("", content)
-    if json:
-        console.result_json({"path": name, "frames": frames, "from": [start, first_seed], "to": [end, last_seed]})
-    else:
-        console.result(name)
+    content = sheets.strip(list(images)) if film is not None else sheets.morph(list(images), kind=target.kind)
+    target.finish(content, {"frames": frames, "from": [start, first_seed], "to": [end, last_seed]}, as_json=json)

@@ -1,8 +1,9 @@
 """Where pictures go: a folder, a file, or a pipe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mnistdiff.cli import console
 from mnistdiff.errors import SettingsError, StorageError
@@ -30,17 +31,38 @@ class Output:
             SettingsError: for another kind of file, or a pipe that is a terminal or already carries JSON.
         """
         if text == "-":
-            if as_json:
-                raise SettingsError("-o - and --json both want stdout", "Choose one of them.")
-            if console.stdout_is_terminal():
-                raise SettingsError("a PNG is not for the terminal", "Use -o FILE, or send it on: -o - > digit.png")
-            return cls()
+            return _pipe("a PNG", as_json=as_json)
         path = Path(text)
         if text.endswith("/") or path.is_dir() or not path.suffix:
             return cls(folder=path)
         if path.suffix.lower() != ".png":
             raise SettingsError(f"-o {text}: pictures are written as PNG", "Use a name that ends in .png, or a folder.")
         return cls(file=path)
+
+    @classmethod
+    def one_file(cls, text: str | Path, kinds: Sequence[str], *, what: str, as_json: bool = False) -> "Output":
+        """Read the value of an option that names one file of certain kinds; ``-`` is a pipe.
+
+        Args:
+            text: the value.
+            kinds: the endings that its name may have.
+            what: it is, as in "a page".
+            as_json: whether stdout already carries JSON.
+
+        Raises:
+            SettingsError: for another kind of file, or a pipe that is a terminal or already carries JSON.
+        """
+        if str(text) == "-":
+            return _pipe(what, as_json=as_json)
+        path = Path(text)
+        if path.suffix.lower() not in kinds or path.is_dir():
+            raise SettingsError(f"{text}: {what} is written as {' or '.join(kinds)}", "Use a name that ends so, or -.")
+        return cls(file=path)
+
+    @property
+    def kind(self) -> str:
+        """The ending of the file's name, without its dot; empty for a pipe."""
+        return self.file.suffix[1:].lower() if self.file is not None else ""
 
     def refuse_existing(self, names: Sequence[str], *, force: bool) -> None:
         """Refuse, before any work, to replace files.
@@ -82,6 +104,26 @@ class Output:
         write_atomically(path, content, durable=False)
         return str(path)
 
+    def finish(self, content: bytes, told: Mapping[str, Any], *, as_json: bool) -> None:
+        """Write the one result of a command and tell its path; as JSON with what else there is to tell.
+
+        Raises:
+            StorageError, OSError, PipeClosedError: as ``write``.
+        """
+        name = self.write("", content)
+        if as_json:
+            console.result_json({"path": name, **told})
+        elif self != PIPE:
+            console.result(name)
+
 
 PIPE = Output()
 """Stdout."""
+
+
+def _pipe(what: str, *, as_json: bool) -> Output:
+    if as_json:
+        raise SettingsError("-o - and --json both want stdout", "Choose one of them.")
+    if console.stdout_is_terminal():
+        raise SettingsError(f"{what} is not for the terminal", "Use -o FILE, or send it on: -o - > FILE")
+    return PIPE

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.output import PIPE, Output
-from mnistdiff.errors import SettingsError
+from mnistdiff.cli.output import Output
 
 EXAMPLES = """Examples:
 
@@ -42,9 +41,7 @@ def reproduce_command(
     Every PNG that sample, grid, edit and inpaint draw holds digit, seed, settings and the SHA-256 of its checkpoint. On
     the same machine the same bytes come out.
     """
-    target = Output.parse(output, as_json=json)
-    if target.folder is not None:
-        raise SettingsError(f"-o {output}: this is one picture", "Use a name that ends in .png, or -.")
+    target = Output.one_file(output, (".png",), what="a picture", as_json=json)
     target.refuse_existing([], force=force)
 
     from mnistdiff.engine.choice import checkpoint_with_digest
@@ -54,11 +51,8 @@ def reproduce_command(
     source = Provenance.of(given)
     content = reproduce(source, checkpoint_with_digest(source.checkpoint, checkpoint))
     identical = content == given.content
-    name = target.write("", content)
-    if json:
-        console.result_json({"path": name, "identical": identical, **source.model_dump(mode="json", exclude_none=True)})
-    elif target != PIPE:
-        console.result(name)
+    told = {"identical": identical, **source.model_dump(mode="json", exclude_none=True)}
+    target.finish(content, told, as_json=json)
     if identical:
         console.note(f"the same bytes as {given.name}", quiet=quiet or json)
     else:

@@ -46,6 +46,18 @@ def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
     return run
 
 
+def run_to_show(source: Path | None) -> RunDir:
+    """The run whose course is to be shown: a folder, or with None the newest run.
+
+    Raises:
+        CheckpointError: if there is no such folder.
+    """
+    run = RunDir.newest() if source is None else RunDir(source)
+    if run is None or not run.path.is_dir():
+        raise CheckpointError(f"there is no run {source or 'here'} to show", "Name a run folder.")
+    return run
+
+
 def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
     """The checkpoint that a picture was drawn from: in what was named, else the model in the box or in a run here.
 

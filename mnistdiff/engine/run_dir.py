@@ -59,6 +59,11 @@ class RunDir:
         """The final averaged weights alone: what ``sample`` reads."""
         return self.path / "conditional_diffusion_mnist.safetensors"
 
+    @property
+    def evaluation(self) -> Path:
+        """Where ``evaluate -o`` is asked to write, for the run's report to show it."""
+        return self.path / "evaluation.json"
+
     def epoch_checkpoint(self, epoch: int) -> Path:
         """A kept state, by epochs done."""
         return self.path / "checkpoints" / f"diffusion_checkpoint_epoch_{epoch:04d}.safetensors"

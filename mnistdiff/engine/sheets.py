@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.rendering.animation import animation
+from mnistdiff.engine.rendering.animation import animation, there_and_back
 from mnistdiff.engine.rendering.grid import captioned, labelled_grid
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
@@ -16,6 +16,8 @@ from mnistdiff.engine.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 
 _SECONDS_PER_EPOCH = 0.25
+_MORPH_SCALE = 4
+_STRIP_COLUMNS = 12
 
 Comparison = tuple[str, Sequence[Any]]
 """A setting, and its values."""
@@ -49,6 +51,18 @@ def over_time(run: RunDir) -> bytes:
         )
     frames = [captioned(Picture.read(path).grey_levels(), f"epoch {epoch}") for epoch, path in previews.items()]
     return animation(frames, kind="gif", seconds=_SECONDS_PER_EPOCH * len(frames))
+
+
+def morph(images: Sequence[NDArray[np.uint8]], *, kind: str) -> bytes:
+    """A film of images, there and back: an animated PNG if ``kind`` is "png", else a GIF."""
+    frames = [labelled_grid([("", [image])], scale=_MORPH_SCALE) for image in images]
+    return there_and_back(frames, kind="png" if kind == "png" else "gif")
+
+
+def strip(images: Sequence[NDArray[np.uint8]]) -> bytes:
+    """A PNG of images side by side, in rows of twelve."""
+    rows = [("", list(images[start : start + _STRIP_COLUMNS])) for start in range(0, len(images), _STRIP_COLUMNS)]
+    return encode_png(labelled_grid(rows))
 
 
 def variants(sweeps: Sequence[Comparison]) -> Iterator[dict[str, Any]]:

@@ -60,7 +60,7 @@ def test_nothing_is_replaced_unasked_and_what_says_nothing_is_refused(invoke, tm
         (["plain.png"], 5, b"does not say how it was drawn"),
         (["missing.png"], 5, b"No such file"),
         (["plain.png", "-o", "plain.png"], 2, b"already there"),
-        (["plain.png", "-o", "folder/"], 2, b"this is one picture"),
+        (["plain.png", "-o", "folder/"], 2, b"folder/: a picture is written as .png"),
     ):
         done = invoke("reproduce", *line)
         assert (done.returncode, done.stdout) == (code, b"")
