@@ -42,6 +42,7 @@ SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 Spacing = Literal["even", "trailing"]
 WeightsName = Literal["ema", "raw"]
 BackendName = Literal["auto", "onnx", "torch"]
+LogName = Literal["none", "tensorboard"]
 JudgeName = Literal["conv", "residual"]
 MAX_SEED = 2**32 - 1
 
@@ -202,6 +203,7 @@ class MachineSettings(_Frozen):
     )
     data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
     run_dir: UserPath | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
+    log: LogName = Field("none", description="Also record for TensorBoard, in the run's folder tensorboard/.")
     max_minutes: float | None = Field(
         None, gt=0, le=10**6, description="Plan as many steps as fit into this time here (sets max_steps)."
     )

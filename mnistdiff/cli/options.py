@@ -212,6 +212,7 @@ Count = Annotated[
 ]
 Device = Annotated[Any, setting(MachineSettings, "device")]
 Backend = Annotated[Any, setting(MachineSettings, "backend")]
+Log = Annotated[Any, setting(MachineSettings, "log")]
 DataDir = Annotated[Any, setting(MachineSettings, "data_dir")]
 Sampler = Annotated[Any, setting(SampleSettings, "sampler", from_environment=False)]
 Steps = Annotated[Any, setting(SampleSettings, "steps", from_environment=False)]

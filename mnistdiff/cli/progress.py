@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from mnistdiff.engine.events import Event, Finished, Started
+    from mnistdiff.settings import LogName
 
 _LINE_INTERVAL_SECONDS = 10.0
 _FORECAST_AFTER_STEPS = 20
@@ -144,12 +145,16 @@ def meter(*, label: str, total: int = 0, done: int = 0, quiet: bool = False) -> 
         shown.close()
 
 
-def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
+def show_training(events: "Iterable[Event]", *, log: "LogName" = "none", quiet: bool) -> "Finished":
     """Show a training as it happens.
 
     Args:
         events: of ``pipeline.train`` or ``pipeline.resume``.
+        log: where else to record it.
         quiet: show warnings only.
+
+    Raises:
+        SettingsError: if it cannot be recorded there; nothing has been trained then.
 
     Returns:
         the last event.
@@ -157,6 +162,11 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
     from mnistdiff.engine.events import EpochDone, Finished, Logged, Saved, Started
     from mnistdiff.engine.training.loop import TrainStep
 
+    if log == "tensorboard":
+        from mnistdiff.engine.tensorboard import recorded, require_tensorboard
+
+        require_tensorboard()
+        events = recorded(events)
     stream = iter(events)
     started = next(stream)
     assert isinstance(started, Started), "a training starts by saying so"

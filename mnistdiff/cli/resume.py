@@ -46,6 +46,7 @@ def resume_command(
             from_environment=False,
         ),
     ] = None,
+    log: options.Log = None,
     device: options.Device = None,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Go on from an earlier checkpoint and give up the later steps.")
@@ -63,7 +64,7 @@ def resume_command(
         from mnistdiff.engine import pipeline
 
         events = pipeline.resume(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
-        finished = show_training(events, quiet=quiet or json)
+        finished = show_training(events, log=machine.log, quiet=quiet or json)
     conclude(finished, as_json=json, quiet=quiet)
     if stop():
         raise typer.Exit(stop.exit_code)

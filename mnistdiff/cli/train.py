@@ -55,6 +55,7 @@ def train_command(
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Replace the run in --run-dir.", rich_help_panel="Data and files")
     ] = False,
+    log: options.Log = None,
     log_every: Annotated[Any, setting(TrainSettings, "log_every", panel="Data and files")] = None,
     sample_every: Annotated[Any, setting(TrainSettings, "sample_every", panel="Data and files")] = None,
     checkpoint_every: Annotated[Any, setting(TrainSettings, "checkpoint_every", panel="Data and files")] = None,
@@ -87,7 +88,7 @@ def train_command(
             force=force,
             stop=stop,
         )
-        finished = show_training(events, quiet=quiet or json)
+        finished = show_training(events, log=resolved.machine.log, quiet=quiet or json)
     conclude(finished, as_json=json, quiet=quiet)
     if stop():
         raise typer.Exit(stop.exit_code)

@@ -60,6 +60,11 @@ class RunDir:
         return self.path / "conditional_diffusion_mnist.safetensors"
 
     @property
+    def tensorboard(self) -> Path:
+        """Event files for TensorBoard, with ``--log tensorboard``."""
+        return self.path / "tensorboard"
+
+    @property
     def evaluation(self) -> Path:
         """Where ``evaluate -o`` is asked to write, for the run's report to show it."""
         return self.path / "evaluation.json"
@@ -187,8 +192,9 @@ class RunDir:
 
     def clear(self) -> None:
         """Delete what an earlier training wrote here, and nothing else."""
-        previews = self.previews().values()
-        for file in (self.settings_file, self.metrics_file, self.loss_plot, *previews, self.weights, *self.states()):
+        previews, events = self.previews().values(), self.tensorboard.glob("events.out.tfevents.*")
+        curves = (self.metrics_file, self.loss_plot, *events)
+        for file in (self.settings_file, *curves, *previews, self.weights, *self.states()):
             remove(file)
 
     def write_settings(self, settings: TrainSettings) -> None:

@@ -1,0 +1,53 @@
+"""A training recorded for TensorBoard, on its way to whoever watches it."""
+
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+
+from mnistdiff.engine.events import EpochDone, Event, Logged, Saved, Started
+from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.training.loop import TrainStep
+from mnistdiff.errors import SettingsError
+
+
+def require_tensorboard() -> None:
+    """Ask for the package before a training begins.
+
+    Raises:
+        SettingsError: if it is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise SettingsError(
+            "--log tensorboard needs the package tensorboard, which is not installed", "pip install tensorboard"
+        )
+
+
+def recorded(events: Iterable[Event]) -> Iterator[Event]:
+    """Pass the events of a training on, and write what they tell into ``tensorboard/`` of its run folder.
+
+    Scalars loss, lr, images_per_second and epoch_loss over optimizer steps, previews as images. A resumed run goes on
+    in a file of its own; what had been recorded beyond the step that it goes on from is marked as void.
+
+    Args:
+        events: of ``pipeline.train`` or ``pipeline.resume``, from the first.
+    """
+    stream = iter(events)
+    started = next(stream)
+    assert isinstance(started, Started), "a training starts by saying so"
+    yield started
+
+    from torch.utils.tensorboard import SummaryWriter
+
+    step = started.step
+    with SummaryWriter(str(started.run.tensorboard), purge_step=step + 1) as writer:
+        for event in stream:
+            if isinstance(event, TrainStep):
+                step = event.step
+            elif isinstance(event, Logged):
+                writer.add_scalar("loss", event.loss, event.step)
+                writer.add_scalar("lr", event.lr, event.step)
+                writer.add_scalar("images_per_second", event.images_per_second, event.step)
+            elif isinstance(event, EpochDone):
+                writer.add_scalar("epoch_loss", event.loss, event.step)
+            elif isinstance(event, Saved) and event.drawings:
+                writer.add_image("previews", Picture.read(event.path).grey_levels(), step, dataformats="HW")
+            yield event
