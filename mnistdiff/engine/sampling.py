@@ -20,7 +20,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import to_uint8
-from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
 from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, SampleSettings, TrainSettings
 
 BATCH_SIZE = 64
@@ -37,7 +37,7 @@ class Denoiser(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """One image to draw: (digit, seed) determines it for a given model and given sample settings."""
 
@@ -210,30 +210,38 @@ def draw(
     walk: Walk = FROM_NOISE,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Progress]:
-    """Draw images in batches, in the order asked for.
+    """Draw images in batches, in the order asked for. A batch that does not fit into memory is halved and drawn again.
 
     Yields:
         progress after every network evaluation; the last of a batch carries its images.
 
     Raises:
+        OutOfMemoryError: if not even one image fits.
         SettingsError: at the first step, if more steps are asked for than the model was trained with.
         DivergedError: if an image is not finite.
     """
     schedule = NoiseSchedule.from_settings(model.settings)
     evaluations = walk.evaluations(schedule, settings)
-    total, done = -(-len(wanted) // batch_size) * evaluations, 0
-    for start in range(0, len(wanted), batch_size):
+    start = done = 0
+    while start < len(wanted):
         batch = wanted[start : start + batch_size]
+        total = done + -(-(len(wanted) - start) // batch_size) * evaluations
         seeds = [request.seed for request in batch]
 
         def noise(draw_number: int, seeds: Sequence[int] = seeds) -> NDArray[np.float32]:
             return sampling_noise(seeds, draw_number, IMAGE_SHAPE)
 
         labels = np.array([request.digit for request in batch], dtype=np.int64)
-        for step in walk(guided_eps(model, schedule, labels, settings), noise, schedule, settings):
-            done += 1
-            finished = done % evaluations == 0
-            yield Progress(done, total, step, _drawings(batch, step.x_t) if finished else ())
+        steps = walk(guided_eps(model, schedule, labels, settings), noise, schedule, settings)
+        try:
+            for number, step in enumerate(steps, start=1):
+                yield Progress(done + number, total, step, _drawings(batch, step.x_t) if number == evaluations else ())
+        except OutOfMemoryError:
+            if batch_size == 1:
+                raise
+            batch_size = max(1, min(batch_size, len(batch)) // 2)  # an image does not depend on its neighbours
+            continue
+        start, done = start + len(batch), done + evaluations
 
 
 def _drawings(batch: Sequence[Request], x_0: NDArray[np.float32]) -> tuple[Drawing, ...]:

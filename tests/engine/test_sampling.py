@@ -7,7 +7,7 @@ import torch
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.sampling import ALL_DIGITS, Model, Request, draw, load_model, requests
-from mnistdiff.errors import CheckpointError, DivergedError, SettingsError
+from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError, SettingsError
 from mnistdiff.settings import MAX_SEED, NULL_LABEL, SampleSettings, TrainSettings
 
 TIMESTEPS = 10
@@ -188,6 +188,39 @@ def test_more_steps_than_trained_with_are_refused_before_the_first(model):
         next(draw(watched, [Request(0, 0)], sample_settings(steps=11)))
     assert "1 to 10" in refusal.value.hint
     assert watched.denoiser.calls == []
+
+
+@pytest.mark.parametrize("room", [64, 21, 5, 2])
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(model, monkeypatch, room):
+    """Guidance evaluates two images for each that is drawn."""
+    asked = []
+    forward = type(model.denoiser._model).forward
+
+    def cramped(self, x_t, t, labels):
+        asked.append(len(x_t))
+        if len(x_t) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(self, x_t, t, labels)
+
+    wanted = requests(ALL_DIGITS, 4, 3)
+    expected = drawings(model, wanted)
+    monkeypatch.setattr(type(model.denoiser._model), "forward", cramped)
+    progress = list(draw(model, wanted, sample_settings()))
+    found = [drawing for one in progress for drawing in one.drawings]
+    assert [(d.digit, d.seed) for d in found] == [(r.digit, r.seed) for r in wanted]
+    assert levels_apart(found, expected) <= 1
+    assert (progress[-1].done, progress[-1].total) == (len(progress), len(progress))
+    too_large = [count for count in asked if count > room]
+    assert too_large == [count for count in (80, 40, 20, 10, 4) if count > room]
+
+
+def test_where_not_even_one_image_fits_it_is_said(model, monkeypatch):
+    def full(self, x_t, t, labels):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
+
+    monkeypatch.setattr(type(model.denoiser._model), "forward", full)
+    with pytest.raises(OutOfMemoryError, match="evaluate the network on 2 images"):
+        drawings(model, requests([7], 3, 0))
 
 
 def test_seeds_end_at_their_range():

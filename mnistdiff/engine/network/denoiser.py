@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mnistdiff.engine.network.device import memory_format
+from mnistdiff.engine.network.device import is_out_of_memory, memory_format
 from mnistdiff.engine.network.unet import ConditionalUNet
-from mnistdiff.errors import CheckpointError
+from mnistdiff.errors import CheckpointError, OutOfMemoryError
 from mnistdiff.settings import TrainSettings
 
 
@@ -70,9 +70,20 @@ class TorchDenoiser:
 
     @torch.inference_mode()
     def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The prediction for ``x_t``, shape (B, 1, 28, 28), at timestep ``t``, given ``labels``, shape (B,)."""
-        x = torch.from_numpy(x_t).to(self._device, memory_format=memory_format(self._device))
-        timesteps = torch.full((len(x),), t, device=self._device)
-        prediction = self._model(x, timesteps, torch.from_numpy(labels).to(self._device))
-        array: NDArray[np.float32] = prediction.contiguous().cpu().numpy()
+        """The prediction for ``x_t``, shape (B, 1, 28, 28), at timestep ``t``, given ``labels``, shape (B,).
+
+        Raises:
+            OutOfMemoryError: if so many images do not fit.
+        """
+        try:
+            x = torch.from_numpy(x_t).to(self._device, memory_format=memory_format(self._device))
+            timesteps = torch.full((len(x),), t, device=self._device)
+            prediction = self._model(x, timesteps, torch.from_numpy(labels).to(self._device))
+            array: NDArray[np.float32] = prediction.contiguous().cpu().numpy()
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise OutOfMemoryError(
+                    f"not enough memory to evaluate the network on {len(x_t)} images", "Draw on another --device."
+                ) from error
+            raise
         return array

@@ -44,3 +44,9 @@ def execution_fingerprint(device: torch.device) -> dict[str, str]:
         "device": device.type,
         "layout": str(memory_format(device)).removeprefix("torch."),
     }
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether this is one of the many ways in which torch says so."""
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.network.device import memory_format
+from mnistdiff.engine.network.device import is_out_of_memory, memory_format
 from mnistdiff.engine.rendering.png import from_uint8
 from mnistdiff.engine.training.objective import Draws, Objective
 from mnistdiff.engine.training.optimizer import learning_rate_factor, set_learning_rate
@@ -74,7 +74,7 @@ def train_steps(
         try:
             loss = _step(state, objective, x_0, y, draws, settings)
         except (MemoryError, RuntimeError) as error:
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 raise _memory_advice(settings.batch_size) from error
             raise
         _remember(state, loss, settings.steps_per_epoch(len(images)))
@@ -102,12 +102,6 @@ def _step(
     state.step += 1
     state.ema.update(state.model, step=state.step)
     return loss_value
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether this is one of the many ways in which torch says so."""
-    text = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
 def _memory_advice(batch_size: int) -> OutOfMemoryError:
