@@ -38,10 +38,10 @@ class Delivery:
         self._target = Output.parse(parameters["output"], as_json=self._json)
         self._films = Films(parameters, self._target)
 
-    def expect(self, images: "Sequence[Request]", *, columns: int = 0) -> None:
+    def expect(self, images: "Sequence[Request]", *, columns: int = 0, from_noise: bool = True) -> None:
         """Refuse these images, before the first is drawn, if they would find no room or something there already.
 
-        ``columns`` is as for ``provenance.sheet``: a row for each digit, or rows of so many.
+        ``columns`` and ``from_noise`` are as for ``Trajectory``.
 
         Raises:
             SettingsError: saying what is in the way.
@@ -52,7 +52,7 @@ class Delivery:
         if self._target.folder is None:
             require_room(len(images))
         self._target.refuse_existing([file_name(i.digit, i.seed) for i in images], force=self._force)
-        self._films.watch(images, columns=columns)
+        self._films.watch(images, columns=columns, from_noise=from_noise)
 
     def draw(self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None" = None) -> None:
         """Draw the images that were expected, and write each as soon as it is there; then tell the names."""
@@ -75,7 +75,7 @@ class Delivery:
                     self._write_one(drawing, picture([drawing], model, settings, walk=walk), shown)
         if drawings:
             self._write_all(drawings, picture(drawings, model, settings, columns=self._columns, walk=walk))
-        self._films.write(as_json=self._json)
+        self._films.write(model, settings, walk, as_json=self._json)
 
     def _write_one(self, drawing: "Drawing", content: bytes, shown: Meter) -> None:
         name = self._target.write(file_name(drawing.digit, drawing.seed), content)

@@ -66,6 +66,6 @@ def edit_command(
 
     edit = Edit(image=as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name), strength=strength)
     first = options.new_seed() if seed is None else seed
-    delivery.expect(requests(context.params["digit"], n, first))
+    delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
     model, settings = how.by_default(guidance=_GUIDANCE).load(checkpoint, note=f", --seed {first}", quiet=quiet)
     delivery.draw(model, settings, edit)

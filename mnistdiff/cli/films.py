@@ -11,7 +11,9 @@ from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.sampling import Progress, Request
+    from mnistdiff.engine.editing import Edit, Inpaint
+    from mnistdiff.engine.sampling import Model, Progress, Request
+    from mnistdiff.settings import SampleSettings
 
 Gif = Annotated[
     Path | None, typer.Option("--gif", metavar="FILE", help="Also animate how they come out of noise: .gif or .png.")
@@ -46,27 +48,36 @@ class Films:
             if [self._gif, self._film, beside.file].count(path) > 1:
                 raise SettingsError(f"{path} is wanted for two pictures", "Use another name for one of them.")
 
-    def watch(self, wanted: "Sequence[Request]", *, columns: int) -> None:
-        """What is to be drawn; ``columns`` as for ``provenance.sheet``."""
+    def watch(self, wanted: "Sequence[Request]", *, columns: int, from_noise: bool) -> None:
+        """What is to be drawn; the rest as for ``Trajectory``."""
         from mnistdiff.engine.trajectory import Trajectory
 
+        self._wanted = wanted
         asked = self._gif is not None or self._film is not None
-        self._trajectory = Trajectory(wanted, self._view, columns=columns) if asked else None
+        self._trajectory = Trajectory(wanted, self._view, columns=columns, from_noise=from_noise) if asked else None
 
     def add(self, progress: "Progress") -> None:
         """Another step is done."""
         if self._trajectory is not None:
             self._trajectory.add(progress)
 
-    def write(self, *, as_json: bool) -> None:
+    def write(
+        self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None", *, as_json: bool
+    ) -> None:
         """Write the files, and tell their names."""
         if self._trajectory is None:
             return
+        from mnistdiff.engine.provenance import drawn_by, signed
+
         for path in (self._gif, self._film):
             if path is None:
                 continue
             kind = path.suffix[1:].lower()
-            content = self._trajectory.animated(kind) if path is self._gif else self._trajectory.film()
+            if path is self._gif:
+                content = self._trajectory.animated(kind)
+            else:
+                source = drawn_by(model, settings, self._wanted, walk=walk, film=self._view)
+                content = signed(self._trajectory.film(), source)
             name = Output(file=path).write("", content)
             if as_json:
                 console.result_json({"path": name, "frames": len(self._trajectory.frames), "view": self._view})

@@ -80,7 +80,7 @@ def grid_command(
 
     from mnistdiff.engine import sheets
     from mnistdiff.engine.choice import checkpoint_to_sample, run_to_show
-    from mnistdiff.engine.provenance import picture, require_room
+    from mnistdiff.engine.provenance import drawn_by, picture, require_room, signed
     from mnistdiff.engine.sampling import requests
 
     if any(path.suffix.lower() == ".png" or path == pictures.STDIN for path in sources):
@@ -99,7 +99,11 @@ def grid_command(
         loaded = how.load_each(path, variants)
         drawn = [_draw(model, wanted, settings, quiet=quiet or json) for model, settings in loaded]
         if sweeps:
-            content = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
+            image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
+            [(model, settings)] = how.load_each(path, [{}])
+            # An interval is told as it is typed.
+            told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
+            content = signed(image, drawn_by(model, settings, wanted, sweeps=told))
         else:
             content = picture(drawn[0], *loaded[0])
     target.finish(content, {"bytes": len(content)}, as_json=json)

@@ -77,16 +77,19 @@ def interpolate_command(
 
     from mnistdiff.engine import sheets
     from mnistdiff.engine.interpolation import interpolate
+    from mnistdiff.engine.provenance import drawn_by, signed
     from mnistdiff.engine.sampling import Request
 
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
+    ends = Request(start, first_seed), Request(end, last_seed)
     images = None
     with meter(label="drawing", quiet=quiet or json) as shown:
-        for done, total, drawn in interpolate(
-            model, Request(start, first_seed), Request(end, last_seed), frames, settings
-        ):
+        for done, total, drawn in interpolate(model, *ends, frames, settings):
             shown.advance(done, total=total)
             images = drawn
     assert images is not None, "the last step carries the images"
-    content = sheets.strip(list(images)) if film is not None else sheets.morph(list(images), kind=target.kind)
+    if film is not None:
+        content = signed(sheets.strip(list(images)), drawn_by(model, settings, ends, frames=frames))
+    else:
+        content = sheets.morph(list(images), kind=target.kind)
     target.finish(content, {"frames": frames, "from": [start, first_seed], "to": [end, last_seed]}, as_json=json)

@@ -38,20 +38,21 @@ def reproduce_command(
 ) -> None:
     """Draw a picture again, from what it says of itself, and compare.
 
-    Every PNG that sample, grid, edit and inpaint draw holds digit, seed, settings and the SHA-256 of its checkpoint. On
-    the same machine the same bytes come out.
+    Every PNG that this program draws from a model holds digits, seeds, settings and the SHA-256 of its checkpoint (but
+    for animated ones). On the same machine the same bytes come out.
     """
     target = Output.one_file(output, (".png",), what="a picture", as_json=json)
     target.refuse_existing([], force=force)
 
     from mnistdiff.engine.choice import checkpoint_with_digest
-    from mnistdiff.engine.provenance import Provenance, reproduce
+    from mnistdiff.engine.provenance import Provenance
+    from mnistdiff.engine.reproduction import reproduce
 
     given = pictures.read(picture)
     source = Provenance.of(given)
     content = reproduce(source, checkpoint_with_digest(source.checkpoint, checkpoint))
     identical = content == given.content
-    told = {"identical": identical, **source.model_dump(mode="json", exclude_none=True)}
+    told = {"identical": identical, **source.told()}
     target.finish(content, told, as_json=json)
     if identical:
         console.note(f"the same bytes as {given.name}", quiet=quiet or json)

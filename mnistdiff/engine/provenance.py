@@ -1,9 +1,9 @@
-"""What a picture says of itself, and the same picture drawn again from that."""
+"""What a picture says of itself: all that it takes to draw it again."""
 
 import json
+import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mnistdiff import __version__
 from mnistdiff.engine.editing import Edit, Inpaint
-from mnistdiff.engine.rendering.grid import labelled_grid
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.sampling import FROM_NOISE, Drawing, Model, draw, load_model, requests
+from mnistdiff.engine.sampling import BATCH_SIZE, Drawing, Model, Request, View, requests
+from mnistdiff.engine.sheets import sheet, variants
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed, explain
 
@@ -31,6 +31,13 @@ class Row(NamedTuple):
     number: Annotated[int, Field(ge=1, le=MAX_SHEET_IMAGES)] = 1
 
 
+class Sweep(NamedTuple):
+    """A setting of the sampler, and the values that are compared."""
+
+    name: str
+    values: Annotated[tuple[str | float | int, ...], Field(min_length=1, max_length=MAX_SHEET_IMAGES)]
+
+
 class Provenance(BaseModel):
     """How a picture was drawn: with the same checkpoint, machine and library versions, all that its bytes depend on.
 
@@ -42,6 +49,9 @@ class Provenance(BaseModel):
         rows: the images, in the order in which they were drawn; one is the bare image, several are a labelled sheet.
         columns: 0, or the digits of a number: then several images are its strips, one below the other.
         walk: what drawing began with, if not with pure noise.
+        sweeps: settings whose values the picture compares, as ``sheets.compared`` does.
+        film: instead of the images the way to each, as ``Trajectory.film`` shows it.
+        frames: instead of two images so many on the way from the first to the second.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,12 +63,42 @@ class Provenance(BaseModel):
     rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_SHEET_IMAGES)]
     columns: Annotated[int, Field(ge=0, le=MAX_SHEET_IMAGES)] = 0
     walk: Edit | Inpaint | None = None
+    sweeps: Annotated[tuple[Sweep, ...], Field(max_length=2)] = ()
+    film: View | None = None
+    frames: Annotated[int, Field(ge=2, le=200)] | None = None
 
     @model_validator(mode="after")
     def _fits_on_a_sheet(self) -> Self:
-        if sum(row.number for row in self.rows) > MAX_SHEET_IMAGES:
+        number = sum(row.number for row in self.rows)
+        if number * math.prod(len(sweep.values) for sweep in self.sweeps) > MAX_SHEET_IMAGES:
             raise ValueError(f"more than {MAX_SHEET_IMAGES} images")
+        if self.film and number > BATCH_SIZE:
+            raise ValueError(f"a film of more than {BATCH_SIZE} images")
+        if self.frames is not None and number != 2:
+            raise ValueError("frames lie between two images")
+        if sum([self.walk is not None, bool(self.sweeps), self.frames is not None]) > 1:
+            raise ValueError("more than one kind of picture")
+        if self.sweeps and not self.ways:
+            raise ValueError("nothing is compared")
         return self
+
+    def told(self) -> dict[str, Any]:
+        """Plain values, for JSON: the first six fields always, the others where they say something."""
+        always = {"version", "checkpoint", "backend", "settings", "rows", "columns"}
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if name in always or value}
+
+    @property
+    def images(self) -> list[Request]:
+        """The images, in the order in which they were drawn."""
+        return [request for row in self.rows for request in requests([row.digit], row.number, row.seed)]
+
+    @property
+    def ways(self) -> list[SampleSettings]:
+        """The settings; or those of each way to draw that is compared, as ``sheets.variants`` has them."""
+        if not self.sweeps:
+            return [self.settings]
+        return [SampleSettings(**{**dict(self.settings), **way}) for way in variants(self.sweeps)]
 
     @classmethod
     def of(cls, png: Picture) -> "Provenance":
@@ -84,6 +124,23 @@ def _not_ours(name: str, why: str) -> StorageError:
     return StorageError(f"what {name} says of how it was drawn is not valid: {why}", "Give the file as it was drawn.")
 
 
+def drawn_by(model: Model, settings: SampleSettings, images: Sequence[Drawing | Request], **how: Any) -> Provenance:
+    """The provenance of a picture of these images; ``how`` are its other fields."""
+    return Provenance(
+        version=__version__,
+        checkpoint=model.sha256,
+        backend=model.backend,
+        settings=settings,
+        rows=_rows(images),
+        **how,
+    )
+
+
+def signed(image: NDArray[np.uint8], source: Provenance) -> bytes:
+    """A PNG that says how it was drawn."""
+    return encode_png(image, {"Software": f"mnistdiff {source.version}", KEYWORD: json.dumps(source.told())})
+
+
 def picture(
     drawings: Sequence[Drawing],
     model: Model,
@@ -96,27 +153,18 @@ def picture(
 
     With ``columns``, the digits of a number, several images are strips of that number.
     """
-    source = Provenance(
-        version=__version__,
-        checkpoint=model.sha256,
-        backend=model.backend,
-        settings=settings,
-        rows=_rows(drawings),
-        columns=columns,
-        walk=walk,
-    )
-    text = {"Software": f"mnistdiff {__version__}", KEYWORD: source.model_dump_json(exclude_none=True)}
-    return encode_png(drawings[0].pixels if len(drawings) == 1 else sheet(drawings, columns=columns), text)
+    image = drawings[0].pixels if len(drawings) == 1 else sheet(drawings, columns=columns)
+    return signed(image, drawn_by(model, settings, drawings, columns=columns, walk=walk))
 
 
-def _rows(drawings: Sequence[Drawing]) -> tuple[Row, ...]:
+def _rows(images: Sequence[Drawing | Request]) -> tuple[Row, ...]:
     rows: list[Row] = []
-    for drawing in drawings:
+    for image in images:
         last = rows[-1] if rows else None
-        if last is not None and (drawing.digit, drawing.seed) == (last.digit, last.seed + last.number):
+        if last is not None and (image.digit, image.seed) == (last.digit, last.seed + last.number):
             rows[-1] = last._replace(number=last.number + 1)
         else:
-            rows.append(Row(drawing.digit, drawing.seed))
+            rows.append(Row(image.digit, image.seed))
     return tuple(rows)
 
 
@@ -126,35 +174,3 @@ def require_room(count: int) -> None:
         raise SettingsError(
             f"{count:,} images are too many for one sheet", f"Use -o FOLDER/, or at most {MAX_SHEET_IMAGES:,}."
         )
-
-
-def sheet(drawings: Sequence[Drawing], *, columns: int = 0, scale: int = 2) -> NDArray[np.uint8]:
-    """Many images, in the order in which they were drawn: a labelled row for each digit, or rows of ``columns``.
-
-    ``scale`` is how much each is enlarged.
-    """
-    if columns:
-        strips = [drawings[start : start + columns] for start in range(0, len(drawings), columns)]
-        return labelled_grid([("", [drawing.pixels for drawing in strip]) for strip in strips], scale=scale)
-    rows: dict[int, list[NDArray[np.uint8]]] = {}
-    for drawing in drawings:
-        rows.setdefault(drawing.digit, []).append(drawing.pixels)
-    return labelled_grid([(str(digit), images) for digit, images in rows.items()], scale=scale)
-
-
-def reproduce(source: Provenance, checkpoint: Path) -> bytes:
-    """Draw a picture again.
-
-    Args:
-        source: what it says of itself.
-        checkpoint: the file with that digest.
-
-    Raises:
-        CheckpointError: if the checkpoint cannot be read.
-        SettingsError: if the backend cannot be had here.
-    """
-    model = load_model(checkpoint, weights=source.settings.weights, device="cpu", backend=source.backend)
-    wanted = [request for row in source.rows for request in requests([row.digit], row.number, row.seed)]
-    steps = draw(model, wanted, source.settings, walk=source.walk or FROM_NOISE)
-    drawings = [drawing for progress in steps for drawing in progress.drawings]
-    return picture(drawings, model, source.settings, columns=source.columns, walk=source.walk)

@@ -27,6 +27,8 @@ BATCH_SIZE = 64
 """Images drawn at once: enough to keep two cores busy, little enough to see the first ones soon."""
 ALL_DIGITS = tuple(range(NUM_DIGITS))
 IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
+View = Literal["x_t", "x_0"]
+"""What of a step is looked at: the noisy state, or the image predicted from it."""
 
 
 class Denoiser(Protocol):

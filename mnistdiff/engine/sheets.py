@@ -1,4 +1,4 @@
-"""Sheets of more than one drawing: pictures laid out, ways of drawing compared, a training through its epochs."""
+"""Sheets of more than one drawing: digits laid out, ways of drawing compared, a training through its epochs."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from mnistdiff.engine.rendering.grid import captioned, labelled_grid
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.sampling import Drawing
 from mnistdiff.errors import CheckpointError
 
 _SECONDS_PER_EPOCH = 0.25
@@ -21,6 +22,20 @@ _STRIP_COLUMNS = 12
 
 Comparison = tuple[str, Sequence[Any]]
 """A setting, and its values."""
+
+
+def sheet(drawings: Sequence[Drawing], *, columns: int = 0, scale: int = 2) -> NDArray[np.uint8]:
+    """Many images, in the order in which they were drawn: a labelled row for each digit, or rows of ``columns``.
+
+    ``scale`` is how much each is enlarged.
+    """
+    if columns:
+        strips = [drawings[start : start + columns] for start in range(0, len(drawings), columns)]
+        return labelled_grid([("", [drawing.pixels for drawing in strip]) for strip in strips], scale=scale)
+    rows: dict[int, list[NDArray[np.uint8]]] = {}
+    for drawing in drawings:
+        rows.setdefault(drawing.digit, []).append(drawing.pixels)
+    return labelled_grid([(str(digit), images) for digit, images in rows.items()], scale=scale)
 
 
 def of_pictures(given: Sequence[Picture], *, columns: int) -> bytes:
@@ -59,10 +74,10 @@ def morph(images: Sequence[NDArray[np.uint8]], *, kind: str) -> bytes:
     return there_and_back(frames, kind="png" if kind == "png" else "gif")
 
 
-def strip(images: Sequence[NDArray[np.uint8]]) -> bytes:
-    """A PNG of images side by side, in rows of twelve."""
+def strip(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Images side by side, in rows of twelve."""
     rows = [("", list(images[start : start + _STRIP_COLUMNS])) for start in range(0, len(images), _STRIP_COLUMNS)]
-    return encode_png(labelled_grid(rows))
+    return labelled_grid(rows)
 
 
 def variants(sweeps: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
@@ -73,7 +88,7 @@ def variants(sweeps: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
             yield {name: value, **rest}
 
 
-def compared(sweeps: Sequence[Comparison], drawn: Sequence[Sequence[NDArray[np.uint8]]]) -> bytes:
+def compared(sweeps: Sequence[Comparison], drawn: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
     """A sheet that compares ways to draw: a row for each value of the first setting, a column for each of the second.
 
     Args:
@@ -83,14 +98,14 @@ def compared(sweeps: Sequence[Comparison], drawn: Sequence[Sequence[NDArray[np.u
     (name, values), *further = sweeps
     if not further:
         rows = [(_told(name, value), images) for value, images in zip(values, drawn, strict=True)]
-        return encode_png(labelled_grid(rows))
+        return labelled_grid(rows)
     [(across, others)] = further
     strips = [np.hstack(images) for images in drawn]  # (28, 28 n)
     rows = [
         (_told(name, value), strips[number * len(others) : (number + 1) * len(others)])
         for number, value in enumerate(values)
     ]
-    return encode_png(labelled_grid(rows, columns=[_told(across, other) for other in others]))
+    return labelled_grid(rows, columns=[_told(across, other) for other in others])
 
 
 def _told(name: str, value: Any) -> str:

@@ -6,16 +6,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.provenance import sheet
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.animation import animation
 from mnistdiff.engine.rendering.grid import labelled_grid
-from mnistdiff.engine.rendering.png import encode_png, to_uint8
-from mnistdiff.engine.sampling import BATCH_SIZE, IMAGE_SHAPE, Drawing, Progress, Request
+from mnistdiff.engine.rendering.png import to_uint8
+from mnistdiff.engine.sampling import BATCH_SIZE, IMAGE_SHAPE, Drawing, Progress, Request, View
+from mnistdiff.engine.sheets import sheet
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import IMAGE_SIZE
 
-View = Literal["x_t", "x_0"]
 _FILM_COLUMNS = 12
 _SECONDS = 2.0
 _LARGE = 112
@@ -27,21 +26,22 @@ class Trajectory:
 
     Args:
         wanted: the images, at most ``BATCH_SIZE``.
-        columns: as for ``provenance.sheet``: a row for each digit, or rows of so many.
-        view: ``x_t``, the noisy state, which begins as pure noise; or ``x_0``, the image as it is predicted at t.
+        view: ``x_t``, the noisy state; or ``x_0``, the image as it is predicted at t.
+        columns: as for ``sheets.sheet``: a row for each digit, or rows of so many.
+        from_noise: whether x_t begins as pure noise.
 
     Raises:
         SettingsError: if there are more.
     """
 
-    def __init__(self, wanted: Sequence[Request], view: View, *, columns: int = 0) -> None:
+    def __init__(self, wanted: Sequence[Request], view: View, *, columns: int = 0, from_noise: bool = True) -> None:
         if len(wanted) > BATCH_SIZE:
             raise SettingsError(
                 f"{len(wanted):,} images are too many to watch", f"Animate at most {BATCH_SIZE}: use a smaller -n."
             )
         self._wanted, self._view, self._columns = wanted, view, columns
         self.frames: list[NDArray[np.uint8]] = []  # (B, 28, 28) each
-        if view == "x_t":
+        if view == "x_t" and from_noise:
             seeds = [request.seed for request in wanted]
             self._add(sampling_noise(seeds, 0, IMAGE_SHAPE))
 
@@ -62,11 +62,11 @@ class Trajectory:
         ]
         return sheet(drawings, columns=self._columns, scale=max(2, _LARGE // (IMAGE_SIZE * len(drawings))))
 
-    def film(self) -> bytes:
-        """A PNG with a row for each image, and some of its states from noise (left) to image (right)."""
+    def film(self) -> NDArray[np.uint8]:
+        """A row for each image, and some of its states from noise (left) to image (right)."""
         chosen = np.linspace(0, len(self.frames) - 1, min(_FILM_COLUMNS, len(self.frames))).round().astype(int)
         rows = [
             (str(request.digit), [self.frames[number][place] for number in chosen])
             for place, request in enumerate(self._wanted)
         ]
-        return encode_png(labelled_grid(rows))
+        return labelled_grid(rows)

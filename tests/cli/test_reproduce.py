@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -19,6 +20,29 @@ def test_what_was_drawn_is_drawn_again_to_the_byte(cli, tmp_path):
         assert (done.returncode, done.stdout) == (0, b"again.png\n")
         assert done.stderr.decode() == f"the same bytes as {path}\n"
         assert (tmp_path / "again.png").read_bytes() == (tmp_path / path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "grid -d 3,8 -n 2 --sweep guidance=0,1.5 --sweep steps=1,3 -o drawn.png --seed 4",
+        "grid -d 3 -n 1 --sweep guidance_interval=0:1,0.2:0.5 --steps 2 -o drawn.png",
+        "grid -d 3 -n 1 --sweep sampler=ddpm,ddim --steps 2 -o drawn.png",
+        "sample -d 2,7 --seed 3 --steps 3 -o x.png --film drawn.png",
+        "sample -d 2 --seed 3 --steps 3 -o x.png --film drawn.png --view x_0",
+        "interpolate --from 3 --to 8 --frames 5 --steps 2 --seed 1 --to-seed 2 --film drawn.png",
+        "interpolate --from 3 --to 3 --frames 3 --steps 2 --seed 1 --to-seed 2 --film drawn.png",
+        "edit x.png -d 4 --steps 2 --seed 1 -o y.png --film drawn.png",
+        "inpaint x.png --mask top -d 4,5 --steps 2 --seed 1 -o y.png --film drawn.png",
+    ],
+)
+def test_every_kind_of_picture_is_drawn_again_to_the_byte(invoke, tmp_path, line):
+    if "x.png" in line.split("-o")[0]:
+        assert invoke("sample", "-d", 9, "--seed", 3, "-o", "x.png", "-q").returncode == 0
+    drawn = invoke(*line.split(), "-q")
+    assert drawn.returncode == 0, drawn.stderr.decode()
+    again = invoke("reproduce", "drawn.png", "-o", "again.png")
+    assert (again.returncode, again.stderr) == (0, b"the same bytes as drawn.png\n")
 
 
 def test_the_checkpoint_is_found_by_its_digest_or_asked_for(invoke, run_copy, tmp_path):

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mnistdiff.engine import classification
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.classification import classify, noisy_way
 from mnistdiff.engine.diffusion.parameterization import velocity
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.evaluation.yardstick import RealImages
 from mnistdiff.engine.sampling import ALL_DIGITS, Model, draw, load_model, requests
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings, TrainSettings
@@ -97,3 +99,22 @@ def test_the_way_goes_from_noise_to_the_cleanest_quarter(T):
         assert all(t > t_prev for t, t_prev in way)
     with pytest.raises(SettingsError, match=f"--evaluations {most + 1} is more than the {most}"):
         noisy_way(schedule, most + 1)
+
+
+@pytest.mark.soak
+def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypatch, capsys):
+    """And the cleanest quarter of the way, with its large weights, does harm."""
+    real = RealImages.load(real_data_dir)
+    images, labels = list(real.test_images[:1000]), real.test_labels[:1000]
+
+    def share_right(count):
+        found = verdicts(model, images[:count], evaluations=32)
+        return np.mean([v.digit == label for v, label in zip(found, labels, strict=False)])
+
+    accuracy, of_300 = share_right(1000), share_right(300)
+    monkeypatch.setattr(classification, "_CLEAN_SHARE", 0.0)
+    whole_way = share_right(300)
+    with capsys.disabled():
+        print(f"\n1,000 images: {accuracy:.1%}; the first 300: {of_300:.1%}, with the whole way {whole_way:.1%}")
+    assert accuracy > 0.97
+    assert whole_way < of_300

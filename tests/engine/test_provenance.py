@@ -8,10 +8,11 @@ import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.editing import Edit, Inpaint, half
-from mnistdiff.engine.provenance import KEYWORD, Provenance, picture, reproduce, require_room, sheet
+from mnistdiff.engine.provenance import KEYWORD, Provenance, picture, require_room
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Request, draw, load_model, requests
+from mnistdiff.engine.reproduction import reproduce
+from mnistdiff.engine.sampling import ALL_DIGITS, Request, draw, load_model, requests
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import MAX_SEED, SampleSettings
 
@@ -98,6 +99,15 @@ def valid():
         json.dumps(valid() | {"settings": {"steps": 10**9}}),
         json.dumps(valid() | {"settings": {"steps": float("nan")}}),
         json.dumps(valid() | {"walk": {"image": BLANK, "strength": 0}}),
+        json.dumps(valid() | {"sweeps": [["__class__", [1]]]}),
+        json.dumps(valid() | {"sweeps": [["steps", [0]]]}),
+        json.dumps(valid() | {"sweeps": [["steps", []]]}),
+        json.dumps(valid() | {"sweeps": [["steps", list(range(1, 200))], ["guidance", list(range(100))]]}),
+        json.dumps(valid() | {"sweeps": [["steps", [1]]], "walk": {"image": BLANK, "strength": 1}}),
+        json.dumps(valid() | {"frames": 5}),
+        json.dumps(valid() | {"frames": 10**9, "rows": [[7, 0, 2]]}),
+        json.dumps(valid() | {"film": "x_T"}),
+        json.dumps(valid() | {"film": "x_t", "rows": [[7, 0, 65]]}),
         json.dumps(valid() | {"walk": {"image": BLANK[:-4], "strength": 1}}),
         json.dumps(valid() | {"walk": {"image": "\u00e4" * 1048, "strength": 1}}),
         json.dumps(valid() | {"walk": {"image": 784 * [0], "strength": 1}}),
@@ -123,17 +133,3 @@ def test_a_sheet_has_an_end():
     require_room(10_000)
     with pytest.raises(SettingsError, match="10,001 images are too many for one sheet"):
         require_room(10_001)
-
-
-def test_a_sheet_has_a_row_for_each_digit_in_the_order_drawn():
-    random = np.random.default_rng(0)
-    found = [Drawing(d, s, random.integers(0, 200, (28, 28), dtype=np.uint8)) for d, s in ((5, 0), (2, 0), (5, 1))]
-    picture = sheet(found)
-    places = []
-    for drawing in found:
-        tile = np.kron(drawing.pixels, np.ones((2, 2), np.uint8))
-        windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)[:, :, ::14, ::14]
-        places.append(np.argwhere((windows == tile[::14, ::14]).all(axis=(2, 3))).tolist()[0])
-    (top, left), (top_of_2, left_of_2), (top_again, right) = places
-    assert top == top_again < top_of_2
-    assert left == left_of_2 < right

@@ -8,7 +8,8 @@ from PIL import Image
 
 from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.sheets import compared, over_time, variants
+from mnistdiff.engine.sampling import Drawing
+from mnistdiff.engine.sheets import compared, over_time, sheet, variants
 from mnistdiff.errors import CheckpointError, StorageError
 
 RNG = np.random.default_rng(0)
@@ -30,8 +31,7 @@ def place(sheet, image):
 @pytest.mark.parametrize("sweeps", [[("steps", (1, 2, 5))], [("guidance", (1.0, 1.25)), ("steps", (1, 2, 5))]])
 def test_the_first_setting_goes_down_and_the_second_across(sweeps):
     drawn = [RNG.integers(0, 200, (2, 28, 28), dtype=np.uint8) for _ in variants(sweeps)]
-    with Image.open(io.BytesIO(compared(sweeps, drawn))) as picture:
-        sheet = np.asarray(picture)
+    sheet = compared(sweeps, drawn)
     places = {tuple(way.values()): place(sheet, images[0]) for way, images in zip(variants(sweeps), drawn, strict=True)}
     first = sweeps[0][1]
     tops = [{top for way, (top, _) in places.items() if way[0] == value} for value in first]
@@ -60,3 +60,17 @@ def test_a_run_over_time_shows_each_preview_in_the_order_of_its_epoch(tmp_path):
     run.epoch_samples(1).write_text("broken")
     with pytest.raises(StorageError, match="epoch_0001.png is not a PNG picture"):
         over_time(run)
+
+
+def test_a_sheet_has_a_row_for_each_digit_in_the_order_drawn():
+    random = np.random.default_rng(0)
+    found = [Drawing(d, s, random.integers(0, 200, (28, 28), dtype=np.uint8)) for d, s in ((5, 0), (2, 0), (5, 1))]
+    picture = sheet(found)
+    places = []
+    for drawing in found:
+        tile = np.kron(drawing.pixels, np.ones((2, 2), np.uint8))
+        windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)[:, :, ::14, ::14]
+        places.append(np.argwhere((windows == tile[::14, ::14]).all(axis=(2, 3))).tolist()[0])
+    (top, left), (top_of_2, left_of_2), (top_again, right) = places
+    assert top == top_again < top_of_2
+    assert left == left_of_2 < right
