@@ -115,6 +115,6 @@ def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypat
     monkeypatch.setattr(classification, "_CLEAN_SHARE", 0.0)
     whole_way = share_right(300)
     with capsys.disabled():
-        print(f"\n1,000 images: {accuracy:.1%}; the first 300: {of_300:.1%}, with the whole way {whole_way:.1%}")
+        print(f"\n1,000 images: {accuracy:.1%}; the first 300: {of_300:.1%}, with the whole way {whole_way:.1%}")  # noqa: T201
     assert accuracy > 0.97
     assert whole_way < of_300
