@@ -105,16 +105,15 @@ def test_the_way_goes_from_noise_to_the_cleanest_quarter(T):
 def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypatch, capsys):
     """And the cleanest quarter of the way, with its large weights, does harm."""
     real = RealImages.load(real_data_dir)
-    images, labels = list(real.test_images[:1000]), real.test_labels[:1000]
+    images, labels = list(real.test_images[:300]), real.test_labels[:300]
 
-    def share_right(count):
-        found = verdicts(model, images[:count], evaluations=32)
-        return np.mean([v.digit == label for v, label in zip(found, labels, strict=False)])
+    def share_right():
+        found = verdicts(model, images, evaluations=32)
+        return np.mean([v.digit == label for v, label in zip(found, labels, strict=True)])
 
-    accuracy, of_300 = share_right(1000), share_right(300)
+    accuracy = share_right()
     monkeypatch.setattr(classification, "_CLEAN_SHARE", 0.0)
-    whole_way = share_right(300)
+    whole_way = share_right()
     with capsys.disabled():
-        print(f"\n1,000 images: {accuracy:.1%}; the first 300: {of_300:.1%}, with the whole way {whole_way:.1%}")  # noqa: T201
-    assert accuracy > 0.97
-    assert whole_way < of_300
+        print(f"\nof 300 test images {accuracy:.1%} are read right; by the whole way {whole_way:.1%}")  # noqa: T201
+    assert whole_way < accuracy > 0.97
