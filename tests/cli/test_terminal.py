@@ -129,7 +129,7 @@ def test_without_arguments_digits_are_asked_for_drawn_and_kept(spawn, tiny_run, 
     assert "again        the same digits" in said["hello"]
     assert "again        the same digits" in said["seven, please"]
     assert len(drawn(said["7"])) == len(drawn(said["again"])) == 14
-    seeds = [re.search(r"seed ([0-9]+), guidance 1.3, 10 steps", said[line])[1] for line in ("7", "again")]
+    seeds = [re.search(r"seed ([0-9]+), guidance 1.5, 10 steps", said[line])[1] for line in ("7", "again")]
     assert seeds[0] != seeds[1]
     assert "guidance 3" in said["g 3"]
     assert "seed 42, guidance 3, 10 steps" in said["2026"]
