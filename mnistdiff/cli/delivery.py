@@ -1,12 +1,13 @@
 """Digits on their way to files, to a pipe and to the terminal, as they are drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnistdiff.cli import console
-from mnistdiff.cli.films import Films
+from mnistdiff.cli import console, options
+from mnistdiff.cli.bundles import Command, Option, bundled
+from mnistdiff.cli.films import Film, Films, Gif, View
 from mnistdiff.cli.output import PIPE, Output, file_name
 from mnistdiff.cli.progress import Meter, meter
 
@@ -15,28 +16,53 @@ if TYPE_CHECKING:
     from mnistdiff.engine.sampling import Drawing, Model, Request
     from mnistdiff.settings import SampleSettings
 
-Where = Annotated[
+_Where = Annotated[
     str,
     typer.Option("-o", "--output", metavar="DIR|FILE|-", help="A folder, or one .png: a sheet if of several images."),
 ]
-Show = Annotated[bool, typer.Option("--show", help="Draw the digits in the terminal, too.")]
+_Show = Annotated[bool, typer.Option("--show", help="Draw the digits in the terminal, too.")]
+
+
+def delivers(*, after: str, default: str) -> Callable[[Command], Command]:
+    """Give a command the options of where its digits go; it gets them as one, ``delivery``.
+
+    Args:
+        after: its parameter behind which they stand.
+        default: of ``--output``.
+    """
+    offered = {
+        "output": Option(_Where, default),
+        "show": Option(_Show, False),
+        "gif": Option(Gif),
+        "film": Option(Film),
+        "view": Option(View, "x_t"),
+        "force": Option(options.Force, False),
+        "json": Option(options.Json, False),
+        "quiet": Option(options.Quiet, False),
+    }
+    return bundled(offered, after=after, into="delivery", build=Delivery)
 
 
 class Delivery:
     """Where drawn digits go.
 
     Args:
-        parameters: of the command: ``output``, ``show``, ``gif``, ``film``, ``view``, ``force``, ``json``, ``quiet``.
-
-    Raises:
-        SettingsError: if they contradict each other.
+        parameters: the options above, by name.
     """
 
     def __init__(self, parameters: dict[str, Any]) -> None:
+        self._parameters = parameters
         self._json, self._show, self._force = parameters["json"], parameters["show"], parameters["force"]
-        self._quiet = parameters["quiet"] or self._json
-        self._target = Output.parse(parameters["output"], as_json=self._json)
-        self._films = Films(parameters, self._target)
+        self.quiet = parameters["quiet"] or self._json
+
+    def check(self) -> None:
+        """Look at the options alone, which takes no time.
+
+        Raises:
+            SettingsError: if they contradict each other.
+        """
+        self._target = Output.parse(self._parameters["output"], as_json=self._json)
+        self._films = Films(self._parameters, self._target)
 
     def expect(self, images: "Sequence[Request]", *, columns: int = 0, from_noise: bool = True) -> None:
         """Refuse these images, before the first is drawn, if they would find no room or something there already.
@@ -57,10 +83,11 @@ class Delivery:
     def draw(self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None" = None) -> None:
         """Draw the images that were expected, and write each as soon as it is there; then tell the names."""
         from mnistdiff.engine.provenance import picture
-        from mnistdiff.engine.sampling import FROM_NOISE, draw
+        from mnistdiff.engine.sampling import draw
+        from mnistdiff.engine.walk import FROM_NOISE
 
         drawings: list[Drawing] = []
-        with meter(label="drawing", quiet=self._quiet) as shown:
+        with meter(label="drawing", quiet=self.quiet) as shown:
             if self._show and walk is not None:
                 shown.digits([walk.image])  # as the program sees it
             for progress in draw(model, self._images, settings, walk=walk or FROM_NOISE):

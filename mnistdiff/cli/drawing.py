@@ -1,7 +1,6 @@
 """What the commands that draw share: the options of how to draw, and the model that it is drawn from."""
 
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.bundles import Command, Option, bundled
 from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
@@ -85,9 +85,6 @@ class HowToDraw:
         return [(model, SampleSettings.for_model(model.settings, way)) for model, way in zip(models, ways, strict=True)]
 
 
-Command = Callable[..., None]
-
-
 def draws(*, after: str, only: Sequence[str] = tuple(_SAMPLING)) -> Callable[[Command], Command]:
     """Give a command the options of how to draw, behind its parameter ``after``; it gets them as one, ``how``.
 
@@ -95,27 +92,10 @@ def draws(*, after: str, only: Sequence[str] = tuple(_SAMPLING)) -> Callable[[Co
     """
     sampling = {name: _SAMPLING[name] for name in only}
 
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def with_options(**values: Any) -> None:
-            given = {name: values.pop(name) for name in sampling}
-            machine = {name: values.pop(name) for name in _MACHINE}
-            how = HowToDraw(
-                {name: value for name, value in given.items() if value is not None},
-                MachineSettings(**{name: value for name, value in machine.items() if value is not None}),
-            )
-            command(**values, how=how)
+    def how(values: dict[str, Any]) -> HowToDraw:
+        given = {name: value for name, value in values.items() if value is not None}
+        machine = {name: given.pop(name) for name in _MACHINE if name in given}
+        return HowToDraw(given, MachineSettings(**machine))
 
-        own = inspect.signature(command)
-        parameters = [parameter for parameter in own.parameters.values() if parameter.name != "how"]
-        place = [parameter.name for parameter in parameters].index(after) + 1
-        parameters[place:place] = [_option(name, kind) for name, kind in (sampling | _MACHINE).items()]
-        with_options.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return with_options
-
-    return decorate
-
-
-def _option(name: str, kind: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=kind)
+    options = {name: Option(annotation) for name, annotation in (sampling | _MACHINE).items()}
+    return bundled(options, after=after, into="how", build=how)

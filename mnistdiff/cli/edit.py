@@ -6,9 +6,8 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import options, pictures
-from mnistdiff.cli.delivery import Delivery, Show, Where
+from mnistdiff.cli.delivery import Delivery, delivers
 from mnistdiff.cli.drawing import HowToDraw, draws
-from mnistdiff.cli.films import Film, Gif, View
 
 EXAMPLES = """Examples:
 
@@ -22,6 +21,7 @@ _GUIDANCE = 2.0
 """The picture pulls towards the digit that it shows, so the label has to pull harder than in ``sample``."""
 
 
+@delivers(after="seed", default="edited.png")
 @draws(after="seed")
 def edit_command(
     context: typer.Context,
@@ -39,24 +39,16 @@ def edit_command(
     n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
-    output: Where = "edited.png",
-    show: Show = False,
-    gif: Gif = None,
-    film: Film = None,
-    view: View = "x_t",
-    force: options.Force = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
     *,
     how: HowToDraw,
+    delivery: Delivery,
 ) -> None:
     """Draw another digit in the hand of a picture, or the same digit cleanly.
 
     The picture, dark on light or light on dark, is brought to the size and place that MNIST gives digits; noise covers
     as much of it as --strength says, and the digit is drawn out of that. Guidance is 2 by default.
     """
-    quiet = quiet or json
-    delivery = Delivery(context.params)
+    delivery.check()
     scan = pictures.read(picture)
 
     from mnistdiff.engine.data.scan import as_mnist
@@ -67,5 +59,7 @@ def edit_command(
     edit = Edit(image=as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name), strength=strength)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
-    model, settings = how.by_default(guidance=_GUIDANCE).load(checkpoint, note=f", --seed {first}", quiet=quiet)
+    model, settings = how.by_default(guidance=_GUIDANCE).load(
+        checkpoint, note=f", --seed {first}", quiet=delivery.quiet
+    )
     delivery.draw(model, settings, edit)

@@ -7,9 +7,8 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import options, pictures
-from mnistdiff.cli.delivery import Delivery, Show, Where
+from mnistdiff.cli.delivery import Delivery, delivers
 from mnistdiff.cli.drawing import HowToDraw, draws
-from mnistdiff.cli.films import Film, Gif, View
 
 EXAMPLES = """Examples:
 
@@ -20,6 +19,7 @@ mnistdiff inpaint digit_3_1.png --mask top --digit 0-9 --n 4 -o completed.png
 mnistdiff inpaint torn.png --mask mask.png --digit 5 --steps 25 --rounds 10 -o mended.png"""
 
 
+@delivers(after="seed", default="completed.png")
 @draws(after="seed", only=("guidance", "guidance_interval", "steps", "spacing", "weights"))
 def inpaint_command(
     context: typer.Context,
@@ -45,22 +45,15 @@ def inpaint_command(
     n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
-    output: Where = "completed.png",
-    show: Show = False,
-    gif: Gif = None,
-    film: Film = None,
-    view: View = "x_t",
-    force: options.Force = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
     *,
     how: HowToDraw,
+    delivery: Delivery,
 ) -> None:
     """Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.
 
     The picture is used whole, as 28x28 pixels, light on dark. RePaint (Lugmayr et al. 2022).
     """
-    delivery = Delivery(context.params)
+    delivery.check()
     scan = pictures.read(picture)
 
     import numpy as np
@@ -76,4 +69,4 @@ def inpaint_command(
     )
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first))
-    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=quiet or json), inpaint)
+    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), inpaint)

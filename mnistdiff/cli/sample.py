@@ -3,9 +3,8 @@
 import typer
 
 from mnistdiff.cli import options
-from mnistdiff.cli.delivery import Delivery, Show, Where
+from mnistdiff.cli.delivery import Delivery, delivers
 from mnistdiff.cli.drawing import HowToDraw, draws
-from mnistdiff.cli.films import Film, Gif, View
 from mnistdiff.cli.labelled_set import Format, set_path, write_set
 from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.wanted import Balance, Number, Seeds, wanted
@@ -25,6 +24,7 @@ mnistdiff sample --digit 7 -o - > seven.png
 mnistdiff sample --format npz --balance mnist --n 1000 -o drawn.npz"""
 
 
+@delivers(after="format", default=DEFAULT_FOLDER)
 @draws(after="balance")
 def sample_command(
     context: typer.Context,
@@ -35,28 +35,20 @@ def sample_command(
     seed: options.SampleSeed = None,
     seeds: Seeds = None,
     balance: Balance = "uniform",
-    output: Where = DEFAULT_FOLDER,
     format: Format = "png",
-    show: Show = False,
-    gif: Gif = None,
-    film: Film = None,
-    view: View = "x_t",
-    force: options.Force = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
     *,
     how: HowToDraw,
+    delivery: Delivery,
 ) -> None:
     """Draw digits from a trained model, and print the path of each picture.
 
     An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k draws alone.
     """
-    quiet = quiet or json
     if format != "png":
         path = set_path(context.params)
-        write_set(path, wanted(context.params), context.params, how, quiet=quiet)
+        write_set(path, wanted(context.params), context.params, how, quiet=delivery.quiet)
         return
-    delivery = Delivery(context.params)
+    delivery.check()
     images = wanted(context.params)
     delivery.expect(images, columns=len(digits))
-    delivery.draw(*how.load(checkpoint, note=f", --seed {images[0].seed}", quiet=quiet))
+    delivery.draw(*how.load(checkpoint, note=f", --seed {images[0].seed}", quiet=delivery.quiet))

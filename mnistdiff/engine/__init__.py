@@ -9,10 +9,10 @@ In reading order:
 5. ``checkpoint``: the one file format in which a state survives.
 6. ``rendering``: images and curves as files, and pictures read from them.
 7. ``run_dir``: the files of a run; ``choice``: which of them is meant when a user names a folder, or nothing.
-8. ``sampling``: from a checkpoint to images; ``editing``: from a picture to another; ``interpolation``: from one digit to
-   another; ``classification``: from a picture to its digit.
+8. ``walk`` and ``sampling``: from a checkpoint to images; ``editing``: from a picture to another; ``interpolation``:
+   from one digit to another; ``classification``: from a picture to its digit.
 9. ``trajectory``: the way to an image as a film; ``sheets``: many drawings on one sheet; ``labelled``: sets of them in
-   the files of other programs; ``provenance``: what pictures say of themselves; ``reproduction``: drawn again from that.
+   the files of other programs; ``provenance``: what pictures say of themselves; ``reproduction``: drawn again.
 10. ``pipeline``: from settings to a finished run, and, by ``resumption``, from a stopped run onward;
    ``tensorboard``: recorded beside it.
 11. ``evaluation``: from a model, or from images, to figures of how good they are.

@@ -13,7 +13,7 @@ from mnistdiff.engine.diffusion.repaint import repaint
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, DrawNoise, PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.rendering.png import from_uint8
-from mnistdiff.engine.sampling import FROM_NOISE
+from mnistdiff.engine.walk import FROM_NOISE
 from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
 

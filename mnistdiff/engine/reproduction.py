@@ -11,8 +11,9 @@ from mnistdiff.engine import sheets
 from mnistdiff.engine.editing import Edit
 from mnistdiff.engine.interpolation import interpolate
 from mnistdiff.engine.provenance import Provenance, signed
-from mnistdiff.engine.sampling import FROM_NOISE, Drawing, Model, draw, load_model
+from mnistdiff.engine.sampling import Drawing, Model, draw, load_model
 from mnistdiff.engine.trajectory import Trajectory
+from mnistdiff.engine.walk import FROM_NOISE
 from mnistdiff.settings import SampleSettings
 
 
