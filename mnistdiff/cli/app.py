@@ -34,7 +34,8 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback(
     invoke_without_command=True,
-    epilog="Exit codes: 0 done, 2 usage, 3 checkpoint, 4 data, 5 file system, 6 diverged, 7 run in use, "
+    epilog="To begin: mnistdiff sample --digit 7 --n 16; mnistdiff train --preset fast --max-minutes 15\n\n"
+    "Exit codes: 0 done, 2 usage, 3 checkpoint, 4 data, 5 file system, 6 diverged, 7 run in use, "
     "8 out of memory, 9 below a threshold, 130 Ctrl-C, 143 SIGTERM, 1 a bug.",
 )
 def root(

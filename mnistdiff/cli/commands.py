@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+_TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Draw", "Measure and look", "Tools"
+
 
 class Entry(NamedTuple):
     """Where a command is, and its line in the program's help: the first sentence of its own."""
@@ -17,6 +19,7 @@ class Entry(NamedTuple):
     module: str
     function: str
     summary: str
+    panel: str = _TOOLS
     hidden: bool = False
 
 
@@ -24,55 +27,61 @@ _INSPECT = Entry(
     "inspect_checkpoint",
     "inspect_command",
     "Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole.",
+    _LOOK,
 )
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
-        "train": Entry("train", "train_command", "Train a model on MNIST."),
+        "train": Entry("train", "train_command", "Train a model on MNIST.", _TRAIN),
         "resume": Entry(
             "resume",
             "resume_command",
             "Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one.",
+            _TRAIN,
         ),
         "sample": Entry(
-            "sample", "sample_command", "Draw digits from a trained model, and print the path of each picture."
+            "sample", "sample_command", "Draw digits from a trained model, and print the path of each picture.", _DRAW
         ),
         "grid": Entry(
             "grid",
             "grid_command",
             "Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already.",
+            _DRAW,
         ),
         "interpolate": Entry(
             "interpolate",
             "interpolate_command",
             "Let one digit become another: the same hand, or from one hand to another.",
+            _DRAW,
         ),
         "edit": Entry(
-            "edit", "edit_command", "Draw another digit in the hand of a picture, or the same digit cleanly."
+            "edit", "edit_command", "Draw another digit in the hand of a picture, or the same digit cleanly.", _DRAW
         ),
         "inpaint": Entry(
             "inpaint",
             "inpaint_command",
             "Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.",
+            _DRAW,
         ),
         "classify": Entry(
             "classify",
             "classify_command",
             "Read digits: which one explains a picture best, by the model that draws them.",
+            _LOOK,
         ),
         "reproduce": Entry(
-            "reproduce",
-            "reproduce_command",
-            "Draw a picture again, from what it says of itself, and compare.",
+            "reproduce", "reproduce_command", "Draw a picture again, from what it says of itself, and compare.", _DRAW
         ),
         "evaluate": Entry(
             "evaluate",
             "evaluate_command",
             "Draw many digits and measure how good they are, under two classifiers that come with the program.",
+            _LOOK,
         ),
         "report": Entry(
             "report",
             "report_command",
             "Make one HTML page of a run: its curves, its digits through time, its evaluation, its settings.",
+            _LOOK,
         ),
         "inspect-checkpoint": _INSPECT,
         "inspect": _INSPECT._replace(hidden=True),
@@ -99,7 +108,11 @@ class Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for name, entry in COMMANDS.items():
-            self.add_command(TyperCommand(name, help=entry.summary, hidden=entry.hidden))
+            self.add_command(TyperCommand(name, help=entry.summary, hidden=entry.hidden, rich_help_panel=entry.panel))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line; ``help COMMAND`` is ``COMMAND --help``."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called, whole, with the arguments that are left for it."""

@@ -57,6 +57,13 @@ def test_every_command_explains_itself_within_the_width(invoke, monkeypatch, com
     assert max(map(len, text.splitlines())) <= columns
 
 
+def test_help_may_also_be_asked_for_as_a_command(invoke):
+    for line, same in (("help", "--help"), ("help sample", "sample --help"), ("help inspect", "inspect --help")):
+        asked, expected = invoke(*line.split()), invoke(*same.split())
+        assert (asked.returncode, asked.stdout, asked.stderr) == (0, expected.stdout, b"")
+    assert invoke("help", "sampel").returncode == 2
+
+
 def test_the_short_list_of_commands_names_each_once(invoke):
     text = invoke("--help").stdout.decode()
     for name in {"train", "resume", "sample", "grid", "inspect-checkpoint"}:
