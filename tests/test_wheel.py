@@ -43,6 +43,7 @@ def test_the_wheel_holds_what_the_package_needs_and_nothing_heavy(installed):
         "classifier_residual.safetensors",
         "pretrained.json",
         "pretrained.safetensors",
+        "report.html",
     }
     assert assets["classifier_conv.safetensors"] + assets["classifier_residual.safetensors"] <= 3 * 1024**2
     assert assets["pretrained.safetensors"] <= 4 * 1024**2
