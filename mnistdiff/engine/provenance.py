@@ -78,8 +78,7 @@ class Provenance(BaseModel):
             raise ValueError("frames lie between two images")
         if sum([self.walk is not None, bool(self.sweeps), self.frames is not None]) > 1:
             raise ValueError("more than one kind of picture")
-        if self.sweeps and not self.ways:
-            raise ValueError("nothing is compared")
+        _ = self.ways  # which are made of what the sampler knows, or not at all
         return self
 
     def told(self) -> dict[str, Any]:
@@ -95,7 +94,11 @@ class Provenance(BaseModel):
 
     @property
     def ways(self) -> list[SampleSettings]:
-        """The settings; or those of each way to draw that is compared, as ``sheets.variants`` has them."""
+        """The settings; or those of each way to draw that is compared, as ``sheets.variants`` has them.
+
+        Raises:
+            pydantic.ValidationError: for a setting or a value that the sampler does not know.
+        """
         if not self.sweeps:
             return [self.settings]
         return [SampleSettings(**{**dict(self.settings), **way}) for way in variants(self.sweeps)]
