@@ -31,9 +31,10 @@ def classify_command(
             "--evaluations",
             parser=options.checked(Annotated[int, Field(ge=1, le=10_000)]),
             metavar="INT",
-            help="Noise levels at which the ten digits are compared: more are more exact.",
+            help="Noise levels at which the ten digits are compared (default 32): more are more exact.",
+            show_default=False,
         ),
-    ] = 32,
+    ] = None,
     checkpoint: options.Checkpoint = None,
     seed: Annotated[
         Any, typer.Option("--seed", parser=options.checked(options.Seed), metavar="INT", help="Seed of the noise.")

@@ -16,7 +16,7 @@ mnistdiff inpaint half.png --mask right --digit 8 -o whole.png
 
 mnistdiff inpaint digit_3_1.png --mask top --digit 0-9 --n 4 -o completed.png
 
-mnistdiff inpaint torn.png --mask mask.png --digit 5 --steps 25 --rounds 10 -o mended.png"""
+mnistdiff inpaint torn.png --mask mask.png --digit 5 --steps 10 --rounds 10 -o mended.png"""
 
 
 @delivers(after="seed", default="completed.png")

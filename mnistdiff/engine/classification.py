@@ -24,6 +24,8 @@ _CLEAN_SHARE = 0.25
 """Of the timesteps, the cleanest: what is left to predict there is texture, which no label explains, and their large
 weights would drown the rest in noise (README, Measured)."""
 
+_EVALUATIONS = 32
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -44,7 +46,7 @@ class Verdict:
 
 
 def classify(
-    model: Model, images: Sequence[NDArray[np.uint8]], *, evaluations: int, seed: int
+    model: Model, images: Sequence[NDArray[np.uint8]], *, evaluations: int | None = None, seed: int = 0
 ) -> Iterator[tuple[int, int, tuple[Verdict, ...]]]:
     """Compare how well the model predicts an image from its noisy versions, given each label.
 
@@ -56,7 +58,8 @@ def classify(
     Args:
         model: conditional on the digit.
         images: grey levels, shape (28, 28) each, as MNIST has them.
-        evaluations: points of the way, each evaluated for every digit: more are more exact.
+        evaluations: points of the way, each evaluated for every digit: more are more exact. By default 32, or as many
+            as there are.
         seed: of the noise.
 
     Yields:
@@ -87,7 +90,7 @@ def classify(
             yield done, total, tuple(map(_verdict, bounds)) if draw == len(way) - 1 else ()
 
 
-def noisy_way(schedule: NoiseSchedule, evaluations: int) -> list[tuple[int, int]]:
+def noisy_way(schedule: NoiseSchedule, evaluations: int | None) -> list[tuple[int, int]]:
     """``evaluations`` pairs (t, t_prev), evenly from T - 1 down to where the cleanest quarter begins.
 
     Raises:
@@ -95,10 +98,13 @@ def noisy_way(schedule: NoiseSchedule, evaluations: int) -> list[tuple[int, int]
     """
     T = schedule.num_train_timesteps
     last = round(_CLEAN_SHARE * T)
-    if evaluations > T - 1 - last:
+    most = T - 1 - last
+    if evaluations is None:
+        evaluations = min(_EVALUATIONS, most)
+    if evaluations > most or most < 1:
         raise SettingsError(
-            f"--evaluations {evaluations} is more than the {T - 1 - last} noisy timesteps of this model",
-            f"Use --evaluations 1 to {T - 1 - last}.",
+            f"--evaluations {evaluations} is more than the {most} noisy timesteps of this model",
+            f"Use --evaluations 1 to {most}." if most else "Use a model with more timesteps.",
         )
     t = np.floor(np.linspace(T - 1, last, evaluations + 1) + 0.5).astype(int).tolist()
     return list(zip(t[:-1], t[1:], strict=True))

@@ -2,9 +2,6 @@
 
 import re
 import shutil
-import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,37 +20,13 @@ FOUND = {
 }
 
 
-@pytest.fixture
-def shell(environment, program, tmp_path):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    shim = folder / "mnistdiff"
-    shim.write_text('#!/bin/sh\nexec "$PROGRAM" -m mnistdiff "$@"\n')
-    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
-    (tmp_path / "here").mkdir()
-
-    def run(line):
-        path = f"{folder}:{environment()['PATH']}"
-        return subprocess.run(
-            ["bash", "-o", "pipefail", "-c", line],
-            cwd=tmp_path / "here",
-            env=environment(PATH=path, PROGRAM=sys.executable),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-
-    return run
-
-
 @pytest.mark.parametrize("line", BLOCK.splitlines(), ids=lambda line: line[:40])
-def test_the_pipelines_of_the_readme_do_what_it_says(shell, line):
+def test_the_pipelines_of_the_readme_do_what_it_says(shell, tmp_path, line):
     [(word, expected)] = [(word, pattern) for word, pattern in FOUND.items() if word in line]
     tool = word.split()[0]
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")
-    done = shell(line.replace("--n 7000", "--n 70"))
+    done = shell(line.replace("--n 7000", "--n 70"), tmp_path)
     if "head -3" in line:  # ten times two are drawn, and head leaves after three
         assert done.returncode in (0, 141)
     else:
@@ -62,8 +35,8 @@ def test_the_pipelines_of_the_readme_do_what_it_says(shell, line):
     assert b"Traceback" not in done.stderr
 
 
-def test_a_digit_is_drawn_edited_and_read_in_one_line(shell):
-    done = shell(EDITING)
+def test_a_digit_is_drawn_edited_and_read_in_one_line(shell, tmp_path):
+    done = shell(EDITING, tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     name, digit, probability = done.stdout.decode().split("\t")
     assert name == "stdin"
@@ -71,16 +44,17 @@ def test_a_digit_is_drawn_edited_and_read_in_one_line(shell):
     assert probability.endswith("%\n")
 
 
-def test_names_with_spaces_and_dashes_go_through_xargs(shell):
+def test_names_with_spaces_and_dashes_go_through_xargs(shell, tmp_path):
     done = shell(
         "mnistdiff sample -d 1,2 --seed 3 --steps 1 -o './-odd name/' -q"
-        " | xargs -d '\\n' mnistdiff grid -o sheet.png -q --"
+        " | xargs -d '\\n' mnistdiff grid -o sheet.png -q --",
+        tmp_path,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"sheet.png\n", b"")
 
 
-def test_a_failure_in_front_of_a_pipe_is_seen_behind_it(shell):
-    done = shell("mnistdiff sample -d 12 -o - | mnistdiff classify -")
+def test_a_failure_in_front_of_a_pipe_is_seen_behind_it(shell, tmp_path):
+    done = shell("mnistdiff sample -d 12 -o - | mnistdiff classify -", tmp_path)
     assert done.returncode in (2, 5)
     assert done.stdout == b""
     assert b"stdin is not a PNG or JPEG picture" in done.stderr

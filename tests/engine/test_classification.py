@@ -97,8 +97,14 @@ def test_the_way_goes_from_noise_to_the_cleanest_quarter(T):
         assert way[-1][1] == round(T / 4)
         assert [t for t, _ in way[1:]] == [t_prev for _, t_prev in way[:-1]]
         assert all(t > t_prev for t, t_prev in way)
+    assert noisy_way(schedule, None) == noisy_way(schedule, min(32, most))
     with pytest.raises(SettingsError, match=f"--evaluations {most + 1} is more than the {most}"):
         noisy_way(schedule, most + 1)
+
+
+def test_a_model_of_hardly_any_timesteps_cannot_read():
+    with pytest.raises(SettingsError, match="noisy timesteps of this model"):
+        noisy_way(NoiseSchedule.cosine(1), None)
 
 
 @pytest.mark.soak
