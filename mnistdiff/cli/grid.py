@@ -96,16 +96,15 @@ def grid_command(
         require_room(len(wanted) * len(variants))
         path = checkpoint_to_sample(sources[0] if sources else None)
         console.note(f"drawing from {options.name_of(path)}", quiet=quiet or json)
-        loaded = how.load_each(path, variants)
-        drawn = [_draw(model, wanted, settings, quiet=quiet or json) for model, settings in loaded]
+        (model, settings), *loaded = how.load_each(path, [{}, *variants])
+        drawn = [_draw(each, wanted, way, quiet=quiet or json) for each, way in loaded]
         if sweeps:
             image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
-            [(model, settings)] = how.load_each(path, [{}])
             # An interval is told as it is typed.
             told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
             content = signed(image, drawn_by(model, settings, wanted, sweeps=told))
         else:
-            content = picture(drawn[0], *loaded[0])
+            content = picture(drawn[0], model, settings)
     target.finish(content, {"bytes": len(content)}, as_json=json)
 
 

@@ -56,17 +56,13 @@ def inpaint_command(
     delivery.check()
     scan = pictures.read(picture)
 
-    import numpy as np
-
-    from mnistdiff.engine.data.scan import fitted, part
+    from mnistdiff.engine.data.scan import marked, part
     from mnistdiff.engine.editing import HALVES, Inpaint, half
     from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
     from mnistdiff.engine.sampling import requests
 
-    missing = half(mask) if mask in HALVES else fitted(pictures.read(Path(mask)).grey_levels(PHOTOGRAPHS)) > 127
-    inpaint = Inpaint(
-        image=part(scan.grey_levels(PHOTOGRAPHS), missing), missing=np.uint8(255) * missing, rounds=rounds
-    )
+    missing = half(mask) if mask in HALVES else marked(pictures.read(Path(mask)).grey_levels(PHOTOGRAPHS))
+    inpaint = Inpaint(image=part(scan.grey_levels(PHOTOGRAPHS), missing), missing=missing, rounds=rounds)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first))
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), inpaint)

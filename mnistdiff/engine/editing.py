@@ -18,11 +18,13 @@ from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
 
 def _pixels(value: Any) -> NDArray[np.uint8]:
-    """An image as it is, or from the base64 of its 784 bytes."""
+    """An image as it is, or from the base64 of its 784 bytes; of a mask, 255 where it is true."""
     if isinstance(value, str):
         value = np.frombuffer(base64.b64decode(value, validate=True), np.uint8)
         if value.size == IMAGE_SIZE**2:
             value = value.reshape(IMAGE_SIZE, IMAGE_SIZE)
+    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
+        value = np.uint8(255) * value
     if not isinstance(value, np.ndarray) or value.shape != (IMAGE_SIZE, IMAGE_SIZE) or value.dtype != np.uint8:
         raise ValueError(f"should be {IMAGE_SIZE}x{IMAGE_SIZE} grey levels, in base64")
     return value
@@ -91,7 +93,7 @@ class Inpaint(BaseModel):
 
     Attributes:
         image: grey levels, uint8 (28, 28), white on black.
-        missing: 255 where it is to be drawn, 0 where it stays.
+        missing: 255 (or true) where it is to be drawn, 0 where it stays.
         rounds: how often each step is taken, so that both parts come to fit (U in ``repaint``).
     """
 

@@ -1,6 +1,7 @@
 """Drawing a picture again, from what it says of itself."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
     return signed(_image(source, load), source.model_copy(update={"version": __version__}))
 
 
-def _image(source: Provenance, load: "functools._lru_cache_wrapper[Model]") -> NDArray[np.uint8]:
+def _image(source: Provenance, load: Callable[[str], Model]) -> NDArray[np.uint8]:
     images, settings = source.images, source.settings
     if source.frames is not None:
         first, last = images

@@ -60,7 +60,7 @@ def test_steps_are_evaluations_as_far_as_there_are_timesteps(model, nine, streng
 @pytest.mark.parametrize("side", HALVES)
 def test_inpainting_leaves_what_is_there_to_the_bit_and_draws_the_rest(model, nine, side):
     missing = half(side)
-    walk = Inpaint(image=nine, missing=np.uint8(255) * missing, rounds=2)
+    walk = Inpaint(image=nine, missing=missing, rounds=2)
     images = drawn(model, requests([9, 4], 2, 7), SampleSettings(steps=4), walk)
     assert (images[:, ~missing] == nine[~missing]).all()
     assert all(image[missing].max() > 100 for image in images)
@@ -82,7 +82,7 @@ def test_the_four_halves_are_halves():
 def test_an_image_does_not_depend_on_its_neighbours(model, nine, kind):
     walk = Edit(image=nine, strength=0.8)
     if kind == "inpaint":
-        walk = Inpaint(image=nine, missing=np.uint8(255) * half("top"), rounds=3)
+        walk = Inpaint(image=nine, missing=half("top"), rounds=3)
     wanted, settings = requests([3, 8], 3, 11), SampleSettings(steps=4, sampler="ddim", eta=1)
     together = drawn(model, wanted, settings, walk)
     assert np.array_equal(drawn(model, wanted, settings, walk, batch_size=4), together)

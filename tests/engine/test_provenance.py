@@ -54,7 +54,7 @@ def test_a_picture_holds_what_it_takes_to_draw_it_again(model, kind):
     "walk",
     [
         Edit(image=DIGIT, strength=0.7),
-        Inpaint(image=DIGIT, missing=np.uint8(255) * half("right"), rounds=2),
+        Inpaint(image=DIGIT, missing=half("right"), rounds=2),
     ],
     ids=["edit", "inpaint"],
 )

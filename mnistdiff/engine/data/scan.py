@@ -82,6 +82,11 @@ def fitted(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(levels).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX))
 
 
+def marked(levels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where a picture of a mask, grey levels of shape (H, W), is rather white than black; shape (28, 28)."""
+    return fitted(levels) > 127
+
+
 def part(levels: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """A picture of which part is missing, as 28x28 with the ink bright; 0 where it is missing.
 
