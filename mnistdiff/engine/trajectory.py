@@ -12,7 +12,7 @@ from mnistdiff.engine.rendering.grid import labelled_grid
 from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.engine.sampling import BATCH_SIZE, IMAGE_SHAPE, Drawing, Progress, Request, View
 from mnistdiff.engine.sheets import sheet
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import OutOfMemoryError, SettingsError
 from mnistdiff.settings import IMAGE_SIZE
 
 _FILM_COLUMNS = 12
@@ -46,7 +46,15 @@ class Trajectory:
             self._add(sampling_noise(seeds, 0, IMAGE_SHAPE))
 
     def add(self, progress: Progress) -> None:
-        """The state after another step."""
+        """The state after another step.
+
+        Raises:
+            OutOfMemoryError: if drawing had to go on with fewer images at once, so that not all can be watched.
+        """
+        if len(progress.step.x_t) != len(self._wanted):
+            raise OutOfMemoryError(
+                f"not enough memory to animate {len(self._wanted)} images at once", "Use a smaller -n."
+            )
         self._add(progress.step.x_t if self._view == "x_t" else progress.step.x_0_pred)
 
     def _add(self, images: NDArray[np.float32]) -> None:

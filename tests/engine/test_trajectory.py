@@ -12,7 +12,7 @@ from mnistdiff.engine.rendering.animation import animation
 from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.engine.sampling import BATCH_SIZE, Request, draw, load_model, requests
 from mnistdiff.engine.trajectory import Trajectory
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import OutOfMemoryError, SettingsError
 from mnistdiff.settings import SampleSettings
 
 WANTED = [Request(3, 5), Request(8, 6)]
@@ -78,6 +78,14 @@ def test_a_long_way_is_shown_in_part():
     assert levels[0] == 0
     assert levels[-1] == 199
     assert len(set(levels)) == 12
+
+
+def test_a_batch_that_had_to_be_halved_is_not_watched():
+    model = load_model(PRETRAINED, weights="ema", device="cpu")
+    trajectory = Trajectory(WANTED, "x_0")
+    half = next(draw(model, WANTED, SampleSettings(steps=1), batch_size=1))
+    with pytest.raises(OutOfMemoryError, match="animate 2 images at once"):
+        trajectory.add(half)
 
 
 def test_more_than_a_batch_is_not_watched():
