@@ -11,7 +11,7 @@ from mnistdiff import __version__
 from mnistdiff.cli import console
 from mnistdiff.cli.commands import COMMANDS, Commands
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
-from mnistdiff.cli.signals import leave_on_signals
+from mnistdiff.cli.signals import leave_at_once_on_signals, leave_on_signals
 from mnistdiff.errors import MnistDiffError
 
 _STDOUT = 1
@@ -65,7 +65,10 @@ def root(
 def main() -> None:
     """What the ``mnistdiff`` command runs."""
     leave_on_signals()
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    finally:
+        leave_at_once_on_signals()
 
 
 def run(arguments: list[str]) -> int:

@@ -2,12 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Handler = Callable[[int, FrameType | None], object]
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -55,19 +56,37 @@ def leave_on_signals() -> None:
         del frame
         raise SystemExit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handle)
+    _set(handle, (signal.SIGTERM, signal.SIGHUP))
+
+
+def leave_at_once_on_signals() -> None:
+    """All that was asked for is done: a Ctrl-C in the program's last moments must not become a traceback."""
+
+    def handle(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        os._exit(128 + number)
+
+    _set(handle, _SIGNALS)
 
 
 @contextmanager
-def _handlers(handle: "signal._HANDLER") -> Iterator[None]:
-    earlier = {number: signal.getsignal(number) for number in _SIGNALS}
-    mine = [number for number, handler in earlier.items() if handler != signal.SIG_IGN]
-    for number in mine:
-        signal.signal(number, handle)
+def _handlers(handle: _Handler) -> Iterator[None]:
+    earlier = _set(handle, _SIGNALS)
     try:
         yield
     finally:
-        for number in mine:
-            signal.signal(number, earlier[number])
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _set(handle: _Handler, numbers: tuple[signal.Signals, ...]) -> dict[signal.Signals, "signal._HANDLER"]:
+    """Handle these signals, but for those that the parent has set to be ignored.
+
+    Returns:
+        the handlers until now.
+    """
+    earlier = {number: signal.getsignal(number) for number in numbers}
+    mine = {number: handler for number, handler in earlier.items() if handler != signal.SIG_IGN}
+    for number in mine:
+        signal.signal(number, handle)
+    return mine

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,6 +148,14 @@ def test_a_second_signal_leaves_at_once(start, tiny_toml):
         code, stdout = training.end()
     assert (code, stdout) == (130, "")
     assert training.talk.endswith("left at once; the last save is whole\n")
+
+
+def test_ctrl_c_when_all_is_done_is_no_traceback(environment):
+    """While Python itself is leaving, which takes a while once it has torch."""
+    last_moment = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+    program = last_moment + "from mnistdiff.cli.app import main; main()"
+    done = subprocess.run([sys.executable, "-c", program, "--version"], env=environment(), capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 def test_ctrl_c_while_drawing_keeps_the_finished_pictures_and_leaves_no_torn_one(start, tiny_run, tmp_path):

@@ -86,7 +86,9 @@ def test_a_working_folder_that_is_gone_is_no_bug(forks, tiny_run, tmp_path):
 
 def test_a_disk_that_is_full_in_the_middle_of_a_run_is_5_and_costs_no_state(forks, tiny_toml, tmp_path):
     """No file may grow past what a state takes and a bit: the metrics outgrow it, and then the states."""
-    line = ["train", "--config", tiny_toml, "--batch-size", "8", "--save-every", "5", "--quiet", "--run-dir", "run"]
+    smaller = tmp_path / "smaller.toml"  # the sooner the metrics are as large
+    smaller.write_text(tiny_toml.read_text().replace("[8]", "[4]").replace("embedding = 16", "embedding = 4"))
+    line = ["train", "--config", smaller, "--batch-size", "8", "--save-every", "5", "--quiet", "--run-dir", "run"]
     assert forks.run(*line, "--max-steps", "40", cwd=tmp_path)[0] == 0
     latest = tmp_path / "run" / "diffusion_checkpoint.safetensors"
     size, before = latest.stat().st_size, latest.read_bytes()
@@ -97,7 +99,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_run_is_5_and_costs_no_state(fork
     assert b"Traceback" not in fork.err
     assert latest.read_bytes() == before
 
-    more = ["--log-every", "1", "--max-steps", "1000000", "--run-dir", "more"]
+    more = ["--log-every", "1", "--save-every", "100", "--max-steps", "1000000", "--run-dir", "more"]
     code, fork = forks.run(*line[:-2], *more, cwd=tmp_path, file_bytes=size + 2000)
     assert code == 5, fork.err
     assert b"Traceback" not in fork.err

@@ -199,6 +199,7 @@ def test_a_writer_without_any_one_of_its_precautions_is_caught(folder, monkeypat
         assert torn
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and on, where there are threads
 def test_a_real_limit_on_the_size_of_files_costs_no_file(folder):
     """Not a shim: the kernel cuts the write short, in a process of its own."""
     child = os.fork()
