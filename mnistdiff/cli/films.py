@@ -12,6 +12,7 @@ from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
     from mnistdiff.engine.editing import Edit, Inpaint
+    from mnistdiff.engine.rendering.animation import Kind
     from mnistdiff.engine.sampling import Model, Progress, Request
     from mnistdiff.settings import SampleSettings
 
@@ -52,7 +53,7 @@ class Films:
         """What is to be drawn; the rest as for ``Trajectory``."""
         from mnistdiff.engine.trajectory import Trajectory
 
-        self._wanted = wanted
+        self._wanted, self._columns = wanted, columns
         asked = self._gif is not None or self._film is not None
         self._trajectory = Trajectory(wanted, self._view, columns=columns, from_noise=from_noise) if asked else None
 
@@ -72,12 +73,13 @@ class Films:
         for path in (self._gif, self._film):
             if path is None:
                 continue
-            kind = path.suffix[1:].lower()
+            how = {"walk": walk, "film": self._view, "columns": self._columns}
             if path is self._gif:
-                content = self._trajectory.animated(kind)
+                kind: Kind = "gif" if path.suffix.lower() == ".gif" else "png"
+                source = drawn_by(model, settings, self._wanted, **how, animated=kind)
+                content = self._trajectory.animated(kind, source.text())
             else:
-                source = drawn_by(model, settings, self._wanted, walk=walk, film=self._view)
-                content = signed(self._trajectory.film(), source)
+                content = signed(self._trajectory.film(), drawn_by(model, settings, self._wanted, **how))
             name = Output(file=path).write("", content)
             if as_json:
                 console.result_json({"path": name, "frames": len(self._trajectory.frames), "view": self._view})

@@ -1,7 +1,7 @@
 """``mnistdiff interpolate``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import Field
@@ -11,6 +11,9 @@ from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.settings import Seed
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.rendering.animation import Kind
 
 EXAMPLES = """Examples:
 
@@ -91,5 +94,6 @@ def interpolate_command(
     if film is not None:
         content = signed(sheets.strip(list(images)), drawn_by(model, settings, ends, frames=frames))
     else:
-        content = sheets.morph(list(images), kind=target.kind)
+        kind: Kind = "png" if target.kind == "png" else "gif"
+        content = sheets.morph(list(images), kind, drawn_by(model, settings, ends, frames=frames, animated=kind).text())
     target.finish(content, {"frames": frames, "from": [start, first_seed], "to": [end, last_seed]}, as_json=json)

@@ -14,11 +14,15 @@ mnistdiff reproduce digit_7_42.png
 
 mnistdiff reproduce grid.png --checkpoint runs/001-fast -o again.png
 
+mnistdiff reproduce morph.gif
+
 mnistdiff reproduce grid.png --json"""
 
 
 def reproduce_command(
-    picture: Annotated[Path, typer.Argument(metavar="PNG", readable=False, help="What this program drew; - is stdin.")],
+    picture: Annotated[
+        Path, typer.Argument(metavar="PICTURE", readable=False, help="What this program drew; - is stdin.")
+    ],
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -30,34 +34,46 @@ def reproduce_command(
         ),
     ] = None,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE|-", help="The PNG to write; - is stdout.")
-    ] = "reproduced.png",
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE|-",
+            help="The picture to write; - is stdout. Default: reproduced.png or reproduced.gif.",
+            show_default=False,
+        ),
+    ] = "",
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw a picture again, from what it says of itself, and compare.
 
-    Every PNG that this program draws from a model holds digits, seeds, settings and the SHA-256 of its checkpoint (but
-    for animated ones). On the same machine the same bytes come out.
+    Every picture and animation that this program draws from a model holds digits, seeds, settings and the SHA-256 of
+    its checkpoint (but for the previews of a training). On the same machine the same bytes come out.
     """
-    target = Output.one_file(output, (".png",), what="a picture", as_json=json)
+    given = pictures.read(picture)
+    ending = f".{given.kind}"
+    what = "an animation" if given.kind == "gif" else "a picture"
+    target = Output.one_file(output or f"reproduced{ending}", (ending,), what=what, as_json=json)
     target.refuse_existing([], force=force)
 
     from mnistdiff.engine.choice import checkpoint_with_digest
     from mnistdiff.engine.provenance import Provenance
+    from mnistdiff.engine.rendering.picture import Picture
     from mnistdiff.engine.reproduction import reproduce
 
-    given = pictures.read(picture)
     source = Provenance.of(given)
     content = reproduce(source, checkpoint_with_digest(source.checkpoint, checkpoint))
     identical = content == given.content
-    told = {"identical": identical, **source.told()}
-    target.finish(content, told, as_json=json)
+    same_image = identical or given.shows_the_same_as(Picture("the picture", content))
+    target.finish(content, {"identical": identical, "same_image": same_image, **source.told()}, as_json=json)
     if identical:
         console.note(f"the same bytes as {given.name}", quiet=quiet or json)
+    elif same_image:
+        console.note(f"the same image as {given.name}, which was saved again since it was drawn", quiet=quiet or json)
     else:
         console.warn(
-            f"not the same bytes as {given.name}: it was drawn by version {source.version} on a machine or with "
-            "libraries that round otherwise, or was saved again"
+            f"not the same image as {given.name}: it was drawn by version {source.version} on a machine or with "
+            "libraries that round otherwise, or was changed since"
         )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mnistdiff import __version__
 from mnistdiff.engine.editing import Edit, Inpaint
+from mnistdiff.engine.rendering.animation import Kind
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.sampling import BATCH_SIZE, Drawing, Model, Request, View, requests
@@ -19,7 +20,7 @@ from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed, explain
 
 KEYWORD = "mnistdiff"
-"""The text chunk of a PNG that holds its provenance, as JSON."""
+"""Under which a picture holds its provenance, as JSON."""
 MAX_SHEET_IMAGES = 10_000
 
 
@@ -52,6 +53,7 @@ class Provenance(BaseModel):
         sweeps: settings whose values the picture compares, as ``sheets.compared`` does.
         film: instead of the images the way to each, as ``Trajectory.film`` shows it.
         frames: instead of two images so many on the way from the first to the second.
+        animated: a film or such a way not as a strip, but moving, in a file of this kind.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +68,7 @@ class Provenance(BaseModel):
     sweeps: Annotated[tuple[Sweep, ...], Field(max_length=2)] = ()
     film: View | None = None
     frames: Annotated[int, Field(ge=2, le=200)] | None = None
+    animated: Kind | None = None
 
     @model_validator(mode="after")
     def _fits_on_a_sheet(self) -> Self:
@@ -78,6 +81,8 @@ class Provenance(BaseModel):
             raise ValueError("frames lie between two images")
         if sum([self.walk is not None, bool(self.sweeps), self.frames is not None]) > 1:
             raise ValueError("more than one kind of picture")
+        if self.animated and not (self.film or self.frames):
+            raise ValueError("nothing moves")
         _ = self.ways  # which are made of what the sampler knows, or not at all
         return self
 
@@ -86,6 +91,10 @@ class Provenance(BaseModel):
         always = {"version", "checkpoint", "backend", "settings", "rows", "columns"}
         values = self.model_dump(mode="json")
         return {name: value for name, value in values.items() if name in always or value}
+
+    def text(self) -> dict[str, str]:
+        """What the picture's file says of itself, by keyword."""
+        return {"Software": f"mnistdiff {self.version}", KEYWORD: json.dumps(self.told())}
 
     @property
     def images(self) -> list[Request]:
@@ -104,23 +113,23 @@ class Provenance(BaseModel):
         return [SampleSettings(**{**dict(self.settings), **way}) for way in variants(self.sweeps)]
 
     @classmethod
-    def of(cls, png: Picture) -> "Provenance":
-        """What a PNG file says of itself.
+    def of(cls, picture: Picture) -> "Provenance":
+        """What a picture's file says of itself.
 
         Raises:
             StorageError: if it is damaged, or says nothing that this program wrote.
         """
-        text = png.text().get(KEYWORD)
+        text = picture.text().get(KEYWORD)
         if text is None:
             raise StorageError(
-                f"{png.name} does not say how it was drawn", "Give a PNG that mnistdiff drew, as it was drawn."
+                f"{picture.name} does not say how it was drawn", "Give a picture that mnistdiff drew, as it was drawn."
             )
         try:
             return cls.model_validate(json.loads(text))
         except ValidationError as error:
-            raise _not_ours(png.name, explain(error)) from error
+            raise _not_ours(picture.name, explain(error)) from error
         except (ValueError, RecursionError) as error:
-            raise _not_ours(png.name, "it is not JSON") from error
+            raise _not_ours(picture.name, "it is not JSON") from error
 
 
 def _not_ours(name: str, why: str) -> StorageError:
@@ -141,7 +150,7 @@ def drawn_by(model: Model, settings: SampleSettings, images: Sequence[Drawing | 
 
 def signed(image: NDArray[np.uint8], source: Provenance) -> bytes:
     """A PNG that says how it was drawn."""
-    return encode_png(image, {"Software": f"mnistdiff {source.version}", KEYWORD: json.dumps(source.told())})
+    return encode_png(image, source.text())
 
 
 def picture(

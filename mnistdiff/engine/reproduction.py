@@ -12,10 +12,12 @@ from mnistdiff.engine import sheets
 from mnistdiff.engine.editing import Edit
 from mnistdiff.engine.interpolation import interpolate
 from mnistdiff.engine.provenance import Provenance, signed
-from mnistdiff.engine.sampling import Drawing, Model, draw, load_model
+from mnistdiff.engine.sampling import Drawing, Model, View, draw, load_model
 from mnistdiff.engine.trajectory import Trajectory
 from mnistdiff.engine.walk import FROM_NOISE
 from mnistdiff.settings import SampleSettings
+
+Load = Callable[[str], Model]
 
 
 def reproduce(source: Provenance, checkpoint: Path) -> bytes:
@@ -32,25 +34,40 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
     load = functools.cache(
         lambda weights: load_model(checkpoint, weights=weights, device="cpu", backend=source.backend)
     )
-    return signed(_image(source, load), source.model_copy(update={"version": __version__}))
-
-
-def _image(source: Provenance, load: Callable[[str], Model]) -> NDArray[np.uint8]:
-    images, settings = source.images, source.settings
+    signature = source.model_copy(update={"version": __version__})
     if source.frames is not None:
-        first, last = images
-        *_, (_, _, found) = interpolate(load(settings.weights), first, last, source.frames, settings)
-        assert found is not None, "the last step carries the images"
-        return sheets.strip(list(found))
+        on_the_way = _interpolated(source, load, source.frames)
+        if source.animated is not None:
+            return sheets.morph(on_the_way, source.animated, signature.text())
+        return signed(sheets.strip(on_the_way), signature)
     if source.film is not None:
-        trajectory = Trajectory(images, source.film, from_noise=not isinstance(source.walk, Edit))
-        for progress in draw(load(settings.weights), images, settings, walk=source.walk or FROM_NOISE):
-            trajectory.add(progress)
-        return trajectory.film()
+        trajectory = _watched(source, load, source.film)
+        if source.animated is not None:
+            return trajectory.animated(source.animated, signature.text())
+        return signed(trajectory.film(), signature)
+    return signed(_image(source, load), signature)
+
+
+def _interpolated(source: Provenance, load: Load, frames: int) -> list[NDArray[np.uint8]]:
+    first, last = source.images
+    *_, (_, _, found) = interpolate(load(source.settings.weights), first, last, frames, source.settings)
+    assert found is not None, "the last step carries the images"
+    return list(found)
+
+
+def _watched(source: Provenance, load: Load, view: View) -> Trajectory:
+    images, settings = source.images, source.settings
+    trajectory = Trajectory(images, view, columns=source.columns, from_noise=not isinstance(source.walk, Edit))
+    for progress in draw(load(settings.weights), images, settings, walk=source.walk or FROM_NOISE):
+        trajectory.add(progress)
+    return trajectory
+
+
+def _image(source: Provenance, load: Load) -> NDArray[np.uint8]:
     drawn = [_draw(source, load(way.weights), way) for way in source.ways]
     if source.sweeps:
         return sheets.compared(source.sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
-    return drawn[0][0].pixels if len(images) == 1 else sheets.sheet(drawn[0], columns=source.columns)
+    return drawn[0][0].pixels if len(source.images) == 1 else sheets.sheet(drawn[0], columns=source.columns)
 
 
 def _draw(source: Provenance, model: Model, settings: SampleSettings) -> list[Drawing]:

@@ -1,14 +1,14 @@
 """Sheets of more than one drawing: digits laid out, ways of drawing compared, a training through its epochs."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.rendering.animation import animation, there_and_back
+from mnistdiff.engine.rendering.animation import Kind, animation, there_and_back
 from mnistdiff.engine.rendering.grid import captioned, labelled_grid
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
@@ -65,13 +65,13 @@ def over_time(run: RunDir) -> bytes:
             f"{run.path} holds no previews to animate", "They are drawn in training: mnistdiff train --sample-every 1."
         )
     frames = [captioned(Picture.read(path).grey_levels(), f"epoch {epoch}") for epoch, path in previews.items()]
-    return animation(frames, kind="gif", seconds=_SECONDS_PER_EPOCH * len(frames))
+    return animation(frames, "gif", seconds=_SECONDS_PER_EPOCH * len(frames))
 
 
-def morph(images: Sequence[NDArray[np.uint8]], *, kind: str) -> bytes:
-    """A film of images, there and back: an animated PNG if ``kind`` is "png", else a GIF."""
+def morph(images: Sequence[NDArray[np.uint8]], kind: Kind, text: Mapping[str, str]) -> bytes:
+    """A film of images, there and back; ``text`` is as for ``animation``."""
     frames = [labelled_grid([("", [image])], scale=_MORPH_SCALE) for image in images]
-    return there_and_back(frames, kind="png" if kind == "png" else "gif")
+    return there_and_back(frames, kind, text)
 
 
 def strip(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -1,13 +1,12 @@
 """How digits came out of noise, to be looked at: an animation, and a strip of film."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.randomness import sampling_noise
-from mnistdiff.engine.rendering.animation import animation
+from mnistdiff.engine.rendering.animation import Kind, animation
 from mnistdiff.engine.rendering.grid import labelled_grid
 from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.engine.sampling import BATCH_SIZE, IMAGE_SHAPE, Drawing, Progress, Request, View
@@ -60,9 +59,9 @@ class Trajectory:
     def _add(self, images: NDArray[np.float32]) -> None:
         self.frames.append(to_uint8(images[:, 0]))
 
-    def animated(self, kind: Literal["gif", "png"]) -> bytes:
-        """All frames, one after another in two seconds, the last held: a GIF or an animated PNG."""
-        return animation([self._sheet(frame) for frame in self.frames], kind=kind, seconds=_SECONDS)
+    def animated(self, kind: Kind, text: Mapping[str, str]) -> bytes:
+        """All frames, one after another in two seconds, the last held; ``text`` is as for ``animation``."""
+        return animation([self._sheet(frame) for frame in self.frames], kind, text, seconds=_SECONDS)
 
     def _sheet(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         drawings = [

@@ -34,6 +34,13 @@ def test_what_was_drawn_is_drawn_again_to_the_byte(cli, tmp_path):
         "interpolate --from 3 --to 3 --frames 3 --steps 2 --seed 1 --to-seed 2 --film drawn.png",
         "edit x.png -d 4 --steps 2 --seed 1 -o y.png --film drawn.png",
         "inpaint x.png --mask top -d 4,5 --steps 2 --seed 1 -o y.png --film drawn.png",
+        "sample -d 2,7 --seed 3 --steps 3 -o x.png --gif drawn.png",
+        "sample -d 2,7 --seed 3 --steps 3 -o x.png --gif drawn.gif --view x_0",
+        "sample --digits 27 -n 2 --seed 3 --steps 3 -o x.png --gif drawn.gif",
+        "interpolate --from 3 --to 8 --frames 5 --steps 2 --seed 1 -o drawn.png",
+        "interpolate --from 3 --to 8 --frames 5 --steps 2 --seed 1 -o drawn.gif",
+        "edit x.png -d 4 --steps 2 --seed 1 -o y.png --gif drawn.gif",
+        "inpaint x.png --mask top -d 4,5 --steps 2 --seed 1 -o y.png --gif drawn.png",
     ],
 )
 def test_every_kind_of_picture_is_drawn_again_to_the_byte(invoke, tmp_path, line):
@@ -41,8 +48,10 @@ def test_every_kind_of_picture_is_drawn_again_to_the_byte(invoke, tmp_path, line
         assert invoke("sample", "-d", 9, "--seed", 3, "-o", "x.png", "-q").returncode == 0
     drawn = invoke(*line.split(), "-q")
     assert drawn.returncode == 0, drawn.stderr.decode()
-    again = invoke("reproduce", "drawn.png", "-o", "again.png")
-    assert (again.returncode, again.stderr) == (0, b"the same bytes as drawn.png\n")
+    [name] = (path.name for path in tmp_path.glob("drawn.*"))
+    again = invoke("reproduce", name)
+    assert (again.returncode, again.stderr.decode()) == (0, f"the same bytes as {name}\n")
+    assert again.stdout.decode() == f"{name.replace('drawn', 'reproduced')}\n"
 
 
 def test_the_checkpoint_is_found_by_its_digest_or_asked_for(invoke, run_copy, tmp_path):
@@ -66,27 +75,38 @@ def test_the_checkpoint_is_found_by_its_digest_or_asked_for(invoke, run_copy, tm
         shutil.rmtree(elsewhere)
 
 
-def test_a_picture_that_was_saved_again_is_told_from_one_that_was_not(invoke, tmp_path):
+def test_a_picture_that_was_saved_again_or_changed_is_told_from_one_that_was_not(invoke, tmp_path):
     invoke("sample", "-d", "4", "--seed", 1, "--steps", 2, "-o", "four.png", "-q")
     with Image.open(tmp_path / "four.png") as image:
         chunks = PngInfo()
         chunks.add_text("mnistdiff", image.info["mnistdiff"])
-        image.save(tmp_path / "edited.png", pnginfo=chunks)
-    done = invoke("reproduce", "edited.png")
-    assert (done.returncode, done.stdout) == (0, b"reproduced.png\n")
-    assert b"warning: not the same bytes as edited.png" in done.stderr
-    assert (tmp_path / "reproduced.png").read_bytes() == (tmp_path / "four.png").read_bytes()
+        image.convert("RGB").save(tmp_path / "saved.png", pnginfo=chunks)
+        image.putpixel((3, 3), 90)
+        image.save(tmp_path / "changed.png", pnginfo=chunks)
+    for name, told in (
+        ("saved.png", b"the same image as saved.png, which was saved again since it was drawn\n"),
+        ("changed.png", b"warning: not the same image as changed.png"),
+    ):
+        done = invoke("reproduce", name, "--force")
+        assert (done.returncode, done.stdout) == (0, b"reproduced.png\n")
+        assert done.stderr.startswith(told)
+        assert (tmp_path / "reproduced.png").read_bytes() == (tmp_path / "four.png").read_bytes()
+        found = json.loads(invoke("reproduce", name, "--force", "--json").stdout)
+        assert (found["identical"], found["same_image"]) == (False, name == "saved.png")
 
 
 def test_nothing_is_replaced_unasked_and_what_says_nothing_is_refused(invoke, tmp_path):
     Image.new("L", (28, 28)).save(tmp_path / "plain.png")
+    Image.new("L", (28, 28)).save(tmp_path / "plain.gif", comment=b"drawn by hand")
     for line, code, told in (
         (["plain.png"], 5, b"does not say how it was drawn"),
         (["missing.png"], 5, b"No such file"),
         (["plain.png", "-o", "plain.png"], 2, b"already there"),
         (["plain.png", "-o", "folder/"], 2, b"folder/: a picture is written as .png"),
+        (["plain.gif", "-o", "again.png"], 2, b"again.png: an animation is written as .gif"),
+        (["plain.gif"], 5, b"plain.gif does not say how it was drawn"),
     ):
         done = invoke("reproduce", *line)
         assert (done.returncode, done.stdout) == (code, b"")
         assert told in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["plain.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {"plain.png", "plain.gif"}

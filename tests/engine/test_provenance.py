@@ -9,6 +9,7 @@ import pytest
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.editing import Edit, Inpaint, half
 from mnistdiff.engine.provenance import KEYWORD, Provenance, picture, require_room
+from mnistdiff.engine.rendering.animation import animation
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.reproduction import reproduce
@@ -107,6 +108,8 @@ def valid():
         json.dumps(valid() | {"frames": 5}),
         json.dumps(valid() | {"frames": 10**9, "rows": [[7, 0, 2]]}),
         json.dumps(valid() | {"film": "x_T"}),
+        json.dumps(valid() | {"film": "x_t", "animated": "mp4"}),
+        json.dumps(valid() | {"animated": "gif"}),
         json.dumps(valid() | {"film": "x_t", "rows": [[7, 0, 65]]}),
         json.dumps(valid() | {"walk": {"image": BLANK[:-4], "strength": 1}}),
         json.dumps(valid() | {"walk": {"image": "\u00e4" * 1048, "strength": 1}}),
@@ -120,12 +123,15 @@ def test_a_forged_provenance_is_refused(text):
     forged = encode_png(np.zeros((28, 28), np.uint8), {KEYWORD: text})
     with pytest.raises(StorageError, match=r"what forged.png says of how it was drawn is not valid"):
         Provenance.of(Picture("forged.png", forged))
+    moving = animation([np.zeros((28, 28), np.uint8)] * 2, "gif", {KEYWORD: text}, seconds=1)
+    with pytest.raises(StorageError, match=r"what forged.gif says of how it was drawn is not valid"):
+        Provenance.of(Picture("forged.gif", moving))
 
 
 def test_what_is_no_picture_or_says_nothing_is_named():
     with pytest.raises(StorageError, match="silent.png does not say how it was drawn"):
         Provenance.of(Picture("silent.png", encode_png(np.zeros((28, 28), np.uint8))))
-    with pytest.raises(StorageError, match="text.png is not a PNG picture"):
+    with pytest.raises(StorageError, match="text.png is not a PNG or GIF picture"):
         Provenance.of(Picture("text.png", b"I am a picture"))
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.animation import animation
+from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.engine.sampling import BATCH_SIZE, Request, draw, load_model, requests
 from mnistdiff.engine.trajectory import Trajectory
@@ -51,7 +52,7 @@ def test_a_trajectory_ends_in_the_image_and_x_t_begins_as_the_noise_of_its_seed(
 @pytest.mark.parametrize("kind", ["gif", "png"])
 def test_an_animation_shows_every_frame_and_holds_the_last(watched, kind):
     _, trajectory, _ = watched
-    pictures, durations, loop = frames_of(trajectory.animated(kind))
+    pictures, durations, loop = frames_of(trajectory.animated(kind, {}))
     assert len(pictures) == len(trajectory.frames)
     for picture, frame in zip(pictures, trajectory.frames, strict=True):
         for image in frame:
@@ -101,5 +102,11 @@ def test_the_same_frames_are_the_same_bytes(kind):
     pictures, durations, _ = frames_of(animation(frames, kind=kind, seconds=1))
     assert np.array_equal(pictures, frames)
     assert durations[:-1] == [250] * 3
+    film, shorter = (Picture("film", animation(some, kind, seconds=1)) for some in (frames, frames[:-1]))
+    assert film.shows_the_same_as(Picture("slower", animation(frames, kind, seconds=2)))
+    assert not film.shows_the_same_as(shorter)
+    assert not shorter.shows_the_same_as(film)
+    text = {"Software": "it", "story": "long: " + "\u00e9" * 1000}
+    assert Picture("film", animation(frames, kind, text, seconds=1)).text().items() >= text.items()
     with pytest.raises(ValueError, match="at least one frame"):
         animation([], kind=kind, seconds=1)

@@ -1,33 +1,44 @@
 """Pictures one after another: GIF and animated PNG."""
 
 import io
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mnistdiff.engine.rendering.png import text_chunks
+
+Kind = Literal["gif", "png"]
+"""GIF, or animated PNG, which every viewer that knows PNG shows at least in part."""
 _HOLD_SECONDS = 1.5
 """How long the last frame stays before the film begins again."""
 _SECONDS_ONE_WAY = 2.0
 
 
-def there_and_back(frames: Sequence[NDArray[np.uint8]], *, kind: Literal["gif", "png"]) -> bytes:
+def there_and_back(frames: Sequence[NDArray[np.uint8]], kind: Kind, text: Mapping[str, str]) -> bytes:
     """An endless film of the frames, and of the same frames backwards, with a rest at both ends; otherwise as below."""
     still = len(frames) // 6
     there = [frames[0]] * still + list(frames) + [frames[-1]] * still
-    return animation([*there, *there[-2:0:-1]], kind=kind, seconds=2 * _SECONDS_ONE_WAY, hold=0)
+    return animation([*there, *there[-2:0:-1]], kind, text, seconds=2 * _SECONDS_ONE_WAY, hold=0)
 
 
 def animation(
-    frames: Sequence[NDArray[np.uint8]], *, kind: Literal["gif", "png"], seconds: float, hold: float = _HOLD_SECONDS
+    frames: Sequence[NDArray[np.uint8]],
+    kind: Kind,
+    text: Mapping[str, str] = MappingProxyType({}),
+    *,
+    seconds: float,
+    hold: float = _HOLD_SECONDS,
 ) -> bytes:
     """An endless film. The same arguments give the same bytes.
 
     Args:
         frames: grey levels, all of one shape (H, W).
-        kind: "gif", or "png" for an animated PNG, which every viewer that knows PNG shows at least in part.
+        kind: "gif" or "png".
+        text: what the file says of itself, as for ``encode_png``; ``Picture.text`` reads it back.
         seconds: from the first frame to the last.
         hold: seconds for which the last then stays.
 
@@ -40,8 +51,18 @@ def animation(
     # GIF counts hundredths of a second, and viewers slow down what is shorter than two of them.
     milliseconds = max(20, round(1000 * seconds / len(frames) / 10) * 10)
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * hold)]
+    # GIF has but one text: there it is a line for each keyword.
+    lines = "\n".join(f"{keyword}: {value}" for keyword, value in text.items())
+    said: dict[str, Any] = {"pnginfo": text_chunks(text)} if kind == "png" else {"comment": lines.encode()}
     file = io.BytesIO()
     pictures[0].save(
-        file, format=kind.upper(), save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=False
+        file,
+        format=kind.upper(),
+        save_all=True,
+        append_images=pictures[1:],
+        duration=durations,
+        loop=0,
+        optimize=False,
+        **said,
     )
     return file.getvalue()

@@ -2,13 +2,15 @@
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from mnistdiff.errors import StorageError
 
@@ -16,6 +18,7 @@ MAX_SIDE = 4096
 """No sheet of digits has a longer side than this, in pixels."""
 _MAX_BYTES = 64 * 2**20
 _PNG = ("PNG",)
+_WITH_TEXT = ("PNG", "GIF")
 PHOTOGRAPHS = ("PNG", "JPEG")
 
 
@@ -76,18 +79,47 @@ class Picture:
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise self._unreadable(formats) from error
 
+    @property
+    def kind(self) -> Literal["gif", "png"]:
+        """What its name should end in, if it is one of those that say something of themselves."""
+        return "gif" if self.content.startswith(b"GIF8") else "png"
+
     def text(self) -> dict[str, str]:
-        """What a PNG file says of itself, by keyword.
+        """What a PNG or GIF file says of itself, by keyword.
 
         Raises:
             StorageError: as ``grey_levels``.
         """
         try:
-            with self._opened(_PNG) as picture:
+            with self._opened(_WITH_TEXT) as picture:
                 picture.load()  # chunks may follow the pixels
-                return {str(keyword): str(value) for keyword, value in picture.info.items() if isinstance(value, str)}
+                info = picture.info
         except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise self._unreadable(_PNG) from error
+            raise self._unreadable(_WITH_TEXT) from error
+        if self.kind == "gif":  # a line for each, as ``animation`` writes them
+            lines = bytes(info.get("comment", b"")).decode(errors="replace").split("\n")
+            return {keyword: value for keyword, _, value in (line.partition(": ") for line in lines)}
+        return {str(keyword): str(value) for keyword, value in info.items() if isinstance(value, str)}
+
+    def shows_the_same_as(self, other: "Picture") -> bool:
+        """Whether two PNG or GIF files have the same grey levels in every frame, however they hold them.
+
+        Raises:
+            StorageError: as ``grey_levels``.
+        """
+        return all(
+            one is not None and another is not None and np.array_equal(one, another)
+            for one, another in zip_longest(self._frames(), other._frames())
+        )
+
+    def _frames(self) -> Iterator[NDArray[np.uint8]]:
+        """The grey levels of one frame after another, as a viewer shows them."""
+        try:
+            with self._opened(_WITH_TEXT) as picture:
+                for frame in ImageSequence.Iterator(picture):
+                    yield np.array(frame.convert("L"))
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise self._unreadable(_WITH_TEXT) from error
 
     def _opened(self, formats: tuple[str, ...]) -> Image.Image:
         """The picture with its size checked and its pixels not yet unpacked."""

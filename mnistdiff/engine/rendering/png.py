@@ -46,9 +46,14 @@ def encode_png(image: NDArray[np.uint8], text: Mapping[str, str] = MappingProxyT
         image: grey levels, shape (H, W), or colours, shape (H, W, 3).
         text: what the file says of itself, by keyword (1 to 79 characters of Latin-1, as PNG wants them).
     """
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG", pnginfo=text_chunks(text))
+    return file.getvalue()
+
+
+def text_chunks(text: Mapping[str, str]) -> PngInfo:
+    """As Pillow writes them into a PNG."""
     chunks = PngInfo()
     for keyword, value in text.items():
         chunks.add_text(keyword, value)
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, format="PNG", pnginfo=chunks)
-    return file.getvalue()
+    return chunks
