@@ -71,7 +71,7 @@ def reproduce_command(
     if identical:
         console.note(f"the same bytes as {given.name}", quiet=quiet or json)
     elif same_image:
-        console.note(f"the same image as {given.name}, which was saved again since it was drawn", quiet=quiet or json)
+        console.note(f"the same image as {given.name}, in a file that was written otherwise", quiet=quiet or json)
     else:
         console.warn(
             f"not the same image as {given.name}: it was drawn by version {source.version} on a machine or with "

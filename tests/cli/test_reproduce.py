@@ -84,7 +84,7 @@ def test_a_picture_that_was_saved_again_or_changed_is_told_from_one_that_was_not
         image.putpixel((3, 3), 90)
         image.save(tmp_path / "changed.png", pnginfo=chunks)
     for name, told in (
-        ("saved.png", b"the same image as saved.png, which was saved again since it was drawn\n"),
+        ("saved.png", b"the same image as saved.png, in a file that was written otherwise\n"),
         ("changed.png", b"warning: not the same image as changed.png"),
     ):
         done = invoke("reproduce", name, "--force")
