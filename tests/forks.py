@@ -20,7 +20,8 @@ from typing import Any
 PARENT = """
 import ctypes, json, os, resource, signal, sys
 from mnistdiff.cli import app
-from mnistdiff.engine import pipeline, sampling
+from mnistdiff.engine import pipeline
+from mnistdiff.engine.inference import sampling
 from mnistdiff.engine.data import mnist
 from mnistdiff.engine.rendering import loss_plot
 from mnistdiff.engine.evaluation import judge

@@ -91,8 +91,7 @@ def test_json_has_the_keys_that_the_readme_names(cli, tmp_path, command):
     done = cli(*LINES[command].split(), "--json", cwd=here)
     assert done.returncode == 0, done.stderr.decode()
     named = re.findall(r"`(\w+)`", JSON[command].partition(";")[0])
-    optional = {"walk"}
-    assert list(json.loads(done.stdout)) == [key for key in named if key not in optional]
+    assert list(json.loads(done.stdout)) == named
 
 
 def test_every_command_that_speaks_json_is_in_the_table():

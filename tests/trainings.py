@@ -4,8 +4,8 @@ import json
 from types import SimpleNamespace
 
 from mnistdiff.engine import pipeline
-from mnistdiff.engine.events import Finished
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.events import Finished
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.settings import MachineSettings, TrainSettings
 

@@ -54,8 +54,8 @@ def classify_command(
     """
     scans = [pictures.read(path) for path in sources]
 
-    from mnistdiff.engine.classification import classify
     from mnistdiff.engine.data.scan import as_mnist
+    from mnistdiff.engine.inference.classification import classify
     from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
 
     images = [as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name) for scan in scans]

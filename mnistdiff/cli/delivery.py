@@ -12,8 +12,8 @@ from mnistdiff.cli.output import PIPE, Output, file_name
 from mnistdiff.cli.progress import Meter, meter
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.editing import Edit, Inpaint
-    from mnistdiff.engine.sampling import Drawing, Model, Request
+    from mnistdiff.engine.inference.editing import Edit, Inpaint
+    from mnistdiff.engine.inference.sampling import Drawing, Model, Request
     from mnistdiff.settings import SampleSettings
 
 _Where = Annotated[
@@ -72,7 +72,7 @@ class Delivery:
         Raises:
             SettingsError: saying what is in the way.
         """
-        from mnistdiff.engine.provenance import require_room
+        from mnistdiff.engine.inference.provenance import require_room
 
         self._images, self._columns = images, columns
         if self._target.folder is None:
@@ -82,9 +82,9 @@ class Delivery:
 
     def draw(self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None" = None) -> None:
         """Draw the images that were expected, and write each as soon as it is there; then tell the names."""
-        from mnistdiff.engine.provenance import picture
-        from mnistdiff.engine.sampling import draw
-        from mnistdiff.engine.walk import FROM_NOISE
+        from mnistdiff.engine.inference.provenance import picture
+        from mnistdiff.engine.inference.sampling import draw
+        from mnistdiff.engine.inference.walk import FROM_NOISE
 
         drawings: list[Drawing] = []
         with meter(label="drawing", quiet=self.quiet) as shown:

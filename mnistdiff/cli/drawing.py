@@ -12,7 +12,7 @@ from mnistdiff.cli.bundles import Command, Option, bundled
 from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.sampling import Model
+    from mnistdiff.engine.inference.sampling import Model
 
 _SAMPLING = MappingProxyType(
     {
@@ -56,7 +56,7 @@ class HowToDraw:
             CheckpointError: if there is no such model.
             SettingsError: if it cannot be drawn from in this way.
         """
-        from mnistdiff.engine.choice import checkpoint_to_sample
+        from mnistdiff.engine.runs.choice import checkpoint_to_sample
 
         path = checkpoint_to_sample(checkpoint)
         console.note(f"drawing from {options.name_of(path)}{note}", quiet=quiet)
@@ -72,7 +72,7 @@ class HowToDraw:
             variants: the fields of SampleSettings that differ from what was given.
             device: instead of that which was given.
         """
-        from mnistdiff.engine.sampling import load_model
+        from mnistdiff.engine.inference.sampling import load_model
 
         # The averaged weights and those of the last step are two models.
         load = functools.cache(

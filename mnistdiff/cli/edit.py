@@ -52,9 +52,9 @@ def edit_command(
     scan = pictures.read(picture)
 
     from mnistdiff.engine.data.scan import as_mnist
-    from mnistdiff.engine.editing import Edit
+    from mnistdiff.engine.inference.editing import Edit
+    from mnistdiff.engine.inference.sampling import requests
     from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
-    from mnistdiff.engine.sampling import requests
 
     edit = Edit(image=as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name), strength=strength)
     first = options.new_seed() if seed is None else seed

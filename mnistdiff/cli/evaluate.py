@@ -107,12 +107,12 @@ def evaluate_command(
     compared: options.By | None = context.params["by"]
     quiet = quiet or json
 
-    from mnistdiff.engine.choice import checkpoint_to_sample
     from mnistdiff.engine.evaluation.judge import load_judges
     from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
     from mnistdiff.engine.evaluation.report import Subject
     from mnistdiff.engine.evaluation.yardstick import RealImages
     from mnistdiff.engine.network.device import resolve_device
+    from mnistdiff.engine.runs.choice import checkpoint_to_sample
 
     path = checkpoint_to_sample(checkpoint)
     needed_for = "--cas" if cas else "--memorisation" if memorisation else ""

@@ -36,8 +36,8 @@ def export_command(
     target.refuse_existing([], force=force)
     quiet = quiet or json
 
-    from mnistdiff.engine.choice import checkpoint_to_sample
-    from mnistdiff.engine.sampling import load_weights
+    from mnistdiff.engine.inference.sampling import load_weights
+    from mnistdiff.engine.runs.choice import checkpoint_to_sample
 
     path = checkpoint_to_sample(source)
     given = SampleSettings(**options.given(SampleSettings, context.params))

@@ -11,9 +11,9 @@ from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.editing import Edit, Inpaint
+    from mnistdiff.engine.inference.editing import Edit, Inpaint
+    from mnistdiff.engine.inference.sampling import Model, Progress, Request
     from mnistdiff.engine.rendering.animation import Kind
-    from mnistdiff.engine.sampling import Model, Progress, Request
     from mnistdiff.settings import SampleSettings
 
 Gif = Annotated[
@@ -51,7 +51,7 @@ class Films:
 
     def watch(self, wanted: "Sequence[Request]", *, columns: int, from_noise: bool) -> None:
         """What is to be drawn; the rest as for ``Trajectory``."""
-        from mnistdiff.engine.trajectory import Trajectory
+        from mnistdiff.engine.inference.trajectory import Trajectory
 
         self._wanted, self._columns = wanted, columns
         asked = self._gif is not None or self._film is not None
@@ -68,7 +68,7 @@ class Films:
         """Write the files, and tell their names."""
         if self._trajectory is None:
             return
-        from mnistdiff.engine.provenance import drawn_by, signed
+        from mnistdiff.engine.inference.provenance import drawn_by, signed
 
         for path in (self._gif, self._film):
             if path is None:

@@ -14,7 +14,7 @@ from mnistdiff.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnistdiff.engine.sampling import Drawing, Model, Request
+    from mnistdiff.engine.inference.sampling import Drawing, Model, Request
     from mnistdiff.settings import SampleSettings
 
 EXAMPLES = """Examples:
@@ -78,34 +78,45 @@ def grid_command(
     target.refuse_existing([], force=force)
     sources = sources or []
 
-    from mnistdiff.engine import sheets
-    from mnistdiff.engine.choice import checkpoint_to_sample, run_to_show
-    from mnistdiff.engine.provenance import drawn_by, picture, require_room, signed
-    from mnistdiff.engine.sampling import requests
+    from mnistdiff.engine.inference import sheets
+    from mnistdiff.engine.inference.sampling import requests
+    from mnistdiff.engine.runs.choice import run_to_show
+    from mnistdiff.engine.runs.film import learning
 
     if any(path.suffix.lower() == ".png" or path == pictures.STDIN for path in sources):
         content = sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
     elif len(sources) > 1:
         raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
     elif over_time:
-        content = sheets.over_time(run_to_show(sources[0] if sources else None))
+        content = learning(run_to_show(sources[0] if sources else None))
     else:
-        sweeps: tuple[options.By, ...] = context.params["sweep"]
-        variants = list(sheets.variants(sweeps)) if sweeps else [{}]
         wanted = requests(context.params["digit"], n, seed)
-        require_room(len(wanted) * len(variants))
-        path = checkpoint_to_sample(sources[0] if sources else None)
-        console.note(f"drawing from {options.name_of(path)}", quiet=quiet or json)
-        (model, settings), *loaded = how.load_each(path, [{}, *variants])
-        drawn = [_draw(each, wanted, way, quiet=quiet or json) for each, way in loaded]
-        if sweeps:
-            image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
-            # An interval is told as it is typed.
-            told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
-            content = signed(image, drawn_by(model, settings, wanted, sweeps=told))
-        else:
-            content = picture(drawn[0], model, settings)
+        content = _from_model(
+            sources[0] if sources else None, wanted, context.params["sweep"], how, quiet=quiet or json
+        )
     target.finish(content, {"bytes": len(content)}, as_json=json)
+
+
+def _from_model(
+    source: Path | None, wanted: "Sequence[Request]", sweeps: tuple[options.By, ...], how: HowToDraw, *, quiet: bool
+) -> bytes:
+    """A sheet of these images, or of each way to draw them that is compared."""
+    from mnistdiff.engine.inference import sheets
+    from mnistdiff.engine.inference.provenance import drawn_by, picture, require_room, signed
+    from mnistdiff.engine.runs.choice import checkpoint_to_sample
+
+    variants = list(sheets.variants(sweeps)) if sweeps else [{}]
+    require_room(len(wanted) * len(variants))
+    path = checkpoint_to_sample(source)
+    console.note(f"drawing from {options.name_of(path)}", quiet=quiet)
+    (model, settings), *loaded = how.load_each(path, [{}, *variants])
+    drawn = [_draw(each, wanted, way, quiet=quiet) for each, way in loaded]
+    if not sweeps:
+        return picture(drawn[0], model, settings)
+    image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
+    # An interval is told as it is typed.
+    told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
+    return signed(image, drawn_by(model, settings, wanted, sweeps=told))
 
 
 def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
@@ -116,7 +127,7 @@ def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
 
 
 def _draw(model: "Model", wanted: "Sequence[Request]", settings: "SampleSettings", *, quiet: bool) -> "list[Drawing]":
-    from mnistdiff.engine.sampling import draw
+    from mnistdiff.engine.inference.sampling import draw
 
     drawings: list[Drawing] = []
     with meter(label="drawing", quiet=quiet) as shown:

@@ -57,9 +57,9 @@ def inpaint_command(
     scan = pictures.read(picture)
 
     from mnistdiff.engine.data.scan import marked, part
-    from mnistdiff.engine.editing import HALVES, Inpaint, half
+    from mnistdiff.engine.inference.editing import HALVES, Inpaint, half
+    from mnistdiff.engine.inference.sampling import requests
     from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
-    from mnistdiff.engine.sampling import requests
 
     missing = half(mask) if mask in HALVES else marked(pictures.read(Path(mask)).grey_levels(PHOTOGRAPHS))
     inpaint = Inpaint(image=part(scan.grey_levels(PHOTOGRAPHS), missing), missing=missing, rounds=rounds)

@@ -22,7 +22,7 @@ from mnistdiff.presets import PRESETS, resolve
 from mnistdiff.settings import MAX_SEED, MachineSettings, SampleSettings, Seed
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.sampling import Drawing, Model
+    from mnistdiff.engine.inference.sampling import Drawing, Model
 
 _HELP = """7, 2026      draw these digits
 again        the same digits from new noise
@@ -112,7 +112,7 @@ class Table:
         return SampleSettings.for_model(self._loaded.settings, self._given)
 
     def _draw(self) -> None:
-        from mnistdiff.engine.sampling import draw, number
+        from mnistdiff.engine.inference.sampling import draw, number
 
         seed = options.new_seed() if self._seed is None else self._seed
         wanted, settings = number(self._number, 1, seed), self._settings
@@ -145,7 +145,7 @@ class Table:
         console.note(f"seed {self._seed}")
 
     def _save(self, text: str) -> None:
-        from mnistdiff.engine.provenance import picture
+        from mnistdiff.engine.inference.provenance import picture
 
         if not self._drawings:
             raise SettingsError("there is nothing to save yet", "Type digits first, such as 7 or 2026.")

@@ -78,10 +78,10 @@ def interpolate_command(
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
 
-    from mnistdiff.engine import sheets
-    from mnistdiff.engine.interpolation import interpolate
-    from mnistdiff.engine.provenance import drawn_by, signed
-    from mnistdiff.engine.sampling import Request
+    from mnistdiff.engine.inference import sheets
+    from mnistdiff.engine.inference.interpolation import interpolate
+    from mnistdiff.engine.inference.provenance import drawn_by, signed
+    from mnistdiff.engine.inference.sampling import Request
 
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
     ends = Request(start, first_seed), Request(end, last_seed)

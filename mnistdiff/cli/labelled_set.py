@@ -14,7 +14,7 @@ from mnistdiff.errors import SettingsError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnistdiff.engine.sampling import Request
+    from mnistdiff.engine.inference.sampling import Request
 
 Format = Annotated[
     Literal["png", "npz", "idx", "csv"],
@@ -46,8 +46,8 @@ def write_set(
     path: Path, wanted: "Sequence[Request]", parameters: dict[str, Any], how: HowToDraw, *, quiet: bool
 ) -> None:
     """Draw a labelled set and write it as it is drawn, and tell its name."""
-    from mnistdiff.engine.labelled import WRITERS
-    from mnistdiff.engine.sampling import draw
+    from mnistdiff.engine.inference.labelled import WRITERS
+    from mnistdiff.engine.inference.sampling import draw
 
     kind, first = parameters["format"], wanted[0].seed
     model, settings = how.load(parameters["checkpoint"], note=f", from seed {first} on", quiet=quiet)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.progress import Progress
 
-    from mnistdiff.engine.events import Event, Finished, Started
+    from mnistdiff.engine.runs.events import Event, Finished, Started
     from mnistdiff.settings import LogName
 
 _LINE_INTERVAL_SECONDS = 10.0
@@ -159,11 +159,11 @@ def show_training(events: "Iterable[Event]", *, log: "LogName" = "none", quiet: 
     Returns:
         the last event.
     """
-    from mnistdiff.engine.events import EpochDone, Finished, Logged, Saved, Started
+    from mnistdiff.engine.runs.events import EpochDone, Finished, Logged, Saved, Started
     from mnistdiff.engine.training.loop import TrainStep
 
     if log == "tensorboard":
-        from mnistdiff.engine.tensorboard import recorded, require_tensorboard
+        from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
 
         require_tensorboard()
         events = recorded(events)

@@ -46,8 +46,8 @@ def report_command(
     target = Output.one_file(output, (".html", ".htm"), what="a page", as_json=json)
     target.refuse_existing([], force=force)
 
-    from mnistdiff.engine.choice import run_to_show
-    from mnistdiff.engine.report import report
+    from mnistdiff.engine.runs.choice import run_to_show
+    from mnistdiff.engine.runs.report import report
 
     chosen = run_to_show(run)
     console.note(f"reporting on {chosen}", quiet=quiet or json)

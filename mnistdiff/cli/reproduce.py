@@ -58,10 +58,10 @@ def reproduce_command(
     target = Output.one_file(output or f"reproduced{ending}", (ending,), what=what, as_json=json)
     target.refuse_existing([], force=force)
 
-    from mnistdiff.engine.choice import checkpoint_with_digest
-    from mnistdiff.engine.provenance import Provenance
+    from mnistdiff.engine.inference.provenance import Provenance
+    from mnistdiff.engine.inference.reproduction import reproduce
     from mnistdiff.engine.rendering.picture import Picture
-    from mnistdiff.engine.reproduction import reproduce
+    from mnistdiff.engine.runs.choice import checkpoint_with_digest
 
     source = Provenance.of(given)
     content = reproduce(source, checkpoint_with_digest(source.checkpoint, checkpoint))

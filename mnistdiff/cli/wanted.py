@@ -10,7 +10,7 @@ from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MAX_SEED
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.sampling import Request
+    from mnistdiff.engine.inference.sampling import Request
 
 MAX_IMAGES = 1_000_000
 
@@ -72,7 +72,7 @@ def wanted(parameters: dict[str, Any]) -> "list[Request]":
         raise SettingsError("--seeds names every image", "Leave out --seed and -n.")
 
     from mnistdiff.engine.data.proportions import MNIST_COUNTS, wanted_digits
-    from mnistdiff.engine.sampling import Request, number, requests
+    from mnistdiff.engine.inference.sampling import Request, number, requests
 
     seed = options.new_seed() if parameters["seed"] is None else parameters["seed"]
     if digits:

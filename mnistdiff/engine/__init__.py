@@ -8,13 +8,14 @@ In reading order:
 4. ``training``: the objective, the loop, and its state as named tensors.
 5. ``checkpoint``: the one file format in which a state survives.
 6. ``rendering``: images and curves as files, and pictures read from them.
-7. ``run_dir``: the files of a run; ``choice``: which of them is meant when a user names a folder, or nothing.
-8. ``walk`` and ``sampling``: from a checkpoint to images; ``editing``: from a picture to another; ``interpolation``:
-   from one digit to another; ``classification``: from a picture to its digit.
-9. ``trajectory``: the way to an image as a film; ``sheets``: many drawings on one sheet; ``labelled``: sets of them in
-   the files of other programs; ``provenance``: what pictures say of themselves; ``reproduction``: drawn again.
-10. ``pipeline``: from settings to a finished run, and, by ``resumption``, from a stopped run onward;
-   ``tensorboard``: recorded beside it.
-11. ``evaluation``: from a model, or from images, to figures of how good they are.
-12. ``report``: a run as one page; ``doctor``: what this machine offers all of that.
+7. ``inference``: from a checkpoint to images. ``walk`` and ``sampling``; ``editing``: from a picture to another;
+   ``interpolation``: from one digit to another; ``classification``: from a picture to its digit. Then how they are
+   shown and kept: ``sheets`` of many; ``trajectory``: the way to an image as a film; ``labelled``: sets of them in the
+   files of other programs; ``provenance``: what pictures say of themselves; ``reproduction``: drawn again.
+8. ``runs``: a training on the disk. ``run_dir``: its files; ``choice``: which of them is meant when a user names a
+   folder, or nothing; ``events`` and ``recorder``: what it tells and writes, ``tensorboard`` beside it; ``resumption``:
+   what must hold before it goes on; ``report`` and ``film``: what it looks like in the end.
+9. ``pipeline``: from settings to a finished run, and from a stopped run onward.
+10. ``evaluation``: from a model, or from images, to figures of how good they are.
+11. ``doctor``: what this machine offers all of that.
 """

@@ -13,8 +13,8 @@ import platformdirs
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.mnist import UnavailableError, load_split, mnist_folder
+from mnistdiff.engine.inference.sampling import Request, draw, load_model
 from mnistdiff.engine.network.graph import threads
-from mnistdiff.engine.sampling import Request, draw, load_model
 from mnistdiff.errors import DataError
 from mnistdiff.settings import SampleSettings
 

@@ -14,11 +14,11 @@ from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.checkpoint.metadata import Fingerprint
 from mnistdiff.engine.data.mnist import Dataset, load_training_images
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.events import Event, Finished, Saved, Started
 from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
-from mnistdiff.engine.recorder import Recorder
-from mnistdiff.engine.resumption import extended, new_home, newest_valid, replanned_notice, require_furthest
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.events import Event, Finished, Saved, Started
+from mnistdiff.engine.runs.recorder import Recorder
+from mnistdiff.engine.runs.resumption import extended, new_home, newest_valid, replanned_notice, require_furthest
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import train_steps
 from mnistdiff.engine.training.plan import steps_within
 from mnistdiff.engine.training.state import TrainState

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistdiff.engine.provenance import Provenance
+from mnistdiff.engine.inference.provenance import Provenance
 from mnistdiff.engine.rendering.picture import Picture
 
 QUICK = ["--steps", 3, "--seed", 5]

@@ -103,7 +103,7 @@ def test_what_contradicts_itself_is_refused_before_it_is_drawn(invoke, tiny_run,
 
 
 def test_a_set_that_was_not_finished_is_not_there(invoke, tiny_run, tmp_path, monkeypatch):
-    from mnistdiff.engine import sampling
+    from mnistdiff.engine.inference import sampling
 
     def torn(*arguments):
         yield from list(draw(*arguments))[:-1]

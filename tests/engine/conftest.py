@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from trainings import IMAGES, SETTINGS, unbroken
 
-from mnistdiff.engine import pipeline, recorder
+from mnistdiff.engine import pipeline
 from mnistdiff.engine.data.mnist import Dataset
 from mnistdiff.engine.rendering import loss_plot
+from mnistdiff.engine.runs import recorder
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.checkpoint.metadata import FORMAT_VERSION
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import MachineSettings, TrainSettings
 

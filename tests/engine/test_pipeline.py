@@ -25,8 +25,8 @@ from trainings import (
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.data.mnist import Dataset
-from mnistdiff.engine.events import EpochDone, Finished, Logged, Saved, Started
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.events import EpochDone, Finished, Logged, Saved, Started
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.errors import CheckpointError, DataError, DivergedError, RunInUseError, SettingsError
 from mnistdiff.settings import MachineSettings, TrainSettings

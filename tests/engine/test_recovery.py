@@ -7,9 +7,10 @@ import pytest
 from checkpoints import altered
 from trainings import SETTINGS, STEPS, assert_same_run, finish, resume, train, until
 
-from mnistdiff.engine import pipeline, recorder
+from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs import recorder
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, NewerFormatError
 from mnistdiff.settings import MachineSettings, TrainSettings
 

@@ -20,7 +20,7 @@ from mnistdiff.engine.evaluation.progress import EvaluationProgress
 from mnistdiff.engine.evaluation.report import Drawn, Evaluation, Subject, Verdict
 from mnistdiff.engine.evaluation.usefulness import Usefulness, measure_usefulness
 from mnistdiff.engine.evaluation.yardstick import RealImages, Yardstick
-from mnistdiff.engine.sampling import Model, Request, draw, requests
+from mnistdiff.engine.inference.sampling import Model, Request, draw, requests
 from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
 BATCH_SIZE = 250

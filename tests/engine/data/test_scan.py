@@ -8,7 +8,7 @@ from PIL import Image
 
 from mnistdiff.engine.data.mnist import load_training_images
 from mnistdiff.engine.data.scan import as_mnist, fitted, otsu_threshold, part
-from mnistdiff.engine.editing import half
+from mnistdiff.engine.inference.editing import half
 from mnistdiff.errors import SettingsError
 
 

@@ -12,7 +12,7 @@ from mnistdiff.engine.evaluation.progress import EvaluationProgress
 from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each, judge_images
 from mnistdiff.engine.evaluation.report import Evaluation
 from mnistdiff.engine.evaluation.yardstick import RealImages
-from mnistdiff.engine.sampling import Model
+from mnistdiff.engine.inference.sampling import Model
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MAX_SEED, SampleSettings, TrainSettings
 

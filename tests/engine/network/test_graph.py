@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, draw, load_model, requests
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.graph import SHIPPED_GRAPHS, OnnxDenoiser, find_graph, graph_name, threads
 from mnistdiff.engine.network.unet import ConditionalUNet
-from mnistdiff.engine.sampling import ALL_DIGITS, draw, load_model, requests
 from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.presets import PRESETS
 from mnistdiff.settings import SampleSettings, TrainSettings

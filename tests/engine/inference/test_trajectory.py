@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, Request, draw, load_model, requests
+from mnistdiff.engine.inference.trajectory import Trajectory
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.animation import animation
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import to_uint8
-from mnistdiff.engine.sampling import BATCH_SIZE, Request, draw, load_model, requests
-from mnistdiff.engine.trajectory import Trajectory
 from mnistdiff.errors import OutOfMemoryError, SettingsError
 from mnistdiff.settings import SampleSettings
 

@@ -6,8 +6,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from trainings import SETTINGS as WITHOUT_PREVIEWS
 
 from mnistdiff.engine import pipeline
-from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.tensorboard import recorded, require_tensorboard
+from mnistdiff.engine.runs.run_dir import RunDir
+from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MachineSettings
 
@@ -62,6 +62,6 @@ def test_a_resumed_run_voids_what_it_trains_again(tmp_path):
 
 def test_without_the_package_nothing_is_trained(monkeypatch):
     require_tensorboard()
-    monkeypatch.setattr("mnistdiff.engine.tensorboard.find_spec", lambda name: None)
+    monkeypatch.setattr("mnistdiff.engine.runs.tensorboard.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match="needs the package tensorboard"):
         require_tensorboard()

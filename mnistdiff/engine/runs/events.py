@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.sampling import Drawing
+from mnistdiff.engine.inference.sampling import Drawing
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.settings import TrainSettings
 

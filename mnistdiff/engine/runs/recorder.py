@@ -9,13 +9,13 @@ from typing import Literal
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
-from mnistdiff.engine.events import EpochDone, Logged, Saved
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Drawing, Model, draw, requests
+from mnistdiff.engine.inference.sheets import sheet
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
 from mnistdiff.engine.network.device import execution_fingerprint
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.sampling import ALL_DIGITS, Drawing, Model, draw, requests
-from mnistdiff.engine.sheets import sheet
+from mnistdiff.engine.runs.events import EpochDone, Logged, Saved
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.storage import remove, write_atomically
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.engine.training.state import TrainState

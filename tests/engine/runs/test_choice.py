@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.choice import checkpoint_to_inspect, checkpoint_to_resume, checkpoint_to_sample
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.choice import checkpoint_to_inspect, checkpoint_to_resume, checkpoint_to_sample
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, IMAGE_SHAPE, Drawing, Progress, Request, View
+from mnistdiff.engine.inference.sheets import sheet
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.animation import Kind, animation
 from mnistdiff.engine.rendering.grid import labelled_grid
 from mnistdiff.engine.rendering.png import to_uint8
-from mnistdiff.engine.sampling import BATCH_SIZE, IMAGE_SHAPE, Drawing, Progress, Request, View
-from mnistdiff.engine.sheets import sheet
 from mnistdiff.errors import OutOfMemoryError, SettingsError
 from mnistdiff.settings import IMAGE_SIZE
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.editing import HALVES, Edit, Inpaint, half
-from mnistdiff.engine.sampling import ALL_DIGITS, Request, draw, load_model, requests
+from mnistdiff.engine.inference.editing import HALVES, Edit, Inpaint, half
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Request, draw, load_model, requests
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.editing import Edit, Inpaint, half
-from mnistdiff.engine.provenance import KEYWORD, Provenance, picture, require_room
+from mnistdiff.engine.inference.editing import Edit, Inpaint, half
+from mnistdiff.engine.inference.provenance import KEYWORD, Provenance, picture, require_room
+from mnistdiff.engine.inference.reproduction import reproduce
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Request, draw, load_model, requests
 from mnistdiff.engine.rendering.animation import animation
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.reproduction import reproduce
-from mnistdiff.engine.sampling import ALL_DIGITS, Request, draw, load_model, requests
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import MAX_SEED, SampleSettings
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from mnistdiff.engine.events import EpochDone, Event, Logged, Saved, Started
 from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.runs.events import EpochDone, Event, Logged, Saved, Started
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.errors import SettingsError
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff import __version__
-from mnistdiff.engine import sheets
-from mnistdiff.engine.editing import Edit
-from mnistdiff.engine.interpolation import interpolate
-from mnistdiff.engine.provenance import Provenance, signed
-from mnistdiff.engine.sampling import Drawing, Model, View, draw, load_model
-from mnistdiff.engine.trajectory import Trajectory
-from mnistdiff.engine.walk import FROM_NOISE
+from mnistdiff.engine.inference import sheets
+from mnistdiff.engine.inference.editing import Edit
+from mnistdiff.engine.inference.interpolation import interpolate
+from mnistdiff.engine.inference.provenance import Provenance, signed
+from mnistdiff.engine.inference.sampling import Drawing, Model, View, draw, load_model
+from mnistdiff.engine.inference.trajectory import Trajectory
+from mnistdiff.engine.inference.walk import FROM_NOISE
 from mnistdiff.settings import SampleSettings
 
 Load = Callable[[str], Model]

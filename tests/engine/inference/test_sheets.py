@@ -1,16 +1,10 @@
 """Sheets of more than one drawing."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
-from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.sampling import Drawing
-from mnistdiff.engine.sheets import compared, over_time, sheet, variants
-from mnistdiff.errors import CheckpointError, StorageError
+from mnistdiff.engine.inference.sampling import Drawing
+from mnistdiff.engine.inference.sheets import compared, sheet, variants
 
 RNG = np.random.default_rng(0)
 
@@ -41,25 +35,6 @@ def test_the_first_setting_goes_down_and_the_second_across(sweeps):
         lefts = [{left for way, (_, left) in places.items() if way[1] == value} for value in sweeps[1][1]]
         assert all(len(same) == 1 for same in lefts)
         assert sorted(lefts, key=min) == lefts
-
-
-def test_a_run_over_time_shows_each_preview_in_the_order_of_its_epoch(tmp_path):
-    run = RunDir(tmp_path)
-    with pytest.raises(CheckpointError, match="holds no previews"):
-        over_time(run)
-    (tmp_path / "samples").mkdir()
-    images = {epoch: RNG.integers(0, 256, (90, 100), dtype=np.uint8) for epoch in (2, 1, 10, 10_000)}
-    for epoch, image in images.items():
-        run.epoch_samples(epoch).write_bytes(encode_png(image))
-    (tmp_path / "samples" / "mine.png").write_text("not one of them")
-    with Image.open(io.BytesIO(over_time(run))) as film:
-        assert film.n_frames == 4
-        for number, epoch in enumerate(sorted(images)):
-            film.seek(number)
-            assert np.array_equal(np.asarray(film.convert("L"))[-90:], images[epoch])
-    run.epoch_samples(1).write_text("broken")
-    with pytest.raises(StorageError, match="epoch_0001.png is not a PNG picture"):
-        over_time(run)
 
 
 def test_a_sheet_has_a_row_for_each_digit_in_the_order_drawn():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.interpolation import interpolate, slerp
-from mnistdiff.engine.sampling import Request, draw, load_model
+from mnistdiff.engine.inference.interpolation import interpolate, slerp
+from mnistdiff.engine.inference.sampling import Request, draw, load_model
 from mnistdiff.settings import SampleSettings
 
 RNG = np.random.default_rng(0)

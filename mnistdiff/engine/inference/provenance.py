@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mnistdiff import __version__
-from mnistdiff.engine.editing import Edit, Inpaint
+from mnistdiff.engine.inference.editing import Edit, Inpaint
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, Drawing, Model, Request, View, requests
+from mnistdiff.engine.inference.sheets import sheet, variants
 from mnistdiff.engine.rendering.animation import Kind
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.sampling import BATCH_SIZE, Drawing, Model, Request, View, requests
-from mnistdiff.engine.sheets import sheet, variants
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed, explain
 

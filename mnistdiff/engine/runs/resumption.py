@@ -6,7 +6,7 @@ from pathlib import Path
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, NewerFormatError, SettingsError
 from mnistdiff.settings import TrainSettings
 

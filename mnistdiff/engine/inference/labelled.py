@@ -15,7 +15,7 @@ from typing import IO
 
 import numpy as np
 
-from mnistdiff.engine.sampling import Drawing
+from mnistdiff.engine.inference.sampling import Drawing
 from mnistdiff.engine.storage import new_file
 from mnistdiff.settings import IMAGE_SIZE
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.storage import TEMPORARY_SUFFIX
 from mnistdiff.errors import RunInUseError, SettingsError, StorageError
 from mnistdiff.presets import read_settings_file
@@ -17,7 +17,7 @@ from mnistdiff.settings import TrainSettings
 HOLDER = """
 import sys, time
 from pathlib import Path
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.run_dir import RunDir
 with RunDir(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(60)

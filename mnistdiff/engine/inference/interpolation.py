@@ -9,9 +9,9 @@ from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, Model, Request
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import to_uint8
-from mnistdiff.engine.sampling import IMAGE_SHAPE, Model, Request
 from mnistdiff.settings import NULL_LABEL, SampleSettings
 
 

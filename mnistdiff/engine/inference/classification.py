@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mnistdiff.engine.diffusion.parameterization import diffuse, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import predict_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, BATCH_SIZE, IMAGE_SHAPE, Model
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import from_uint8
-from mnistdiff.engine.sampling import ALL_DIGITS, BATCH_SIZE, IMAGE_SHAPE, Model
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import NUM_DIGITS
 

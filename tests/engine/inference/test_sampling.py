@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, Request, draw, load_model, requests
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.unet import ConditionalUNet
-from mnistdiff.engine.sampling import ALL_DIGITS, Model, Request, draw, load_model, requests
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError, SettingsError
 from mnistdiff.settings import MAX_SEED, NULL_LABEL, SampleSettings, TrainSettings
 

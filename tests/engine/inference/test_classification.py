@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mnistdiff.engine import classification
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.classification import classify, noisy_way
 from mnistdiff.engine.diffusion.parameterization import velocity
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.evaluation.yardstick import RealImages
-from mnistdiff.engine.sampling import ALL_DIGITS, Model, draw, load_model, requests
+from mnistdiff.engine.inference import classification
+from mnistdiff.engine.inference.classification import classify, noisy_way
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, draw, load_model, requests
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings, TrainSettings
 

@@ -1,4 +1,4 @@
-"""Sheets of more than one drawing: digits laid out, ways of drawing compared, a training through its epochs."""
+"""Sheets of more than one drawing: digits laid out, ways of drawing compared, one becoming another."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.rendering.animation import Kind, animation, there_and_back
-from mnistdiff.engine.rendering.grid import captioned, labelled_grid
+from mnistdiff.engine.inference.sampling import Drawing
+from mnistdiff.engine.rendering.animation import Kind, there_and_back
+from mnistdiff.engine.rendering.grid import labelled_grid
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.run_dir import RunDir
-from mnistdiff.engine.sampling import Drawing
-from mnistdiff.errors import CheckpointError
 
-_SECONDS_PER_EPOCH = 0.25
 _MORPH_SCALE = 4
 _STRIP_COLUMNS = 12
 
@@ -50,22 +47,6 @@ def of_pictures(given: Sequence[Picture], *, columns: int) -> bytes:
         key = (match[1], 0) if match else ("", position // columns)
         rows.setdefault(key, []).append(pixels)
     return encode_png(labelled_grid([(label, images) for (label, _), images in sorted(rows.items())]))
-
-
-def over_time(run: RunDir) -> bytes:
-    """A GIF of how a run learned: its previews, drawn from the same noise after each epoch.
-
-    Raises:
-        CheckpointError: if the run has no previews.
-        StorageError: if one cannot be read.
-    """
-    previews = run.previews()
-    if not previews:
-        raise CheckpointError(
-            f"{run.path} holds no previews to animate", "They are drawn in training: mnistdiff train --sample-every 1."
-        )
-    frames = [captioned(Picture.read(path).grey_levels(), f"epoch {epoch}") for epoch, path in previews.items()]
-    return animation(frames, "gif", seconds=_SECONDS_PER_EPOCH * len(frames))
 
 
 def morph(images: Sequence[NDArray[np.uint8]], kind: Kind, text: Mapping[str, str]) -> bytes:

@@ -12,8 +12,8 @@ from mnistdiff.engine.diffusion.parameterization import diffuse
 from mnistdiff.engine.diffusion.repaint import repaint
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, DrawNoise, PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.inference.walk import FROM_NOISE
 from mnistdiff.engine.rendering.png import from_uint8
-from mnistdiff.engine.walk import FROM_NOISE
 from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
 

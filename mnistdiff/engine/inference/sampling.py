@@ -17,10 +17,10 @@ from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.inference.walk import FROM_NOISE, Walk
 from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import to_uint8
-from mnistdiff.engine.walk import FROM_NOISE, Walk
 from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
 from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, SampleSettings, TrainSettings
 

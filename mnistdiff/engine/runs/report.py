@@ -14,7 +14,7 @@ from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.describe import Description, describe
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, StorageError
 from mnistdiff.presets import PRESETS
 from mnistdiff.settings import TrainSettings, explain

@@ -8,8 +8,8 @@ import pytest
 
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED, model_card
-from mnistdiff.engine.report import report
-from mnistdiff.engine.run_dir import RunDir
+from mnistdiff.engine.runs.report import report
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, StorageError
 
 VOID = {"meta", "img", "input", "source", "br", "link", "hr"}
