@@ -6,7 +6,7 @@ import typer
 from typer.cli import get_docs_for_click
 from typer.core import TyperGroup
 
-from mnistdiff.cli.commands import COMMANDS, load
+from mnistdiff.cli.registry import COMMANDS, load
 
 PAGE = Path(__file__).parents[1] / ".github" / "COMMANDS.md"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from reference import PAGE
 
-from mnistdiff.cli.commands import COMMANDS, load
+from mnistdiff.cli.registry import COMMANDS, load
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -9,8 +9,8 @@ import typer
 
 from mnistdiff import __version__
 from mnistdiff.cli import console
-from mnistdiff.cli.commands import COMMANDS, Commands
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
+from mnistdiff.cli.registry import COMMANDS, Commands
 from mnistdiff.cli.signals import leave_at_once_on_signals, leave_on_signals
 from mnistdiff.errors import MnistDiffError
 

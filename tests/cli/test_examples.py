@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistdiff.cli.commands import COMMANDS, load
+from mnistdiff.cli.registry import COMMANDS, load
 
 NAME = "diffusion_checkpoint_epoch_{}.safetensors"
 SLOW = {"train", "resume", "train-classifier", "evaluate", "export"}

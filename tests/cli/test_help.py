@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mnistdiff import __version__
-from mnistdiff.cli.commands import COMMANDS as ENTRIES
-from mnistdiff.cli.commands import load
+from mnistdiff.cli.registry import COMMANDS as ENTRIES
+from mnistdiff.cli.registry import load
 
 COMMANDS = list(ENTRIES)
 EXAMPLES = [
@@ -79,7 +79,7 @@ def test_help_of_the_program_loads_no_command(environment):
     told = "import sys; from mnistdiff.cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", told], env=environment(), capture_output=True, check=True)
     loaded = done.stderr.decode().split()
-    assert [name for name in loaded if name in {"pydantic", "mnistdiff.settings", "mnistdiff.cli.train"}] == []
+    assert [name for name in loaded if name in {"pydantic", "mnistdiff.settings", "mnistdiff.cli.commands.train"}] == []
 
 
 def test_every_command_has_an_example():

@@ -18,7 +18,7 @@ mnistdiff inspect runs/001-base/checkpoints/diffusion_checkpoint_epoch_0010.safe
 mnistdiff inspect runs/001-base --json"""
 
 
-def inspect_command(
+def inspect_checkpoint_command(
     source: options.Source = None,
     json: options.Json = False,
 ) -> None:

@@ -17,7 +17,6 @@ class Entry(NamedTuple):
     """Where a command is, and its line in the program's help: the first sentence of its own."""
 
     module: str
-    function: str
     summary: str
     panel: str = _TOOLS
     hidden: bool = False
@@ -25,77 +24,59 @@ class Entry(NamedTuple):
 
 _INSPECT = Entry(
     "inspect_checkpoint",
-    "inspect_command",
     "Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole.",
     _LOOK,
 )
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
-        "train": Entry("train", "train_command", "Train a model on MNIST.", _TRAIN),
+        "train": Entry("train", "Train a model on MNIST.", _TRAIN),
         "resume": Entry(
             "resume",
-            "resume_command",
             "Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one.",
             _TRAIN,
         ),
-        "sample": Entry(
-            "sample", "sample_command", "Draw digits from a trained model, and print the path of each picture.", _DRAW
-        ),
+        "sample": Entry("sample", "Draw digits from a trained model, and print the path of each picture.", _DRAW),
         "grid": Entry(
             "grid",
-            "grid_command",
             "Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already.",
             _DRAW,
         ),
         "interpolate": Entry(
             "interpolate",
-            "interpolate_command",
             "Let one digit become another: the same hand, or from one hand to another.",
             _DRAW,
         ),
-        "edit": Entry(
-            "edit", "edit_command", "Draw another digit in the hand of a picture, or the same digit cleanly.", _DRAW
-        ),
+        "edit": Entry("edit", "Draw another digit in the hand of a picture, or the same digit cleanly.", _DRAW),
         "inpaint": Entry(
             "inpaint",
-            "inpaint_command",
             "Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.",
             _DRAW,
         ),
         "classify": Entry(
             "classify",
-            "classify_command",
             "Read digits: which one explains a picture best, by the model that draws them.",
             _LOOK,
         ),
-        "reproduce": Entry(
-            "reproduce", "reproduce_command", "Draw a picture again, from what it says of itself, and compare.", _DRAW
-        ),
+        "reproduce": Entry("reproduce", "Draw a picture again, from what it says of itself, and compare.", _DRAW),
         "evaluate": Entry(
             "evaluate",
-            "evaluate_command",
             "Draw many digits and measure how good they are, under two classifiers that come with the program.",
             _LOOK,
         ),
         "report": Entry(
             "report",
-            "report_command",
             "Make one HTML page of a run: its curves, its digits through time, its evaluation, its settings.",
             _LOOK,
         ),
         "inspect-checkpoint": _INSPECT,
         "inspect": _INSPECT._replace(hidden=True),
-        "export": Entry(
-            "export", "export_command", "Write a trained network as an ONNX file, and compare it with PyTorch."
-        ),
+        "export": Entry("export", "Write a trained network as an ONNX file, and compare it with PyTorch."),
         "doctor": Entry(
             "doctor",
-            "doctor_command",
             "Say what this machine offers, and draw a digit to see that all works: what a bug report needs.",
         ),
         "train-classifier": Entry(
             "train_classifier",
-            "train_classifier_command",
             "Train a classifier of digits on the 60,000 images of MNIST, on the CPU, and test it on the other 10,000.",
         ),
     }
@@ -124,8 +105,8 @@ class Commands(TyperGroup):
 def load(name: str) -> TyperCommand:
     """A command with its options."""
     entry = COMMANDS[name]
-    module = import_module(f"mnistdiff.cli.{entry.module}")
-    function = getattr(module, entry.function)
+    module = import_module(f"mnistdiff.cli.commands.{entry.module}")
+    function = getattr(module, f"{entry.module}_command")
     # Typer keeps the line breaks of a docstring, which fit the source and not the terminal.
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__))
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
