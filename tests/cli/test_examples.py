@@ -35,6 +35,7 @@ def folders(tiny_run, cli, tmp_path_factory):
         done = cli("sample", "-d", "3,7", "--seed", 1, "-o", "drawn.png", "-q", cwd=here)
         assert done.returncode == 0, done.stderr.decode()
         cli("sample", "-d", 3, "--seed", 1, "-q", "-o", "scan.png", cwd=here)
+        cli("interpolate", "--from", 3, "--to", 8, "--frames", 2, "--steps", 1, "-q", cwd=here)  # morph.gif
         for name in ("half", "torn", "digit_3_1", "digit_7_42"):
             shutil.copyfile(here / "scan.png", here / f"{name}.png")
         (here / "inference_samples").mkdir()
