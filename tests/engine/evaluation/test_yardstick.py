@@ -104,7 +104,7 @@ def test_real_images_are_judged_once(real):
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_what_is_missing_is_never_fetched(tmp_path, monkeypatch, offline):
     monkeypatch.setenv("MNISTDIFF_OFFLINE", offline)
-    monkeypatch.setattr(mnist, "_download", lambda root: pytest.fail("fetched"))
+    monkeypatch.setattr(mnist, "download", lambda root: pytest.fail("fetched"))
     assert RealImages.load(tmp_path) is None
     with pytest.raises(DataError) as caught:
         RealImages.load(tmp_path, needed_for="--cas")

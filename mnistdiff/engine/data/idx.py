@@ -1,0 +1,96 @@
+"""The four files of MNIST, each known to the bit."""
+
+import gzip
+import hashlib
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.errors import DataError
+from mnistdiff.settings import IMAGE_SIZE
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """An IDX file as it must be: a header of four bytes and four more per dimension, then one byte per entry.
+
+    Attributes:
+        shape: of the array that it holds.
+        sha256: of all its bytes, unpacked.
+    """
+
+    shape: tuple[int, ...]
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return 4 + 4 * len(self.shape) + math.prod(self.shape)
+
+
+FILES: Mapping[str, IdxFile] = {
+    "train-images-idx3-ubyte": IdxFile(
+        (60_000, IMAGE_SIZE, IMAGE_SIZE), "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+    "train-labels-idx1-ubyte": IdxFile((60_000,), "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    "t10k-images-idx3-ubyte": IdxFile(
+        (10_000, IMAGE_SIZE, IMAGE_SIZE), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    "t10k-labels-idx1-ubyte": IdxFile((10_000,), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+}
+_CORRUPT_HINT = "Delete the file and run again, or point --data-dir at another folder."
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file of that name in a folder, as it is or with ``.gz``."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
+
+
+def read_verified(path: Path, name: str) -> bytes:
+    """The content of ``path``, unpacked, if it is to the bit the file that MNIST calls ``name``.
+
+    Raises:
+        DataError: if it is not.
+        OSError: if the file system refuses.
+    """
+    known = FILES[name]
+    # One byte more than allowed shows that a file is too long without reading, or unpacking, all of it.
+    content = read_at_most(path, known.size + 1, _CORRUPT_HINT)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != known.sha256:
+        found = "more" if len(content) > known.size else f"{len(content):,} bytes"
+        raise DataError(
+            f"{path} is not MNIST's {name}: expected {known.size:,} bytes with SHA-256 {known.sha256[:12]}..., "
+            f"found {found} with {digest[:12]}...",
+            _CORRUPT_HINT,
+        )
+    return content
+
+
+def read_at_most(path: Path, limit: int, hint: str) -> bytes:
+    """The first ``limit`` bytes of a file, unpacked if its name ends in ``.gz``.
+
+    Raises:
+        DataError: if it is no regular file or no whole gzip file; ``hint`` is what to do.
+        OSError: if the file system refuses.
+    """
+    # Opening a FIFO would wait for a writer for ever.
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file", hint)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            return file.read(limit)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is not a whole gzip file: {error}", hint) from error
+
+
+def parse(content: bytes, name: str) -> NDArray[np.uint8]:
+    """The array in the verified content of a file."""
+    shape = FILES[name].shape
+    # The digest vouches for the header. Copied, since torch.from_numpy warns of the read-only memory of bytes.
+    return np.frombuffer(content, np.uint8)[-math.prod(shape) :].reshape(shape).copy()
