@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from mnistdiff.cli import console
 from mnistdiff.cli.options import By
@@ -14,7 +16,19 @@ from mnistdiff.errors import SettingsError
 if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.report import Evaluation
 
-DEFAULT_PAIRS = "memorisation_pairs.png"
+_DEFAULT_PAIRS = "memorisation_pairs.png"
+PlotFile = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="With --by: also draw the comparison, as PNG.")
+]
+PairsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs", metavar="FILE", help=f"With --memorisation: where to draw them (default {_DEFAULT_PAIRS})."
+    ),
+]
+ReportFile = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write the report there, as JSON.")
+]
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class EvaluationFiles:
         if values["by"] is not None and alone:
             flag = f"--{alone[0].replace('_', '-')}"
             raise SettingsError(f"{flag} is for one evaluation, and --by makes several", "Leave out one of them.")
-        pairs = values["pairs"] or (Path(DEFAULT_PAIRS) if values["memorisation"] else None)
+        pairs = values["pairs"] or (Path(_DEFAULT_PAIRS) if values["memorisation"] else None)
         force = values["force"]
         return cls(
             report=_new_file("--output", values["output"], ".json", force=force),

@@ -1,7 +1,6 @@
 """``mnistdiff evaluate``."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_report, options
 from mnistdiff.cli.drawing import HowToDraw, draws
-from mnistdiff.cli.evaluation_files import DEFAULT_PAIRS, EvaluationFiles
+from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
 from mnistdiff.settings import Seed
 
 if TYPE_CHECKING:
@@ -26,70 +25,71 @@ mnistdiff evaluate --by guidance=1,1.5,2,3 --plot guidance.png
 mnistdiff evaluate --cas --memorisation --pairs pairs.png"""
 
 
+_Count = Annotated[
+    Any,
+    typer.Option(
+        "-n",
+        "--n",
+        parser=options.checked(Annotated[int, Field(ge=10, le=60_000)]),
+        metavar="INT",
+        help="Images to draw, digits as frequent as in MNIST (10 to 60000).",
+    ),
+]
+_Seed = Annotated[
+    Any, typer.Option("--seed", parser=options.checked(Seed), metavar="INT", help="Seed of the first image.")
+]
+_By = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        callback=options.parse_by,
+        metavar="NAME=VALUES",
+        help="Compare values of one setting of the sampler, as in guidance=1,1.5,2 or steps=5,10,20.",
+        show_default=False,
+    ),
+]
+_Cas = Annotated[
+    bool, typer.Option("--cas", help="Train classifiers on the images alone, and on as many real ones (slow).")
+]
+_Memorisation = Annotated[
+    bool, typer.Option("--memorisation", help="Look up the training image nearest to each image.")
+]
+_Confusion = Annotated[bool, typer.Option("--confusion", help="Show which digit was taken for which.")]
+_MinAccuracy = Annotated[
+    Any,
+    typer.Option(
+        "--min-accuracy",
+        parser=options.checked(Annotated[float, Field(ge=0, le=100)]),
+        metavar="PERCENT",
+        help="Exit 9 if a classifier finds less than this right.",
+    ),
+]
+_MaxFcd = Annotated[
+    Any,
+    typer.Option(
+        "--max-fcd",
+        parser=options.checked(Annotated[float, Field(ge=0)]),
+        metavar="FLOAT",
+        help="Exit 9 if a classifier finds a larger Fréchet distance than this.",
+    ),
+]
+
+
 @draws(after="seed")
 def evaluate_command(
     context: typer.Context,
     checkpoint: options.Source = None,
-    n: Annotated[
-        Any,
-        typer.Option(
-            "-n",
-            "--n",
-            parser=options.checked(Annotated[int, Field(ge=10, le=60_000)]),
-            metavar="INT",
-            help="Images to draw, digits as frequent as in MNIST (10 to 60000).",
-        ),
-    ] = 10_000,
-    seed: Annotated[
-        Any, typer.Option("--seed", parser=options.checked(Seed), metavar="INT", help="Seed of the first image.")
-    ] = 0,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--by",
-            callback=options.parse_by,
-            metavar="NAME=VALUES",
-            help="Compare values of one setting of the sampler, as in guidance=1,1.5,2 or steps=5,10,20.",
-            show_default=False,
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="With --by: also draw the comparison, as PNG.")
-    ] = None,
-    cas: Annotated[
-        bool, typer.Option("--cas", help="Train classifiers on the images alone, and on as many real ones (slow).")
-    ] = False,
-    memorisation: Annotated[
-        bool, typer.Option("--memorisation", help="Look up the training image nearest to each image.")
-    ] = False,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            "--pairs", metavar="FILE", help=f"With --memorisation: where to draw them (default {DEFAULT_PAIRS})."
-        ),
-    ] = None,
-    confusion: Annotated[bool, typer.Option("--confusion", help="Show which digit was taken for which.")] = False,
-    min_accuracy: Annotated[
-        Any,
-        typer.Option(
-            "--min-accuracy",
-            parser=options.checked(Annotated[float, Field(ge=0, le=100)]),
-            metavar="PERCENT",
-            help="Exit 9 if a classifier finds less than this right.",
-        ),
-    ] = None,
-    max_fcd: Annotated[
-        Any,
-        typer.Option(
-            "--max-fcd",
-            parser=options.checked(Annotated[float, Field(ge=0)]),
-            metavar="FLOAT",
-            help="Exit 9 if a classifier finds a larger Fréchet distance than this.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write the report there, as JSON.")
-    ] = None,
+    n: _Count = 10_000,
+    seed: _Seed = 0,
+    by: _By = None,
+    plot: PlotFile = None,
+    cas: _Cas = False,
+    memorisation: _Memorisation = False,
+    pairs: PairsFile = None,
+    confusion: _Confusion = False,
+    min_accuracy: _MinAccuracy = None,
+    max_fcd: _MaxFcd = None,
+    output: ReportFile = None,
     force: options.Force = False,
     data_dir: options.DataDir = None,
     json: options.Json = False,

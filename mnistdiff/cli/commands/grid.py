@@ -29,44 +29,47 @@ mnistdiff grid runs/001-base --over-time -o learning.gif
 
 mnistdiff grid inference_samples/digit_*.png -o drawn.png"""
 
+_Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="RUN|FILE|PNG",
+        readable=False,
+        help="A run, a checkpoint, or PNG files (- is stdin); default: the newest run, else the model in the box.",
+    ),
+]
+_Output = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE|-",
+        help="The PNG (with --over-time the GIF) to write; - is stdout. Default: grid.png or learning.gif.",
+        show_default=False,
+    ),
+]
+_Sweep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sweep",
+        callback=options.parse_sweeps,
+        metavar="NAME=VALUES",
+        help="Compare values of a setting, from the same noise, as in guidance=0,1,2; twice: rows and columns.",
+        show_default=False,
+    ),
+]
+_OverTime = Annotated[bool, typer.Option("--over-time", help="Animate the previews of a run: how it learned.")]
+
 
 @draws(after="seed")
 def grid_command(
     context: typer.Context,
-    sources: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="RUN|FILE|PNG",
-            readable=False,
-            help="A run, a checkpoint, or PNG files (- is stdin); default: the newest run, else the model in the box.",
-        ),
-    ] = None,
-    output: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE|-",
-            help="The PNG (with --over-time the GIF) to write; - is stdout. Default: grid.png or learning.gif.",
-            show_default=False,
-        ),
-    ] = "",
+    sources: _Sources = None,
+    output: _Output = "",
     digit: options.Digits = None,
     n: options.Count = 8,
     seed: options.FixedSeed = 0,
-    sweep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--sweep",
-            callback=options.parse_sweeps,
-            metavar="NAME=VALUES",
-            help="Compare values of a setting, from the same noise, as in guidance=0,1,2; twice: rows and columns.",
-            show_default=False,
-        ),
-    ] = None,
-    over_time: Annotated[
-        bool, typer.Option("--over-time", help="Animate the previews of a run: how it learned.")
-    ] = False,
+    sweep: _Sweep = None,
+    over_time: _OverTime = False,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -24,42 +24,46 @@ mnistdiff interpolate --from 4 --to 4 --seed 1 --to-seed 2 --frames 48 -o hands.
 mnistdiff interpolate --from 1 --to 7 --film strip.png"""
 
 _Digit = options.checked(Annotated[int, Field(ge=0, le=9)])
+_Frames = Annotated[
+    Any,
+    typer.Option(
+        "--frames",
+        parser=options.checked(Annotated[int, Field(ge=2, le=200)]),
+        metavar="INT",
+        help="Images on the way, both ends counted (2 to 200).",
+    ),
+]
+_ToSeed = Annotated[
+    Any,
+    typer.Option(
+        "--to-seed",
+        parser=options.checked(Seed),
+        metavar="INT",
+        help="Seed of the last image. Default: that of the first, so that only the digit changes.",
+        show_default=False,
+    ),
+]
+_Output = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--output", metavar="FILE|-", help="There and back as .gif or animated .png; - is a GIF on stdout."
+    ),
+]
+_Film = Annotated[
+    Path | None, typer.Option("--film", metavar="FILE", help="Instead: the images side by side, as .png.")
+]
 
 
 @draws(after="to_seed")
 def interpolate_command(
     start: Annotated[Any, typer.Option("--from", parser=_Digit, metavar="0-9", help="The first digit.")],
     end: Annotated[Any, typer.Option("--to", parser=_Digit, metavar="0-9", help="The last digit.")],
-    frames: Annotated[
-        Any,
-        typer.Option(
-            "--frames",
-            parser=options.checked(Annotated[int, Field(ge=2, le=200)]),
-            metavar="INT",
-            help="Images on the way, both ends counted (2 to 200).",
-        ),
-    ] = 24,
+    frames: _Frames = 24,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
-    to_seed: Annotated[
-        Any,
-        typer.Option(
-            "--to-seed",
-            parser=options.checked(Seed),
-            metavar="INT",
-            help="Seed of the last image. Default: that of the first, so that only the digit changes.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--output", metavar="FILE|-", help="There and back as .gif or animated .png; - is a GIF on stdout."
-        ),
-    ] = Path("morph.gif"),
-    film: Annotated[
-        Path | None, typer.Option("--film", metavar="FILE", help="Instead: the images side by side, as .png.")
-    ] = None,
+    to_seed: _ToSeed = None,
+    output: _Output = Path("morph.gif"),
+    film: _Film = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
