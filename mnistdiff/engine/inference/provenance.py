@@ -79,7 +79,8 @@ class Provenance(BaseModel):
             raise ValueError(f"a film of more than {BATCH_SIZE} images")
         if self.frames is not None and number != 2:
             raise ValueError("frames lie between two images")
-        if sum([self.walk is not None, bool(self.sweeps), self.frames is not None]) > 1:
+        on_the_way = self.walk is not None or self.film is not None
+        if sum([on_the_way, bool(self.sweeps), self.frames is not None]) > 1:
             raise ValueError("more than one kind of picture")
         if self.animated and not (self.film or self.frames):
             raise ValueError("nothing moves")

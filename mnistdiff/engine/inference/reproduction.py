@@ -17,7 +17,7 @@ from mnistdiff.engine.inference.trajectory import Trajectory
 from mnistdiff.engine.inference.walk import FROM_NOISE
 from mnistdiff.settings import SampleSettings
 
-Load = Callable[[str], Model]
+_Load = Callable[[str], Model]
 
 
 def reproduce(source: Provenance, checkpoint: Path) -> bytes:
@@ -48,14 +48,14 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
     return signed(_image(source, load), signature)
 
 
-def _interpolated(source: Provenance, load: Load, frames: int) -> list[NDArray[np.uint8]]:
+def _interpolated(source: Provenance, load: _Load, frames: int) -> list[NDArray[np.uint8]]:
     first, last = source.images
     *_, (_, _, found) = interpolate(load(source.settings.weights), first, last, frames, source.settings)
     assert found is not None, "the last step carries the images"
     return list(found)
 
 
-def _watched(source: Provenance, load: Load, view: View) -> Trajectory:
+def _watched(source: Provenance, load: _Load, view: View) -> Trajectory:
     images, settings = source.images, source.settings
     trajectory = Trajectory(images, view, columns=source.columns, from_noise=not isinstance(source.walk, Edit))
     for progress in draw(load(settings.weights), images, settings, walk=source.walk or FROM_NOISE):
@@ -63,7 +63,7 @@ def _watched(source: Provenance, load: Load, view: View) -> Trajectory:
     return trajectory
 
 
-def _image(source: Provenance, load: Load) -> NDArray[np.uint8]:
+def _image(source: Provenance, load: _Load) -> NDArray[np.uint8]:
     drawn = [_draw(source, load(way.weights), way) for way in source.ways]
     if source.sweeps:
         return sheets.compared(source.sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])

@@ -108,6 +108,8 @@ def valid():
         json.dumps(valid() | {"frames": 5}),
         json.dumps(valid() | {"frames": 10**9, "rows": [[7, 0, 2]]}),
         json.dumps(valid() | {"film": "x_T"}),
+        json.dumps(valid() | {"film": "x_t", "frames": 5, "rows": [[7, 0, 2]]}),
+        json.dumps(valid() | {"film": "x_t", "sweeps": [["steps", [1]]]}),
         json.dumps(valid() | {"film": "x_t", "animated": "mp4"}),
         json.dumps(valid() | {"animated": "gif"}),
         json.dumps(valid() | {"film": "x_t", "rows": [[7, 0, 65]]}),
