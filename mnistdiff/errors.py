@@ -1,5 +1,12 @@
 """Everything that can go wrong for a reason the user can mend: one sentence what, one sentence what to do."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # help and usage errors do without pydantic
+    from pydantic import ValidationError
+
 
 class MnistDiffError(Exception):
     """A failure with a remedy.
@@ -49,3 +56,14 @@ class OutOfMemoryError(MnistDiffError):
 
 class BelowThresholdError(MnistDiffError):
     """What was measured is worse than was asked for."""
+
+
+def explain(error: "ValidationError", origins: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The first problem of a validation, in one sentence: where from, which setting, the value received, the rule."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    rule = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not first["loc"]:
+        return rule
+    name = ".".join(str(part) for part in first["loc"])
+    origin = origins.get(str(first["loc"][0]))
+    return f"{f'{origin}: ' if origin else ''}{name} = {str(first['input'])[:60]!r} {rule}"

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mnistdiff.errors import SettingsError
-from mnistdiff.settings import MachineSettings, TrainSettings, explain
+from mnistdiff.errors import SettingsError, explain
+from mnistdiff.settings import MachineSettings, TrainSettings
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

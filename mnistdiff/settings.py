@@ -16,7 +16,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -250,14 +249,3 @@ class SampleSettings(_Frozen):
         if model.is_short:
             defaults["guidance"] = SHORT_TRAINING_GUIDANCE
         return cls.model_validate({**defaults, **given})
-
-
-def explain(error: ValidationError, origins: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The first problem of a validation, in one sentence: where from, which setting, the value received, the rule."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    rule = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if not first["loc"]:
-        return rule
-    name = ".".join(str(part) for part in first["loc"])
-    origin = origins.get(str(first["loc"][0]))
-    return f"{f'{origin}: ' if origin else ''}{name} = {str(first['input'])[:60]!r} {rule}"

@@ -23,8 +23,7 @@ from mnistdiff.engine.checkpoint.metadata import (
     METADATA_KEY,
     CheckpointMetadata,
 )
-from mnistdiff.errors import CheckpointError, NewerFormatError
-from mnistdiff.settings import explain
+from mnistdiff.errors import CheckpointError, NewerFormatError, explain
 
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_HEADER_BYTES = 256 * 1024

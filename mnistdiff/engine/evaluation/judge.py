@@ -26,8 +26,8 @@ from mnistdiff.engine.evaluation.architectures import NUM_FEATURES
 from mnistdiff.engine.evaluation.classifier import ARCHITECTURES, classify
 from mnistdiff.engine.evaluation.metrics import Gaussian
 from mnistdiff.engine.network.device import memory_format
-from mnistdiff.errors import CheckpointError
-from mnistdiff.settings import IMAGE_SIZE, NUM_DIGITS, JudgeName, Seed, explain
+from mnistdiff.errors import CheckpointError, explain
+from mnistdiff.settings import IMAGE_SIZE, NUM_DIGITS, JudgeName, Seed
 
 PINNED: Mapping[str, str] = MappingProxyType(
     {

@@ -16,8 +16,8 @@ from mnistdiff.engine.inference.sheets import sheet, variants
 from mnistdiff.engine.rendering.animation import Kind
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.errors import SettingsError, StorageError
-from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed, explain
+from mnistdiff.errors import SettingsError, StorageError, explain
+from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed
 
 KEYWORD = "mnistdiff"
 """Under which a picture holds its provenance, as JSON."""

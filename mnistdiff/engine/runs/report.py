@@ -15,9 +15,9 @@ from mnistdiff.engine.checkpoint.describe import Description, describe
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.runs.run_dir import RunDir
-from mnistdiff.errors import CheckpointError, StorageError
+from mnistdiff.errors import CheckpointError, StorageError, explain
 from mnistdiff.presets import PRESETS
-from mnistdiff.settings import TrainSettings, explain
+from mnistdiff.settings import TrainSettings
 
 _MOST_PREVIEWS = 24
 """Of a long run so many are shown, evenly from the first to the last: the page stays small enough to be sent."""
