@@ -13,7 +13,6 @@ from mnistdiff.errors import SettingsError
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.editing import Edit, Inpaint
     from mnistdiff.engine.inference.sampling import Model, Progress, Request
-    from mnistdiff.engine.rendering.animation import Kind
     from mnistdiff.settings import SampleSettings
 
 Gif = Annotated[
@@ -68,19 +67,22 @@ class Films:
         """Write the files, and tell their names."""
         if self._trajectory is None:
             return
-        from mnistdiff.engine.inference.provenance import drawn_by, signed
+        from mnistdiff.engine.inference.provenance import drawn_by, film
 
         for path in (self._gif, self._film):
             if path is None:
                 continue
-            how = {"walk": walk, "film": self._view, "columns": self._columns}
-            if path is self._gif:
-                kind: Kind = "gif" if path.suffix.lower() == ".gif" else "png"
-                source = drawn_by(model, settings, self._wanted, **how, animated=kind)
-                content = self._trajectory.animated(kind, source.text())
-            else:
-                content = signed(self._trajectory.film(), drawn_by(model, settings, self._wanted, **how))
-            name = Output(file=path).write("", content)
+            target = Output(file=path)
+            source = drawn_by(
+                model,
+                settings,
+                self._wanted,
+                walk=walk,
+                film=self._view,
+                columns=self._columns,
+                animated=target.kind if path is self._gif else None,
+            )
+            name = target.write("", film(self._trajectory, source))
             if as_json:
                 console.result_json({"path": name, "frames": len(self._trajectory.frames), "view": self._view})
             elif self._piped:

@@ -20,6 +20,16 @@ mnistdiff sample --digit 9 --seed 3 -o - | mnistdiff edit - --digit 4 --gif from
 _GUIDANCE = 2.0
 """The picture pulls towards the digit that it shows, so the label has to pull harder than in ``sample``."""
 
+_Strength = Annotated[
+    Any,
+    typer.Option(
+        "--strength",
+        parser=options.checked(Annotated[float, Field(gt=0, le=1)]),
+        metavar="FLOAT",
+        help="How much of the picture is given up: near 0 nothing, 1 all of it.",
+    ),
+]
+
 
 @delivers(after="seed", default="edited.png")
 @draws(after="seed")
@@ -27,15 +37,7 @@ def edit_command(
     context: typer.Context,
     picture: pictures.Scan,
     digit: options.Digits = None,
-    strength: Annotated[
-        Any,
-        typer.Option(
-            "--strength",
-            parser=options.checked(Annotated[float, Field(gt=0, le=1)]),
-            metavar="FLOAT",
-            help="How much of the picture is given up: near 0 nothing, 1 all of it.",
-        ),
-    ] = 0.8,
+    strength: _Strength = 0.8,
     n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,

@@ -18,30 +18,33 @@ mnistdiff inpaint digit_3_1.png --mask top --digit 0-9 --n 4 -o completed.png
 
 mnistdiff inpaint torn.png --mask mask.png --digit 5 --steps 10 --rounds 10 -o mended.png"""
 
+_Mask = Annotated[
+    str,
+    typer.Option(
+        "--mask",
+        metavar="SIDE|FILE",
+        help="What is missing: the left, right, top or bottom half, or a picture that is white there.",
+    ),
+]
+_Rounds = Annotated[
+    Any,
+    typer.Option(
+        "--rounds",
+        parser=options.checked(Annotated[int, Field(ge=1, le=100)]),
+        metavar="INT",
+        help="How often each step is taken, so that old and new come to fit (1 to 100).",
+    ),
+]
+
 
 @delivers(after="seed", default="completed.png")
 @draws(after="seed", only=("guidance", "guidance_interval", "steps", "spacing", "weights"))
 def inpaint_command(
     context: typer.Context,
     picture: pictures.Scan,
-    mask: Annotated[
-        str,
-        typer.Option(
-            "--mask",
-            metavar="SIDE|FILE",
-            help="What is missing: the left, right, top or bottom half, or a picture that is white there.",
-        ),
-    ],
+    mask: _Mask,
     digit: options.Digits = None,
-    rounds: Annotated[
-        Any,
-        typer.Option(
-            "--rounds",
-            parser=options.checked(Annotated[int, Field(ge=1, le=100)]),
-            metavar="INT",
-            help="How often each step is taken, so that old and new come to fit (1 to 100).",
-        ),
-    ] = 5,
+    rounds: _Rounds = 5,
     n: options.Count = 1,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,

@@ -1,7 +1,7 @@
 """``mnistdiff interpolate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import Field
@@ -11,9 +11,6 @@ from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.settings import Seed
-
-if TYPE_CHECKING:
-    from mnistdiff.engine.rendering.animation import Kind
 
 EXAMPLES = """Examples:
 
@@ -82,9 +79,8 @@ def interpolate_command(
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
 
-    from mnistdiff.engine.inference import sheets
     from mnistdiff.engine.inference.interpolation import interpolate
-    from mnistdiff.engine.inference.provenance import drawn_by, signed
+    from mnistdiff.engine.inference.provenance import between, drawn_by
     from mnistdiff.engine.inference.sampling import Request
 
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
@@ -95,9 +91,6 @@ def interpolate_command(
             shown.advance(done, total=total)
             images = drawn
     assert images is not None, "the last step carries the images"
-    if film is not None:
-        content = signed(sheets.strip(list(images)), drawn_by(model, settings, ends, frames=frames))
-    else:
-        kind: Kind = "png" if target.kind == "png" else "gif"
-        content = sheets.morph(list(images), kind, drawn_by(model, settings, ends, frames=frames, animated=kind).text())
+    animated = None if film is not None else target.kind or "gif"
+    content = between(list(images), drawn_by(model, settings, ends, frames=frames, animated=animated))
     target.finish(content, {"frames": frames, "from": [start, first_seed], "to": [end, last_seed]}, as_json=json)

@@ -18,31 +18,35 @@ mnistdiff reproduce morph.gif
 
 mnistdiff reproduce grid.png --json"""
 
+_Picture = Annotated[
+    Path, typer.Argument(metavar="PICTURE", readable=False, help="What this program drew; - is stdin.")
+]
+_Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        "-c",
+        readable=False,
+        help="The checkpoint or run it was drawn from; default: looked for by its SHA-256.",
+        show_default=False,
+    ),
+]
+_Output = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE|-",
+        help="The picture to write; - is stdout. Default: reproduced.png or reproduced.gif.",
+        show_default=False,
+    ),
+]
+
 
 def reproduce_command(
-    picture: Annotated[
-        Path, typer.Argument(metavar="PICTURE", readable=False, help="What this program drew; - is stdin.")
-    ],
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "--checkpoint",
-            "-c",
-            readable=False,
-            help="The checkpoint or run it was drawn from; default: looked for by its SHA-256.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE|-",
-            help="The picture to write; - is stdout. Default: reproduced.png or reproduced.gif.",
-            show_default=False,
-        ),
-    ] = "",
+    picture: _Picture,
+    checkpoint: _Checkpoint = None,
+    output: _Output = "",
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,

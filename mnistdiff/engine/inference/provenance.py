@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mnistdiff import __version__
 from mnistdiff.engine.inference.editing import Edit, Inpaint
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, Drawing, Model, Request, View, requests
-from mnistdiff.engine.inference.sheets import sheet, variants
+from mnistdiff.engine.inference.sheets import morph, sheet, strip, variants
+from mnistdiff.engine.inference.trajectory import Trajectory
 from mnistdiff.engine.rendering.animation import Kind
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
@@ -152,6 +153,20 @@ def drawn_by(model: Model, settings: SampleSettings, images: Sequence[Drawing | 
 def signed(image: NDArray[np.uint8], source: Provenance) -> bytes:
     """A PNG that says how it was drawn."""
     return encode_png(image, source.text())
+
+
+def film(trajectory: Trajectory, source: Provenance) -> bytes:
+    """What ``trajectory`` has seen, as a strip or moving, as its provenance wants it."""
+    if source.animated is None:
+        return signed(trajectory.film(), source)
+    return trajectory.animated(source.animated, source.text())
+
+
+def between(images: Sequence[NDArray[np.uint8]], source: Provenance) -> bytes:
+    """Images on the way from one to another, as a strip or moving, as their provenance wants it."""
+    if source.animated is None:
+        return signed(strip(images), source)
+    return morph(images, source.animated, source.text())
 
 
 def picture(

@@ -11,7 +11,7 @@ from mnistdiff import __version__
 from mnistdiff.engine.inference import sheets
 from mnistdiff.engine.inference.editing import Edit
 from mnistdiff.engine.inference.interpolation import interpolate
-from mnistdiff.engine.inference.provenance import Provenance, signed
+from mnistdiff.engine.inference.provenance import Provenance, between, film, signed
 from mnistdiff.engine.inference.sampling import Drawing, Model, View, draw, load_model
 from mnistdiff.engine.inference.trajectory import Trajectory
 from mnistdiff.engine.inference.walk import FROM_NOISE
@@ -36,15 +36,9 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
     )
     signature = source.model_copy(update={"version": __version__})
     if source.frames is not None:
-        on_the_way = _interpolated(source, load, source.frames)
-        if source.animated is not None:
-            return sheets.morph(on_the_way, source.animated, signature.text())
-        return signed(sheets.strip(on_the_way), signature)
+        return between(_interpolated(source, load, source.frames), signature)
     if source.film is not None:
-        trajectory = _watched(source, load, source.film)
-        if source.animated is not None:
-            return trajectory.animated(source.animated, signature.text())
-        return signed(trajectory.film(), signature)
+        return film(_watched(source, load, source.film), signature)
     return signed(_image(source, load), signature)
 
 
