@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
+from mnistdiff.engine.data.grey import to_grey
 from mnistdiff.errors import StorageError
 
 MAX_SIDE = 4096
@@ -62,19 +63,14 @@ class Picture:
         return cls(name, content)
 
     def grey_levels(self, formats: tuple[str, ...] = _PNG) -> NDArray[np.uint8]:
-        """Its grey levels, shape (H, W). Colours become their luminance; transparency is ignored.
+        """Its grey levels, shape (H, W), as ``to_grey`` takes them from its pixels.
 
         Raises:
             StorageError: if it is no picture of these formats, is damaged or has a side over ``MAX_SIDE``.
         """
         try:
             with self._opened(formats) as picture:
-                # Pillow warns about palettes with transparency; a grey level does not depend on it.
-                picture.info.pop("transparency", None)
-                if picture.mode == "I;16":  # which convert() would clip at 255 instead of scaling
-                    return (np.asarray(picture) >> 8).astype(np.uint8)
-                upright = ImageOps.exif_transpose(picture)  # a camera stores which side was up
-                return np.array(upright.convert("L"))
+                return to_grey(ImageOps.exif_transpose(picture))  # a camera stores which side was up
         # SyntaxError, ValueError and EOFError are how Pillow reports chunks that lie about their contents.
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise self._unreadable(formats) from error
