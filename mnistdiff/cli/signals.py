@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# SIGHUP, the closing of a terminal, is POSIX; SIGBREAK, Ctrl-Break, is Windows.
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+_SIGNALS = (signal.SIGINT, *_ENDING)
 _Handler = Callable[[int, FrameType | None], object]
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -24,8 +26,8 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal, as shells have it."""
-        return 128 + self.signal_number
+        """What to leave with."""
+        return _exit_code(self.signal_number)
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
         del frame
         if request():
             os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + b"\nleft at once; the last save is whole\n")
-            os._exit(128 + number)
+            os._exit(_exit_code(number))
         request.signal_number = number
         # Not through a buffered stream: the signal may have interrupted a write to it.
         os.write(2, b"\nfinishing this step and saving; once more leaves at once\n")
@@ -50,13 +52,17 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 
 def leave_on_signals() -> None:
-    """SIGTERM and SIGHUP unwind the program, so that temporary files are removed; SIGINT does so already."""
+    """SIGTERM, SIGHUP and Ctrl-Break unwind the program, so temporary files are removed; SIGINT does so already."""
 
     def handle(number: int, frame: FrameType | None) -> NoReturn:
         del frame
-        raise SystemExit(128 + number)
+        raise SystemExit(_exit_code(number))
 
-    _set(handle, (signal.SIGTERM, signal.SIGHUP))
+    _set(handle, _ENDING)
+    if hasattr(signal, "SIGBREAK"):
+        from mnistdiff.cli.windows import wait_when_the_console_closes
+
+        wait_when_the_console_closes()
 
 
 def leave_at_once_on_signals() -> None:
@@ -64,9 +70,14 @@ def leave_at_once_on_signals() -> None:
 
     def handle(number: int, frame: FrameType | None) -> NoReturn:
         del frame
-        os._exit(128 + number)
+        os._exit(_exit_code(number))
 
     _set(handle, _SIGNALS)
+
+
+def _exit_code(number: int) -> int:
+    """128 + the signal, as shells have it; Ctrl-Break counts as SIGTERM."""
+    return 128 + (signal.SIGTERM if number == getattr(signal, "SIGBREAK", None) else number)
 
 
 @contextmanager

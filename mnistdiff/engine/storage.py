@@ -2,13 +2,24 @@
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 TEMPORARY_SUFFIX = ".mnistdiff-tmp"
+O_BINARY = getattr(os, "O_BINARY", 0)
+"""Without this flag Windows rewrites line feeds, also those in a PNG; elsewhere there is none."""
 _CHUNK = 1024**2
+# Windows refuses to replace or delete a file that another program has open, as a virus scanner does for a moment.
+_HAS_SHARING_VIOLATIONS = hasattr(os, "O_BINARY")
+_RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True, previous: Path | None = None) -> None:
@@ -34,11 +45,11 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, previo
         if earlier is not None:
             with suppress(OSError):
                 os.link(path, earlier)
-        os.replace(temporary, path)
+        _replace(temporary, path)
         if durable:
             _fsync_folder(path.parent)
         if earlier is not None and previous is not None and earlier.exists():
-            os.replace(earlier, previous)
+            _replace(earlier, previous)
     except BaseException as error:
         with suppress(OSError):  # what cannot be deleted now is swept at the next start
             for leftover in filter(None, (temporary, earlier)):
@@ -59,7 +70,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open(temporary, "xb") as file:
             yield file
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             remove(temporary)
@@ -92,22 +103,47 @@ def _temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
 
 
+def _replace(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target``; on Windows, wait up to 1.5 s for whoever has ``target`` open."""
+    for seconds in _RETRY_SECONDS if _HAS_SHARING_VIOLATIONS else ():
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            time.sleep(seconds)
+        else:
+            return
+    os.replace(source, target)
+
+
 def _write(path: Path, content: bytes, *, durable: bool) -> None:
-    """Make a new file."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    """Make a new file. Python makes every descriptor close on exec."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_BINARY, 0o666)
     try:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest[:_CHUNK]) :]
         if durable:
-            os.fsync(descriptor)
+            _fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
+def _fsync(descriptor: int) -> None:
+    """Have the content on the disk. On macOS ``fsync`` leaves it in the drive's cache; ``F_FULLFSYNC`` does not."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        with suppress(OSError):  # a file system without it, such as a network share
+            fcntl.fcntl(descriptor, full)
+            return
+    os.fsync(descriptor)
+
+
 def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    """Have a rename on the disk. Windows opens no folders: there, NTFS's journal keeps the order of renames."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -23,6 +23,7 @@ from mnistdiff.engine.checkpoint.metadata import (
     METADATA_KEY,
     CheckpointMetadata,
 )
+from mnistdiff.engine.storage import O_BINARY
 from mnistdiff.errors import CheckpointError, NewerFormatError, explain
 
 MAX_FILE_BYTES = 256 * 1024**2
@@ -100,16 +101,20 @@ def digest_offset(content: bytes) -> int:
 
 def _read_regular_file(path: Path) -> bytes:
     try:
-        # Non-blocking, since opening a named pipe would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # Non-blocking, since opening a named pipe would wait for its writer. Windows has neither of them.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | O_BINARY)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(
             f"there is no checkpoint at {path}", "Check the path, or train one: mnistdiff train"
         ) from error
+    except PermissionError as error:
+        if path.is_dir():  # which Windows does not open
+            raise _no_file(path) from error
+        raise
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise CheckpointError(f"{path} is not a file but a folder or device", _REMEDY)
+        raise _no_file(path)
     with open(descriptor, "rb") as file:
         if status.st_size > MAX_FILE_BYTES:
             raise _foreign(path, f"{status.st_size:,} bytes, more than any checkpoint")
@@ -181,6 +186,10 @@ def _dense_shapes(index: dict[str, Any], *, bytes_of_tensors: int) -> dict[str, 
     if end != bytes_of_tensors:
         raise ValueError("the tensors do not fill the file")
     return shapes
+
+
+def _no_file(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path} is not a file but a folder or device", _REMEDY)
 
 
 def _foreign(path: Path, what: str) -> CheckpointError:

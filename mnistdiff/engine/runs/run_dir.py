@@ -203,7 +203,7 @@ class RunDir:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add a line to the metrics."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
+        with self.metrics_file.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:

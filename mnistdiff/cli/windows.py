@@ -1,0 +1,37 @@
+"""The closing of a Windows console, which no signal of Python's tells of in time."""
+
+import _thread
+import ctypes
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+# Of SetConsoleCtrlHandler: the window is closed, the user logs off, the machine is shut down.
+_CLOSING = (2, 5, 6)
+# Windows ends the process when the handler returns, and after 5 seconds in any case.
+_SECONDS_TO_SAVE = 5.0
+_kept: list[Any] = []  # ctypes frees a callback that nothing refers to
+
+
+def wait_when_the_console_closes() -> None:
+    """Treat the closing of the console as Ctrl-Break and wait until the program has saved and left.
+
+    Python's own handler would return at once, and Windows ends the process at that moment.
+    """
+    handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)(_on_console_event)  # type: ignore[attr-defined]
+    _kept.append(handler)
+    ctypes.windll.kernel32.SetConsoleCtrlHandler(handler, True)  # type: ignore[attr-defined]
+
+
+def _on_console_event(event: int, *, wait: Callable[[float], object] = time.sleep) -> bool:
+    """Called by Windows in a thread of its own.
+
+    Returns:
+        whether no other handler needs to be asked.
+    """
+    if event not in _CLOSING:
+        return False  # Ctrl-C and Ctrl-Break are Python's
+    _thread.interrupt_main(signal.SIGBREAK)  # type: ignore[attr-defined]
+    wait(_SECONDS_TO_SAVE)
+    return True
