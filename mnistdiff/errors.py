@@ -54,6 +54,10 @@ class OutOfMemoryError(MnistDiffError):
     """The machine cannot hold the batch asked for."""
 
 
+class MissingLibraryError(MnistDiffError):
+    """A library that is needed for this is not installed, or cannot be loaded."""
+
+
 class BelowThresholdError(MnistDiffError):
     """What was measured is worse than was asked for."""
 

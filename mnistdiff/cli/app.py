@@ -12,6 +12,7 @@ from mnistdiff.cli import console
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.registry import COMMANDS, Commands
 from mnistdiff.cli.signals import leave_at_once_on_signals, leave_on_signals
+from mnistdiff.engine.libraries import explain_import
 from mnistdiff.errors import MnistDiffError
 
 _STDOUT = 1
@@ -102,7 +103,9 @@ def run(arguments: list[str]) -> int:
         )
     except MemoryError:
         return _report("not enough memory", "Use a smaller --batch-size.", ExitCode.OUT_OF_MEMORY, as_json)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ImportError) and (missing := explain_import(error)):
+            return _report(missing.message, missing.hint, exit_code_of(missing), as_json)
         traceback.print_exc()
         return _report("unexpected failure", _ISSUES, ExitCode.BUG, as_json)
     return code if isinstance(code, int) else ExitCode.DONE

@@ -28,6 +28,7 @@ class ExitCode(IntEnum):
 _BY_ERROR = MappingProxyType(
     {
         errors.SettingsError: ExitCode.USAGE,
+        errors.MissingLibraryError: ExitCode.USAGE,
         errors.CheckpointError: ExitCode.CHECKPOINT,
         errors.DataError: ExitCode.DATA,
         errors.StorageError: ExitCode.FILE_SYSTEM,

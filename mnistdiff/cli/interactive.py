@@ -17,6 +17,7 @@ from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import conclude, meter, show_training
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.engine.libraries import require
 from mnistdiff.errors import MnistDiffError, SettingsError
 from mnistdiff.presets import PRESETS, resolve
 from mnistdiff.settings import MAX_SEED, MachineSettings, SampleSettings, Seed
@@ -162,6 +163,7 @@ class Table:
         resolved = resolve([("answer", {"preset": preset})])
         console.note("loading PyTorch and the images ...")
         with stop_on_signals() as stop:
+            require("matplotlib", "torch")
             from mnistdiff.engine import pipeline
 
             events = pipeline.train(resolved.train, resolved.machine, allow_fallback=True, stop=stop)

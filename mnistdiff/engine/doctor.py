@@ -14,11 +14,15 @@ from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.mnist import UnavailableError, load_split, mnist_folder
 from mnistdiff.engine.inference.sampling import Request, draw, load_model
+from mnistdiff.engine.libraries import problem_with
 from mnistdiff.engine.network.graph import threads
-from mnistdiff.errors import DataError
+from mnistdiff.errors import DataError, MnistDiffError
 from mnistdiff.settings import SampleSettings
 
 _LIBRARIES = ("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "numpy", "pillow", "safetensors", "mlxtend")
+# What a complete installation has; the rest are extras.
+_EXAMINED = ("torch", "torchvision", "onnxruntime", "matplotlib")
+_BACKENDS = {"onnx": "onnxruntime", "torch": "torch"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Health:
         variables: of the environment, that steer the program.
         data: where MNIST is, or why it is not to be had without a network.
         cache: the user's folder for what was fetched and exported.
-        drew: seconds to load the model in the box and to draw one digit from it, by backend.
+        drew: seconds to load the model in the box and to draw one digit from it, by backend that works.
+        problems: a sentence for each library that is missing or broken, and for each backend that fails.
     """
 
     version: str
@@ -45,6 +50,7 @@ class Health:
     data: str
     cache: str
     drew: dict[str, float]
+    problems: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -52,25 +58,34 @@ class Health:
 
 
 def examine(data_dir: Path | None) -> Health:
-    """Look around, and draw a digit with each backend.
-
-    Raises:
-        MnistDiffError: if drawing fails.
-    """
-    from mnistdiff.engine.network.device import available_devices
-
+    """Look around, and draw a digit with each backend. What is missing or fails becomes one of ``problems``."""
+    problems = {name: sentence for name in _EXAMINED if (sentence := problem_with(name))}
+    drew: dict[str, float] = {}
+    for backend, library in _BACKENDS.items():
+        if library not in problems:
+            try:
+                drew[backend] = round(_seconds_to_draw(backend), 3)
+            except MnistDiffError as error:
+                problems[backend] = f"{backend} does not draw: {error.message}"
     return Health(
         version=__version__,
         python=platform.python_version(),
         system=platform.platform(),
         libraries={name: _version(name) for name in _LIBRARIES},
-        devices=available_devices(),
+        devices=() if "torch" in problems else _devices(),
         threads=threads(),
         variables={name: value for name, value in sorted(os.environ.items()) if _steers(name)},
         data=_data(data_dir),
         cache=str(platformdirs.user_cache_path("mnistdiff")),
-        drew={backend: round(_seconds_to_draw(backend), 3) for backend in ("onnx", "torch")},
+        drew=drew,
+        problems=tuple(problems.values()),
     )
+
+
+def _devices() -> tuple[str, ...]:
+    from mnistdiff.engine.network.device import available_devices
+
+    return available_devices()
 
 
 def _data(data_dir: Path | None) -> str:

@@ -17,6 +17,7 @@ def test_what_is_here_is_told_and_a_digit_is_drawn_by_each_backend(invoke, monke
     assert told["variables"]["MNISTDIFF_SEED"] == "7"
     assert told["data"] == "not in nowhere/MNIST/raw"
     assert told["drew"].keys() == {"onnx", "torch"}
+    assert told["problems"] == []
     assert all(0 < seconds < 60 for seconds in told["drew"].values())
 
 

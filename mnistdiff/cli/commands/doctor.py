@@ -31,6 +31,8 @@ def doctor_command(data_dir: options.DataDir = None, json: options.Json = False)
 def _rows(name: str, value: Any) -> list[tuple[str, str]]:
     if name == "drew":
         return [(f"one digit by {backend}", f"{seconds:.2f} s") for backend, seconds in value.items()]
+    if name == "problems":
+        return [("problem", sentence) for sentence in value]
     if isinstance(value, dict):
         return [(inner, str(content or "not installed")) for inner, content in value.items()]
     return [(name, ", ".join(value) if isinstance(value, (list, tuple)) else str(value))]

@@ -9,6 +9,7 @@ from pydantic import Field
 from mnistdiff.cli import console, evaluation_report, options
 from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
+from mnistdiff.engine.libraries import require
 from mnistdiff.settings import Seed
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def evaluate_command(
     compared: options.By | None = context.params["by"]
     quiet = quiet or json
 
+    if files.plot is not None:
+        require("matplotlib")
+    require("torch")
     from mnistdiff.engine.evaluation.judge import load_judges
     from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
     from mnistdiff.engine.evaluation.report import Subject

@@ -7,6 +7,7 @@ import typer
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.output import Output
+from mnistdiff.engine.libraries import require
 from mnistdiff.settings import SampleSettings
 
 EXAMPLES = """Examples:
@@ -39,6 +40,7 @@ def export_command(
     from mnistdiff.engine.inference.sampling import load_weights
     from mnistdiff.engine.runs.choice import checkpoint_to_sample
 
+    require("torch")
     path = checkpoint_to_sample(source)
     given = SampleSettings(**options.given(SampleSettings, context.params))
     checkpoint, arrays = load_weights(path, given.weights)

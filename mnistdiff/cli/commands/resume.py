@@ -8,6 +8,7 @@ import typer
 from mnistdiff.cli import console, options
 from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.engine.libraries import require
 from mnistdiff.presets import resolve
 from mnistdiff.settings import MachineSettings, TrainSettings
 
@@ -61,6 +62,7 @@ def resume_command(
     chosen = checkpoint_to_resume(source)
     with stop_on_signals() as stop:
         console.note(f"loading PyTorch, the images and {chosen} ...", quiet=quiet or json)
+        require("matplotlib", "torch")
         from mnistdiff.engine import pipeline
 
         events = pipeline.resume(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)

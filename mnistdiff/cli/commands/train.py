@@ -9,6 +9,7 @@ from mnistdiff.cli import console, options
 from mnistdiff.cli.options import setting
 from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.engine.libraries import require
 from mnistdiff.presets import Resolved, read_settings_file, resolve
 from mnistdiff.settings import MachineSettings, TrainSettings
 
@@ -78,6 +79,7 @@ def train_command(
         return
     with stop_on_signals() as stop:
         console.note("loading PyTorch and the images ...", quiet=quiet or json)
+        require("matplotlib", "torch")
         from mnistdiff.engine import pipeline
 
         # Whoever asked for MNIST by name wants MNIST or an error.

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.progress import meter
+from mnistdiff.engine.libraries import require
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import JudgeName, Seed
 
@@ -65,6 +66,7 @@ def train_classifier_command(
     This is how the two classifiers that evaluate judges by were made. With OMP_NUM_THREADS=1 the same machine and
     PyTorch make them again, to the bit.
     """
+    require("torch")
     _claim(output, force=force)
     console.note("loading PyTorch and the images ...", quiet=quiet or json)
     from mnistdiff.engine.evaluation.judge_training import RECIPES, Recipe, load_images, make_judge

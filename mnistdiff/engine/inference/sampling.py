@@ -18,6 +18,7 @@ from mnistdiff.engine.diffusion.parameterization import Array, eps_from_predicti
 from mnistdiff.engine.diffusion.samplers import PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.walk import FROM_NOISE, Walk
+from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import to_uint8
@@ -151,6 +152,7 @@ def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") 
             f"--backend onnx: {why}",
             f"Use --backend auto, or make the graph once: mnistdiff export {path} -o model.onnx",
         )
+    require("torch")
     from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
     from mnistdiff.engine.network.device import resolve_device
 

@@ -15,6 +15,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from mnistdiff import __version__
+from mnistdiff.engine.libraries import require
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import TrainSettings
 
@@ -61,6 +62,7 @@ def _onnxruntime() -> ModuleType:
     See its docs/Privacy.md. Nothing that this program draws with may open a connection.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    require("onnxruntime")
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()

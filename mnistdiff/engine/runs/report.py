@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.describe import Description, describe
+from mnistdiff.engine.libraries import require
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.runs.run_dir import RunDir
@@ -160,6 +161,7 @@ def _curves(steps: Sequence[dict[str, Any]], settings: TrainSettings, descriptio
     """The curves of the training on light and on dark paper, as data URIs; none before the first record."""
     if not steps:
         return {}
+    require("matplotlib")
     from mnistdiff.engine.rendering.figures import DARK, LIGHT
     from mnistdiff.engine.rendering.loss_plot import training_curves
 

@@ -1,24 +1,20 @@
 """A training recorded for TensorBoard, on its way to whoever watches it."""
 
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 
+from mnistdiff.engine.libraries import require
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.runs.events import EpochDone, Event, Logged, Saved, Started
 from mnistdiff.engine.training.loop import TrainStep
-from mnistdiff.errors import SettingsError
 
 
 def require_tensorboard() -> None:
     """Ask for the package before a training begins.
 
     Raises:
-        SettingsError: if it is not installed.
+        MissingLibraryError: if it is not installed, or cannot be loaded.
     """
-    if find_spec("tensorboard") is None:
-        raise SettingsError(
-            "--log tensorboard needs the package tensorboard, which is not installed", "pip install tensorboard"
-        )
+    require("tensorboard")
 
 
 def recorded(events: Iterable[Event]) -> Iterator[Event]:
