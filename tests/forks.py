@@ -51,7 +51,8 @@ def obey_permissions():
 
 def child(job):
     for number, descriptor in ((1, job["talk"] + ".out"), (2, job["talk"] + ".err")):
-        os.dup2(os.open(descriptor, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        descriptor = job["terminal"] or descriptor
+        os.dup2(os.open(descriptor, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY), number)
     kib = os.open(job["talk"] + ".kib", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(job["cwd"])
@@ -163,10 +164,12 @@ class Forks:
         umask: int = 0o022,
         remove_cwd: bool = False,
         file_bytes: int = 0,
+        terminal: str = "",
     ) -> Fork:
         """Run a command line in ``cwd``, which may be gone by then.
 
-        ``bound`` by permissions even if we are root; no file may grow past ``file_bytes``.
+        ``bound`` by permissions even if we are root; no file may grow past ``file_bytes``; it talks to ``terminal``,
+        the path of one, instead of to files.
         """
         self._count += 1
         talk = self._folder / f"run-{self._count}"
@@ -181,6 +184,7 @@ class Forks:
                 "umask": umask,
                 "remove_cwd": remove_cwd,
                 "file_bytes": file_bytes,
+                "terminal": terminal,
             }
         )
         return Fork(self, pid, talk, time.monotonic())

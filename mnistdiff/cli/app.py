@@ -58,7 +58,9 @@ def root(
         interactive.run()
         return
     console.note(
-        "usage: mnistdiff COMMAND\ncommands: train, resume, sample, grid, evaluate, inspect\nmore: mnistdiff --help"
+        "usage: mnistdiff COMMAND",
+        "commands: train, resume, sample, grid, evaluate, inspect",
+        "more: mnistdiff --help",
     )
     raise typer.Exit(ExitCode.USAGE)
 

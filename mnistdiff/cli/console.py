@@ -36,14 +36,18 @@ def can_ask() -> bool:
 
 
 def printable(text: str) -> str:
-    """``text`` with control characters spelled out, so that no file name or file content can steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    """``text`` on one line, with all that cannot be printed spelled out.
+
+    So no file name and no file content can steer the terminal (escape sequences), turn the text around (bidirectional
+    overrides) or add a line of its own (line feeds).
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def note(message: str, *, quiet: bool = False) -> None:
+def note(*lines: str, quiet: bool = False) -> None:
     """Tell the user something."""
     if not quiet and sys.stderr is not None:
-        print(printable(message), file=sys.stderr, flush=True)  # noqa: T201
+        print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def warn(message: str) -> None:
@@ -70,10 +74,13 @@ def error(message: str, hint: str, *, code: int, as_json: bool) -> None:
 def result(line: str) -> None:
     """One line of result on stdout, at once, so that a pipe sees it while work goes on.
 
+    A pipe gets it byte for byte, as a script needs a path; a terminal gets what can be printed of it.
+
     Raises:
         PipeClosedError: if nobody reads any more.
     """
-    result_bytes(line.encode(errors="surrogateescape") + b"\n")
+    shown = printable(line) if stdout_is_terminal() else line
+    result_bytes(shown.encode(errors="surrogateescape") + b"\n")
 
 
 def result_json(content: Mapping[str, Any]) -> None:

@@ -38,7 +38,7 @@ q            leave (Ctrl-D)"""
 
 def run() -> None:
     """Ask, do, and ask again, until the user leaves."""
-    console.note(f"mnistdiff draws handwritten digits.\n{_HELP}")
+    console.note("mnistdiff draws handwritten digits.", *_HELP.splitlines())
     table = Table()
     asking: PromptSession[str] = PromptSession(history=_history(), output=create_output(stdout=sys.stderr))
     while True:
@@ -101,7 +101,7 @@ class Table:
         elif word.lower() in words:
             words[word.lower()](rest.strip())
         elif line:
-            console.note(_HELP)
+            console.note(*_HELP.splitlines())
 
     @cached_property
     def _loaded(self) -> "Model":

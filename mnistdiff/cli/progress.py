@@ -1,7 +1,6 @@
 """What a person sees of long work: a live bar on a terminal, plain lines in a log, nothing when quiet."""
 
 import math
-import shlex
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console
+from mnistdiff.shell import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -237,7 +237,7 @@ def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
         console.warn(notice)
     state = "done" if finished.complete else "stopped, and saved"
     console.note(f"{state} at step {finished.step} of {finished.total_steps}, loss {finished.loss:.4f}", quiet=quiet)
-    path = shlex.quote(str(run.path))
+    path = quoted(run.path)
     if not finished.complete:
         console.note(f"go on:  mnistdiff resume {path}", quiet=quiet)
     console.note(f"draw:   mnistdiff sample --digit 7 --n 16 --checkpoint {path}", quiet=quiet)

@@ -118,4 +118,4 @@ def _print_settings(resolved: Resolved, json: bool) -> None:
         return
     width = max(len(name) for name in values)
     for name, value in values.items():
-        console.result(f"{name:{width}}  {value!s:16}  {console.printable(resolved.origins[name])}")
+        console.result(f"{name:{width}}  {value!s:16}  {resolved.origins[name]}")

@@ -24,6 +24,7 @@ from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
 from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, SampleSettings, TrainSettings
+from mnistdiff.shell import quoted
 
 BATCH_SIZE = 64
 """Images drawn at once: enough to keep two cores busy, little enough to see the first ones soon."""
@@ -150,7 +151,7 @@ def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") 
         why = f"there is no graph for {path}" if device in ("auto", "cpu") else f"it does not run on {device}"
         raise SettingsError(
             f"--backend onnx: {why}",
-            f"Use --backend auto, or make the graph once: mnistdiff export {path} -o model.onnx",
+            f"Use --backend auto, or make the graph once: mnistdiff export {quoted(path)} -o model.onnx",
         )
     require("torch")
     from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet

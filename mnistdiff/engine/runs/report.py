@@ -19,6 +19,7 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, StorageError, explain
 from mnistdiff.presets import PRESETS
 from mnistdiff.settings import TrainSettings
+from mnistdiff.shell import quoted
 
 _MOST_PREVIEWS = 24
 """Of a long run so many are shown, evenly from the first to the last: the page stays small enough to be sent."""
@@ -144,17 +145,19 @@ def report(run: RunDir, evaluation: Path | None = None) -> bytes:
         evaluated_here=summary is not None and summary.model.sha256 == description.sha256,
         settings=_settings(settings),
     )
-    return text.encode()
+    return text.encode(errors="backslashreplace")  # a name of bytes that are not UTF-8
 
 
 def _pages() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("mnistdiff", "assets"),
         autoescape=True,  # a run folder may come from somebody else
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["quoted"] = quoted
+    return environment
 
 
 def _curves(steps: Sequence[dict[str, Any]], settings: TrainSettings, description: Description) -> dict[str, str]:

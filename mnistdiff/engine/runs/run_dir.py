@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from mnistdiff.engine.storage import remove, require_writable, sweep_temporaries, write_atomically
 from mnistdiff.errors import RunInUseError, SettingsError, StorageError
 from mnistdiff.settings import TrainSettings
+from mnistdiff.shell import quoted
 
 RUNS_FOLDER = Path("runs")
 _KEPT_CHECKPOINTS = "checkpoints/diffusion_checkpoint_epoch_*.safetensors"
@@ -146,7 +147,7 @@ class RunDir:
         if not force and not self.is_empty():
             raise SettingsError(
                 f"{self.path} is not empty, and a run is never overwritten",
-                f"Go on with it: mnistdiff resume {self.path}. Or choose another --run-dir, or replace it by --force.",
+                f"Go on with it: mnistdiff resume {quoted(self.path)}. Or use another --run-dir, or replace it by --force.",
             )
 
     @contextmanager

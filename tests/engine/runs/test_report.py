@@ -1,7 +1,10 @@
 """A run as one page."""
 
+import html
 import json
+import os
 import re
+import subprocess
 from html.parser import HTMLParser
 
 import pytest
@@ -157,6 +160,20 @@ def test_a_run_of_somebody_else_cannot_put_code_into_the_page(run, tmp_path):
         file.write(b"<svg onload=alert(1)>")
     with pytest.raises(StorageError, match="not a PNG picture"):
         report(hostile)
+
+
+@pytest.mark.parametrize("name", ['x";$(touch pwn)`touch pwn`', "two words", "caf\udce9", "-n", "a\nb"])
+def test_the_commands_to_copy_name_the_run_and_do_nothing_else(run, tmp_path, name):
+    moved = RunDir(run.path.rename(tmp_path / name))
+    [commands] = re.findall(r"<pre>(.*?)</pre>", report(moved).decode(), re.DOTALL)
+    (tmp_path / "cwd").mkdir()
+    script = 'mnistdiff() { printf "%s\\0" "$@"; }\n' + html.unescape(commands)
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path / "cwd", capture_output=True, check=True)
+    words = done.stdout.split(b"\0")
+    path = os.fsencode(moved.path)
+    assert (words.count(path), words.count(path + b"/evaluation.json")) == (2, 1)
+    assert done.stderr == b""
+    assert list((tmp_path / "cwd").iterdir()) == []
 
 
 def test_a_run_that_has_just_begun_has_a_page(run):
