@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnistdiff.cli import console
-from mnistdiff.cli.drawing import about
 from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.errors import SettingsError
 
@@ -85,8 +84,7 @@ class Films:
             )
             name = target.write("", film(self._trajectory, source))
             if as_json:
-                told = {"path": name, "frames": len(self._trajectory.frames), "view": self._view}
-                console.result_json({**told, **about(model.subject)})
+                console.result_json({"path": name, "frames": len(self._trajectory.frames), "view": self._view})
             elif self._piped:
                 console.note(name)
             else:

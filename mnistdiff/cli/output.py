@@ -1,5 +1,6 @@
 """Where pictures go: a folder, a file, or a pipe."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Output:
         if text == "-":
             return _pipe("a PNG", as_json=as_json)
         path = Path(text)
-        if text.endswith("/") or path.is_dir() or not path.suffix:
+        if text.endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
             return cls(folder=path)
         if path.suffix.lower() != ".png":
             raise SettingsError(f"-o {text}: pictures are written as PNG", "Use a name that ends in .png, or a folder.")

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -17,8 +17,6 @@ TEMPORARY_SUFFIX = ".mnistdiff-tmp"
 O_BINARY = getattr(os, "O_BINARY", 0)
 """Without this flag Windows rewrites line feeds, also those in a PNG; elsewhere there is none."""
 _CHUNK = 1024**2
-# Windows refuses to replace or delete a file that another program has open, as a virus scanner does for a moment.
-_HAS_SHARING_VIOLATIONS = hasattr(os, "O_BINARY")
 _RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -80,7 +78,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
 def remove(path: Path) -> None:
     """Delete a file if it is there."""
     with suppress(FileNotFoundError):
-        os.unlink(path)
+        _patiently(lambda: os.unlink(path))
 
 
 def sweep_temporaries(folder: Path) -> None:
@@ -103,16 +101,25 @@ def _temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
 
 
+def is_open_elsewhere(error: OSError) -> bool:
+    """Whether Windows refuses because another program has the file open."""
+    return isinstance(error, PermissionError) and hasattr(error, "winerror")
+
+
 def _replace(source: Path, target: Path) -> None:
-    """Rename ``source`` to ``target``; on Windows, wait up to 1.5 s for whoever has ``target`` open."""
-    for seconds in _RETRY_SECONDS if _HAS_SHARING_VIOLATIONS else ():
+    _patiently(lambda: os.replace(source, target))
+
+
+def _patiently(operate: Callable[[], None]) -> None:
+    """Replace or delete a file; on Windows, wait up to 1.5 s for whoever has it open, as a virus scanner does."""
+    for seconds in _RETRY_SECONDS:
         try:
-            os.replace(source, target)
-        except PermissionError:
+            return operate()
+        except PermissionError as error:
+            if not is_open_elsewhere(error):
+                raise
             time.sleep(seconds)
-        else:
-            return
-    os.replace(source, target)
+    return operate()
 
 
 def _write(path: Path, content: bytes, *, durable: bool) -> None:

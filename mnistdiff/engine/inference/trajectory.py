@@ -1,7 +1,6 @@
 """How digits came out of noise, to be looked at: an animation, and a strip of film."""
 
 from collections.abc import Mapping, Sequence
-from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,13 +54,7 @@ class Trajectory:
             raise OutOfMemoryError(
                 f"not enough memory to animate {len(self._wanted)} images at once", "Use a smaller -n."
             )
-        match self._view:
-            case "x_t":
-                self._add(progress.step.x_t)
-            case "x_0":
-                self._add(progress.step.x_0_pred)
-            case _:
-                assert_never(self._view)
+        self._add(progress.step.x_t if self._view == "x_t" else progress.step.x_0_pred)
 
     def _add(self, images: NDArray[np.float32]) -> None:
         self.frames.append(to_uint8(images[:, 0]))

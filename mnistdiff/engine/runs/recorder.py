@@ -16,7 +16,7 @@ from mnistdiff.engine.network.device import execution_fingerprint
 from mnistdiff.engine.rendering.png import encode_png
 from mnistdiff.engine.runs.events import EpochDone, Logged, Saved
 from mnistdiff.engine.runs.run_dir import RunDir
-from mnistdiff.engine.storage import remove, write_atomically
+from mnistdiff.engine.storage import is_open_elsewhere, remove, write_atomically
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.settings import SampleSettings, TrainSettings
@@ -134,7 +134,7 @@ class Recorder:
         weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
         network = build_unet(self._settings, weights, self._state.device, source="the model in training")
         model = Model(TorchDenoiser(network), self._settings)
-        settings = SampleSettings.for_model(self._settings, images_seen=self._planned_images)
+        settings = SampleSettings.for_model(self._settings)
         drawings: list[Drawing] = []
         for progress in draw(model, requests(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
             drawings += progress.drawings
@@ -145,11 +145,6 @@ class Recorder:
         self._logged_at += time.monotonic() - began  # the speed is that of training alone
         return Saved(path, tuple(drawings[::PREVIEW_COLUMNS]))
 
-    @property
-    def _planned_images(self) -> int:
-        """Images seen at the end of the run: previews of all epochs are drawn in the same way, to be compared."""
-        return self._settings.images_seen(self._settings.total_steps(self._num_images), self._num_images)
-
     def plot(self) -> None:
         """Draw the loss curve from the metrics."""
         from mnistdiff.engine.rendering.loss_plot import loss_curve
@@ -158,7 +153,11 @@ class Recorder:
         if records:
             steps, losses = [record["step"] for record in records], [record["loss"] for record in records]
             steps_per_epoch = self._settings.steps_per_epoch(self._num_images)
-            write_atomically(self._run.loss_plot, loss_curve(steps, losses, steps_per_epoch=steps_per_epoch))
+            try:
+                write_atomically(self._run.loss_plot, loss_curve(steps, losses, steps_per_epoch=steps_per_epoch))
+            except PermissionError as error:
+                if not is_open_elsewhere(error):  # in a picture viewer: the next curve will be written
+                    raise
         self._plotted_at = time.monotonic()
 
     def _metadata(self, kind: Literal["training", "weights"]) -> CheckpointMetadata:

@@ -1,0 +1,150 @@
+"""The program under the rules of Windows, simulated: what is missing there, text files, open files that are kept."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SIMULATION = Path(__file__).parents[1] / "windows"
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the simulation needs /proc")
+
+# One process for many command lines, since importing torch takes longer than all of them.
+DRIVER = """
+import json, shlex, sys
+from mnistdiff.cli import app, signals
+signals.leave_on_signals()
+print("codes", json.dumps({line: app.run(shlex.split(line)) for line in sys.argv[1:]}), flush=True)
+"""
+LINES = (
+    "train --config {toml} --max-steps 10 --run-dir run",
+    "resume run --max-steps 20",
+    "sample -d 7,8 --seed 1 -n 2 -c run -o drawn/",
+    "sample -d 7 --seed 1 -n 9 -c run --format idx -o set",
+    "grid run -d 7 -n 2 -o sheet.png",
+    "grid sheet.png drawn/digit_7_1.png -o sheets.png",
+    "interpolate --from 1 --to 2 --frames 3 -c run -o film.gif --seed 1",
+    "edit drawn/digit_7_1.png -d 4 -c run -o four.png --seed 1",
+    "classify drawn/digit_7_1.png --evaluations 2 -c run",
+    "reproduce sheet.png -o again.png",
+    "inspect run",
+    "report run -o page.html",
+    "evaluate run --n 10 --by steps=1,2 --plot curve.png -o figures.json",
+    "doctor",
+    "train --config run/settings.json --run-dir more --max-steps 3 --log tensorboard",
+    "train --config {toml} --run-dir more --max-steps 2 --force",
+    "inspect run/diffusion_checkpoint.safetensors --json",
+)
+REFUSED = {"inspect run/samples": 3, "train --run-dir none --dataset mnist --data-dir nowhere": 4}
+
+
+@pytest.fixture(scope="module")
+def windows(environment):
+    """The environment of a process under the simulation."""
+    return lambda **changes: environment(PYTHONPATH=str(SIMULATION), **changes)
+
+
+@pytest.fixture(scope="module")
+def folder(windows, tiny_toml, tmp_path_factory):
+    """What the command lines above leave behind; their exit codes in ``codes.json``."""
+    folder = tmp_path_factory.mktemp("windows")
+    lines = [line.format(toml=tiny_toml) for line in (*LINES, *REFUSED)]
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, *lines], cwd=folder, env=windows(), capture_output=True, timeout=300, check=False
+    )
+    last = done.stdout.decode().splitlines()[-1]
+    assert last.startswith("codes "), done.stderr.decode()
+    codes = json.loads(last.removeprefix("codes "))
+    expected = {line: REFUSED.get(line, 0) for line in lines}
+    assert codes == expected, done.stderr.decode()
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return folder
+
+
+def test_a_training_is_the_same_bits_as_elsewhere_also_when_it_was_stopped(folder, cli, tiny_toml, tmp_path):
+    done = cli("train", "--config", tiny_toml, "--max-steps", 20, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    for name in ("diffusion_checkpoint.safetensors", "conditional_diffusion_mnist.safetensors"):
+        assert (folder / "run" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+    assert b"\r" not in (folder / "run" / "metrics.jsonl").read_bytes()
+
+
+def test_pictures_are_the_same_bytes_as_elsewhere(folder, invoke, tmp_path):
+    assert (folder / "again.png").read_bytes() == (folder / "sheet.png").read_bytes()
+    weights = folder / "run" / "conditional_diffusion_mnist.safetensors"
+    done = invoke("sample", "-d", "7,8", "--seed", 1, "-n", 2, "-c", weights, "-o", "drawn/")
+    assert done.returncode == 0, done.stderr.decode()
+    for picture in (tmp_path / "drawn").iterdir():
+        assert picture.read_bytes() == (folder / "drawn" / picture.name).read_bytes()
+
+
+def test_nothing_temporary_is_left(folder):
+    assert not list(folder.rglob("*.mnistdiff-tmp"))
+
+
+class Training:
+    """A training under the simulation, which has begun."""
+
+    def __init__(self, folder, toml, environment):
+        line = f"train --config {toml} --batch-size 4 --log-every 1 --max-steps 1000000 --run-dir run".split()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mnistdiff", *line], cwd=folder, env=environment, stderr=subprocess.PIPE
+        )
+        give_up = time.monotonic() + 60
+        while not (folder / "run" / "metrics.jsonl").exists():
+            assert self.process.poll() is None
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+
+    def ends_saved(self, code, invoke):
+        _, talk = self.process.communicate(timeout=60)
+        assert self.process.returncode == code, talk.decode()
+        assert b"saving" in talk
+        assert b"Traceback" not in talk
+        told = json.loads(invoke("inspect", "run", "--json").stdout)
+        assert told["digest_valid"]
+        assert told["step"] > 0
+
+
+def test_ctrl_break_saves_like_sigterm(windows, tiny_toml, tmp_path, invoke):
+    training = Training(tmp_path, tiny_toml, windows())
+    training.process.send_signal(signal.SIGUSR1)  # which stands for SIGBREAK in the simulation
+    training.ends_saved(143, invoke)
+
+
+def test_closing_the_console_saves_before_windows_ends_the_process(windows, tiny_toml, tmp_path, invoke):
+    training = Training(tmp_path, tiny_toml, windows(CONSOLE_CLOSES_WITH=str(tmp_path / "closed")))
+    (tmp_path / "closed").touch()
+    training.ends_saved(143, invoke)
+
+
+OPEN_FILE = """
+import sys
+from pathlib import Path
+from mnistdiff.engine import storage
+storage._RETRY_SECONDS = (0.1, 0.3)
+Path("held.png").write_bytes(b"old")
+with open("held.png", "rb"):
+    try:
+        storage.write_atomically(Path("held.png"), b"new")
+    except OSError as error:
+        assert storage.is_open_elsewhere(error) and error.filename == "held.png"
+    else:
+        raise AssertionError("it was replaced")
+assert Path("held.png").read_bytes() == b"old" and len(list(Path().iterdir())) == 1
+import threading
+file = open("held.png", "rb")
+threading.Timer(0.2, file.close).start()
+storage.write_atomically(Path("held.png"), b"one\\ntwo\\x1a")
+assert Path("held.png").read_bytes() == b"one\\ntwo\\x1a"
+"""
+
+
+def test_a_file_that_another_program_has_open_is_waited_for_and_then_named(windows, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_FILE], cwd=tmp_path, env=windows(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
