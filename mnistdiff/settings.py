@@ -28,7 +28,7 @@ NULL_LABEL = 10
 _LEAST_LOG_ALPHA_BAR = math.log(1e-60)
 """Samplers divide float32 images by sqrt(alpha_bar): below this they overflow."""
 
-_SHORT_TRAINING_IMAGES = 100_000
+SHORT_TRAINING_IMAGES = 100_000
 SHORT_TRAINING_GUIDANCE = 1.5
 
 PresetName = Literal["base", "fast", "tiny"]
@@ -168,11 +168,6 @@ class TrainSettings(_Frozen):
         down, up = (given * levels if len(given) == 1 else given for given in (self.down_blocks, self.up_blocks))
         return down, up
 
-    @property
-    def is_short(self) -> bool:
-        """Whether the run was planned for so few images that its model follows its label less."""
-        return self.max_steps is not None and self.max_steps * self.batch_size < _SHORT_TRAINING_IMAGES
-
     def steps_per_epoch(self, num_images: int) -> int:
         """Optimizer steps that show each of ``num_images`` images once (the last batch may be smaller)."""
         return math.ceil(num_images / self.batch_size)
@@ -224,8 +219,7 @@ class SampleSettings(_Frozen):
         1.3,
         ge=0,
         le=100,
-        description="0 ignores the label, 1 is plain conditional, more follows the label harder; "
-        f"{SHORT_TRAINING_GUIDANCE} by default where fewer than {_SHORT_TRAINING_IMAGES:,} images were trained on.",
+        description="0 ignores the label, 1 is plain conditional, more follows the label harder.",
     )
     guidance_interval: Annotated[Interval, BeforeValidator(_interval)] = Field(
         Interval(0.0, 1.0),
@@ -239,13 +233,20 @@ class SampleSettings(_Frozen):
         return self.guidance if start <= timesteps - 1 - t < stop else min(self.guidance, 1.0)
 
     @classmethod
-    def for_model(cls, model: TrainSettings, given: Mapping[str, Any] = MappingProxyType({})) -> Self:
+    def for_model(
+        cls, model: TrainSettings, given: Mapping[str, Any] = MappingProxyType({}), *, images_seen: int
+    ) -> Self:
         """The defaults for a model, under what was given.
 
-        A model with few timesteps is walked in as many. One that was trained shortly is guided more: it gains more in
-        accuracy than it loses in variety (README, Measured).
+        A model with few timesteps is sampled in as many steps. One that was trained on few images is guided more: it
+        gains more in accuracy than it loses in variety (README, Measured).
+
+        Args:
+            model: the settings of its training.
+            given: fields that the user set.
+            images_seen: in its training, repetitions counted.
         """
         defaults: dict[str, Any] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
-        if model.is_short:
+        if images_seen < SHORT_TRAINING_IMAGES:
             defaults["guidance"] = SHORT_TRAINING_GUIDANCE
         return cls.model_validate({**defaults, **given})

@@ -85,7 +85,7 @@ LINES = {
 @pytest.mark.parametrize("command", LINES)
 @pytest.mark.usefixtures("run_copy")
 def test_json_has_the_keys_that_the_readme_names(cli, tmp_path, command):
-    here = tmp_path / "elsewhere"  # where no run is, so that the model in the box draws, without torch
+    here = tmp_path / "elsewhere"  # where no run is, so that the bundled model draws, without torch
     here.mkdir()
     cli("sample", "-d", 7, "--seed", 1, "--steps", 1, "-o", "picture.png", cwd=here)
     done = cli(*LINES[command].split(), "--json", cwd=here)

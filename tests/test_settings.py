@@ -239,17 +239,17 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 
 def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
     few = TrainSettings(timesteps=7)
-    assert SampleSettings.for_model(TrainSettings()).steps == SampleSettings().steps == 10
-    assert SampleSettings.for_model(few).steps == 7
-    assert SampleSettings.for_model(few, {"steps": 9, "guidance": 0}).steps == 9
+    assert SampleSettings.for_model(TrainSettings(), images_seen=10**6).steps == SampleSettings().steps == 10
+    assert SampleSettings.for_model(few, images_seen=10**6).steps == 7
+    assert SampleSettings.for_model(few, {"steps": 9, "guidance": 0}, images_seen=10**6).steps == 9
 
 
-@pytest.mark.parametrize(("max_steps", "is_short"), [(None, False), (1562, True), (1563, False)])
-def test_a_short_training_is_guided_more_unless_the_user_says_otherwise(max_steps, is_short):
-    model = TrainSettings(max_steps=max_steps, batch_size=64)  # 99,968 and 100,032 images
-    assert model.is_short == is_short
-    assert SampleSettings.for_model(model).guidance == (1.5 if is_short else SampleSettings().guidance)
-    assert SampleSettings.for_model(model, {"guidance": 2}).guidance == 2
+@pytest.mark.parametrize(("images_seen", "guidance"), [(0, 1.5), (99_999, 1.5), (100_000, 1.3), (10**9, 1.3)])
+@pytest.mark.parametrize("planned", [{}, {"max_steps": 1}, {"epochs": 1}])
+def test_a_model_of_few_images_is_guided_more_whatever_was_planned(images_seen, guidance, planned):
+    model = TrainSettings(**planned)
+    assert SampleSettings.for_model(model, images_seen=images_seen).guidance == guidance
+    assert SampleSettings.for_model(model, {"guidance": 2}, images_seen=images_seen).guidance == 2
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_the_wheel_draws_a_seven_without_a_run_a_network_or_data(installed, envi
     )
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().split() == ["inference_samples/digit_7_1.png", "inference_samples/digit_7_2.png"]
-    assert b"drawing from the model in the box" in done.stderr
+    assert b"drawing from the bundled model" in done.stderr
 
 
 def test_the_wheel_holds_what_the_package_needs_and_nothing_heavy(installed):

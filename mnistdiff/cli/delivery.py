@@ -7,6 +7,7 @@ import typer
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.bundles import Command, Option, bundled
+from mnistdiff.cli.drawing import about
 from mnistdiff.cli.films import Film, Films, Gif, View
 from mnistdiff.cli.output import PIPE, Output, file_name
 from mnistdiff.cli.progress import Meter, meter
@@ -99,21 +100,23 @@ class Delivery:
                     drawings += progress.drawings
                     continue
                 for drawing in progress.drawings:
-                    self._write_one(drawing, picture([drawing], model, settings, walk=walk), shown)
+                    self._write_one(drawing, picture([drawing], model, settings, walk=walk), model, shown)
         if drawings:
-            self._write_all(drawings, picture(drawings, model, settings, columns=self._columns, walk=walk))
+            self._write_all(drawings, picture(drawings, model, settings, columns=self._columns, walk=walk), model)
         self._films.write(model, settings, walk, as_json=self._json)
 
-    def _write_one(self, drawing: "Drawing", content: bytes, shown: Meter) -> None:
+    def _write_one(self, drawing: "Drawing", content: bytes, model: "Model", shown: Meter) -> None:
         name = self._target.write(file_name(drawing.digit, drawing.seed), content)
         if self._json:
-            console.result_json({"path": name, "digit": drawing.digit, "seed": drawing.seed})
+            told = {"path": name, "digit": drawing.digit, "seed": drawing.seed}
+            console.result_json({**told, **about(model.subject)})
         else:
             shown.result(name)
 
-    def _write_all(self, drawings: "Sequence[Drawing]", content: bytes) -> None:
+    def _write_all(self, drawings: "Sequence[Drawing]", content: bytes, model: "Model") -> None:
         name = self._target.write("", content)
         if self._json:
-            console.result_json({"path": name, "images": [{"digit": d.digit, "seed": d.seed} for d in drawings]})
+            images = [{"digit": d.digit, "seed": d.seed} for d in drawings]
+            console.result_json({"path": name, "images": images, **about(model.subject)})
         elif self._target != PIPE:
             console.result(name)

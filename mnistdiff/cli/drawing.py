@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.bundles import Command, Option, bundled
 from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
+    from mnistdiff.engine.checkpoint.subject import Subject
     from mnistdiff.engine.inference.sampling import Model
 
 _SAMPLING = MappingProxyType(
@@ -40,17 +41,13 @@ class HowToDraw:
     given: dict[str, Any]
     machine: MachineSettings
 
-    def by_default(self, **values: Any) -> "HowToDraw":
-        """The same with other defaults than ``sample`` has."""
-        return HowToDraw({**values, **self.given}, self.machine)
-
     def load(self, checkpoint: Path | None, *, note: str = "", quiet: bool = False) -> "tuple[Model, SampleSettings]":
         """The model to draw from and the settings to draw with, after saying so.
 
         Args:
-            checkpoint: a file or a run; None is the newest run, else the model in the box.
+            checkpoint: a file or a run; None is the newest run, else the bundled model.
             note: what else to say.
-            quiet: say nothing.
+            quiet: say nothing but what is wrong with that model.
 
         Raises:
             CheckpointError: if there is no such model.
@@ -67,6 +64,8 @@ class HowToDraw:
     ) -> "list[tuple[Model, SampleSettings]]":
         """The model and the settings for each of several ways to draw: what changes in it, by name.
 
+        A model that is not fully trained is warned of.
+
         Args:
             path: of the checkpoint.
             variants: the fields of SampleSettings that differ from what was given.
@@ -82,20 +81,44 @@ class HowToDraw:
         )
         ways = [{**self.given, **variant} for variant in variants]
         models = [load(SampleSettings(**way).weights) for way in ways]
-        return [(model, SampleSettings.for_model(model.settings, way)) for model, way in zip(models, ways, strict=True)]
+        for model in models[:1]:  # all are of one checkpoint
+            warn_of(model.subject)
+        return [(model, model.sample_settings(way)) for model, way in zip(models, ways, strict=True)]
 
 
-def draws(*, after: str, only: Sequence[str] = tuple(_SAMPLING)) -> Callable[[Command], Command]:
-    """Give a command the options of how to draw, behind its parameter ``after``; it gets them as one, ``how``.
+def warn_of(subject: "Subject") -> None:
+    """Say what the user must know of a model, also when quiet."""
+    for notice in subject.notices:
+        console.warn(notice)
 
-    ``only`` names those that mean something to it.
+
+def about(subject: "Subject | None", *notices: str) -> dict[str, Any]:
+    """What every result says of its model, for JSON: which it is, and what the user must know; ``notices`` are more."""
+    if subject is None:
+        return {"model": None, "notices": list(notices)}
+    return {"model": subject.to_dict(), "notices": [*subject.notices, *notices]}
+
+
+def draws(
+    *, after: str, only: Sequence[str] = tuple(_SAMPLING), guidance: float | None = None
+) -> Callable[[Command], Command]:
+    """Give a command the options of how to draw; it gets them as one, ``how``.
+
+    Args:
+        after: its parameter behind which they stand.
+        only: the options that mean something to it.
+        guidance: its default where it is not that of ``sample``, for its help to name and for every model.
     """
     sampling = {name: _SAMPLING[name] for name in only}
+    defaults: dict[str, Any] = {}
+    if guidance is not None:
+        defaults["guidance"] = guidance
+        sampling["guidance"] = Annotated[Any, options.guidance(default=guidance)]
 
     def how(values: dict[str, Any]) -> HowToDraw:
-        given = {name: value for name, value in values.items() if value is not None}
+        given = defaults | {name: value for name, value in values.items() if value is not None}
         machine = {name: given.pop(name) for name in _MACHINE if name in given}
         return HowToDraw(given, MachineSettings(**machine))
 
-    options = {name: Option(annotation) for name, annotation in (sampling | _MACHINE).items()}
-    return bundled(options, after=after, into="how", build=how)
+    offered = {name: Option(annotation) for name, annotation in (sampling | _MACHINE).items()}
+    return bundled(offered, after=after, into="how", build=how)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnistdiff.cli import console
+from mnistdiff.cli.drawing import about
 from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.errors import SettingsError
 
@@ -84,7 +85,8 @@ class Films:
             )
             name = target.write("", film(self._trajectory, source))
             if as_json:
-                console.result_json({"path": name, "frames": len(self._trajectory.frames), "view": self._view})
+                told = {"path": name, "frames": len(self._trajectory.frames), "view": self._view}
+                console.result_json({**told, **about(model.subject)})
             elif self._piped:
                 console.note(name)
             else:

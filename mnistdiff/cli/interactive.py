@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,16 @@ def _history() -> History:
     return FileHistory(str(file))
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """Digits that were drawn, and all that they were drawn with: what is saved must say so, whatever is set since."""
+
+    number: str
+    drawings: "list[Drawing]"
+    model: "Model"
+    settings: SampleSettings
+
+
 class Table:
     """Where digits are drawn: the model, how to draw, and what was drawn last."""
 
@@ -77,7 +88,7 @@ class Table:
         self._given: dict[str, Any] = {}
         self._seed: int | None = None
         self._number = ""
-        self._drawings: list[Drawing] = []
+        self._drawn: _Drawn | None = None
 
     def do(self, line: str) -> None:
         """Do what a line says.
@@ -110,19 +121,20 @@ class Table:
 
     @property
     def _settings(self) -> SampleSettings:
-        return SampleSettings.for_model(self._loaded.settings, self._given)
+        return self._loaded.sample_settings(self._given)
 
     def _draw(self) -> None:
         from mnistdiff.engine.inference.sampling import draw, number
 
         seed = options.new_seed() if self._seed is None else self._seed
-        wanted, settings = number(self._number, 1, seed), self._settings
-        self._drawings = []
+        wanted, model, settings = number(self._number, 1, seed), self._loaded, self._settings
+        drawings: list[Drawing] = []
         with meter(label="drawing") as shown:
-            for progress in draw(self._loaded, wanted, settings):
+            for progress in draw(model, wanted, settings):
                 shown.advance(progress.done, total=progress.total)
-                self._drawings += progress.drawings
-            shown.digits([drawing.pixels for drawing in self._drawings])
+                drawings += progress.drawings
+            shown.digits([drawing.pixels for drawing in drawings])
+        self._drawn = _Drawn(self._number, drawings, model, settings)
         console.note(f"seed {seed}, guidance {settings.guidance:g}, {settings.steps} steps")
         # The next one is another, but one that can be found again.
         self._seed = None if self._seed is None else (self._seed + len(wanted)) % (MAX_SEED + 1)
@@ -148,14 +160,15 @@ class Table:
     def _save(self, text: str) -> None:
         from mnistdiff.engine.inference.provenance import picture
 
-        if not self._drawings:
+        drawn = self._drawn
+        if drawn is None:
             raise SettingsError("there is nothing to save yet", "Type digits first, such as 7 or 2026.")
-        first = self._drawings[0].seed
-        target = Output.parse(text or f"{DEFAULT_FOLDER}digits_{self._number}_{first}.png")
+        name = f"digits_{drawn.number}_{drawn.drawings[0].seed}.png"
+        target = Output.parse(text or f"{DEFAULT_FOLDER}{name}")
         if target.folder is not None:
-            target = Output(file=target.folder / f"digits_{self._number}_{first}.png")
+            target = Output(file=target.folder / name)
         target.refuse_existing([], force=False)
-        content = picture(self._drawings, self._loaded, self._settings, columns=len(self._number))
+        content = picture(drawn.drawings, drawn.model, drawn.settings, columns=len(drawn.number))
         console.result(target.write("", content))
 
     def _train(self, rest: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnistdiff.cli import console
-from mnistdiff.cli.drawing import HowToDraw
+from mnistdiff.cli.drawing import HowToDraw, about
 from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.progress import meter
 from mnistdiff.errors import SettingsError, StorageError
@@ -60,6 +60,7 @@ def write_set(
     except (FileExistsError, NotADirectoryError) as error:
         raise StorageError(f"{path.parent} is not a folder", "Choose another -o.") from error
     if parameters["json"]:
-        console.result_json({"path": str(path), "format": kind, "images": len(wanted), "seed": first})
+        told = {"path": str(path), "format": kind, "images": len(wanted), "seed": first}
+        console.result_json({**told, **about(model.subject)})
     else:
         console.result(str(path))

@@ -10,7 +10,14 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from mnistdiff.settings import NUM_DIGITS, MachineSettings, SampleSettings, Seed
+from mnistdiff.settings import (
+    NUM_DIGITS,
+    SHORT_TRAINING_GUIDANCE,
+    SHORT_TRAINING_IMAGES,
+    MachineSettings,
+    SampleSettings,
+    Seed,
+)
 
 _TELLING_BOUND = 100_000
 """An upper bound above this only keeps files from asking for the impossible: help leaves it out."""
@@ -83,11 +90,19 @@ def name_of(checkpoint: Path) -> str:
     """What to call a checkpoint in a note."""
     from mnistdiff.engine.checkpoint.pretrained import is_pretrained
 
-    return "the model in the box (mnistdiff train makes your own)" if is_pretrained(checkpoint) else str(checkpoint)
+    return "the bundled model (mnistdiff train makes your own)" if is_pretrained(checkpoint) else str(checkpoint)
 
 
-def _help(field: FieldInfo) -> str:
-    """The field's description, its range as far as it says something, and its default."""
+def guidance(default: float | None = None) -> Any:
+    """The option ``--guidance``, whose help names ``default`` instead of what ``SampleSettings.for_model`` takes."""
+    field = SampleSettings.model_fields["guidance"]
+    short = f"{SHORT_TRAINING_GUIDANCE} for a model trained on fewer than {SHORT_TRAINING_IMAGES:,} images"
+    told = f"{field.default}, or {short}" if default is None else f"{default:g}"
+    return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=_help(field, told), from_environment=False)
+
+
+def _help(field: FieldInfo, default: str = "") -> str:
+    """The field's description, its range as far as it says something, and its default or the one given."""
     bounds = {
         kind: getattr(rule, kind) for rule in field.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(rule, kind)
     }
@@ -96,7 +111,7 @@ def _help(field: FieldInfo) -> str:
     facts += [f"at most {value}" for kind, value in bounds.items() if kind == "le" and value <= _TELLING_BOUND]
     facts += [f"less than {value}" for kind, value in bounds.items() if kind == "lt"]
     if field.default is not None:
-        facts.append(f"default {field.default}")
+        facts.append(f"default {default or field.default}")
     return f"{(field.description or '').rstrip('.')} ({', '.join(facts)})." if facts else field.description or ""
 
 
@@ -162,7 +177,7 @@ Source = Annotated[
     typer.Argument(
         metavar="FILE|RUN",
         readable=False,
-        help="A checkpoint or a run; default: the newest run, else the model in the box.",
+        help="A checkpoint, a run, or bundled; default: the newest run, else the bundled model.",
         show_default=False,
     ),
 ]
@@ -172,7 +187,7 @@ Checkpoint = Annotated[
         "--checkpoint",
         "-c",
         readable=False,  # whoever opens it says so, with the exit code of the file system
-        help="A checkpoint file or a run folder; default: the newest run, else the model in the box.",
+        help="A checkpoint file, a run folder, or bundled; default: the newest run, else the bundled model.",
         show_default=False,
     ),
 ]
@@ -218,7 +233,7 @@ Sampler = Annotated[Any, setting(SampleSettings, "sampler", from_environment=Fal
 Steps = Annotated[Any, setting(SampleSettings, "steps", from_environment=False)]
 Spacing = Annotated[Any, setting(SampleSettings, "spacing", from_environment=False)]
 Eta = Annotated[Any, setting(SampleSettings, "eta", from_environment=False)]
-Guidance = Annotated[Any, setting(SampleSettings, "guidance", "--guidance", "-g", from_environment=False)]
+Guidance = Annotated[Any, guidance()]
 GuidanceInterval = Annotated[
     Any, setting(SampleSettings, "guidance_interval", metavar="FROM:TO", from_environment=False)
 ]

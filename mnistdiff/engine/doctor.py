@@ -4,8 +4,10 @@ import importlib.metadata
 import os
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import platformdirs
@@ -17,12 +19,12 @@ from mnistdiff.engine.inference.sampling import Request, draw, load_model
 from mnistdiff.engine.libraries import problem_with
 from mnistdiff.engine.network.graph import threads
 from mnistdiff.errors import DataError, MnistDiffError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.settings import BackendName, SampleSettings
 
 _LIBRARIES = ("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "numpy", "pillow", "safetensors", "mlxtend")
 # What a complete installation has; the rest are extras.
 _EXAMINED = ("torch", "torchvision", "onnxruntime", "matplotlib")
-_BACKENDS = {"onnx": "onnxruntime", "torch": "torch"}
+_BACKENDS: Mapping[BackendName, str] = MappingProxyType({"onnx": "onnxruntime", "torch": "torch"})
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Health:
         variables: of the environment, that steer the program.
         data: where MNIST is, or why it is not to be had without a network.
         cache: the user's folder for what was fetched and exported.
-        drew: seconds to load the model in the box and to draw one digit from it, by backend that works.
+        drew: seconds to load the bundled model and to draw one digit from it, by backend that works.
         problems: a sentence for each library that is missing or broken, and for each backend that fails.
     """
 
@@ -110,7 +112,7 @@ def _steers(name: str) -> bool:
     return name.startswith("MNISTDIFF_") or name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 
-def _seconds_to_draw(backend: str) -> float:
+def _seconds_to_draw(backend: BackendName) -> float:
     began = time.perf_counter()
     model = load_model(PRETRAINED, weights="ema", device="cpu", backend=backend)
     for _ in draw(model, [Request(7, 0)], SampleSettings()):

@@ -22,7 +22,7 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def folders(tiny_run, cli, tmp_path_factory):
-    """Two folders with pictures: one without a run, where the model in the box draws, and one with two runs."""
+    """Two folders with pictures: one without a run, where the bundled model draws, and one with two runs."""
     parent = tmp_path_factory.mktemp("examples")
     for here in (parent / "without", parent / "with"):
         here.mkdir()

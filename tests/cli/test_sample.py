@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
+from warned import beside_the_warning
 
 LATEST, WEIGHTS = "diffusion_checkpoint.safetensors", "conditional_diffusion_mnist.safetensors"
 FEW = ["--steps", 2, "--quiet"]
@@ -30,7 +31,7 @@ def test_each_path_is_a_line_and_each_picture_28_by_28_grey(invoke, tiny_run, tm
     done = invoke("sample", "--checkpoint", tiny_run, "--digit", "7,0", "-n", 2, "--seed", 11, *FEW)
     names = [f"inference_samples/digit_{digit}_{seed}.png" for digit in (7, 0) for seed in (11, 12)]
     assert lines(done) == names
-    assert done.stderr == b""
+    assert beside_the_warning(done.stderr) == b""
     assert files_in(tmp_path) == sorted(names)
     pictures = [pixels(tmp_path / name) for name in names]
     assert {picture.shape for picture in pictures} == {(28, 28)}
@@ -88,7 +89,7 @@ def test_a_pipe_gets_the_png_and_nothing_else(invoke, tiny_run, tmp_path):
     line = ["sample", "--checkpoint", tiny_run, "--digit", 7, "--seed", 1]
     done = invoke(*line, "-o", "-")
     assert done.returncode == 0
-    assert done.stderr.decode() == f"drawing from {tiny_run / WEIGHTS}, --seed 1\n"
+    assert beside_the_warning(done.stderr).decode() == f"drawing from {tiny_run / WEIGHTS}, --seed 1\n"
     assert np.asarray(Image.open(io.BytesIO(done.stdout))).shape == (28, 28)
     assert list(tmp_path.iterdir()) == []
     (name,) = lines(invoke(*line))
@@ -98,12 +99,14 @@ def test_a_pipe_gets_the_png_and_nothing_else(invoke, tiny_run, tmp_path):
 def test_json_is_a_line_per_picture_and_nothing_else(invoke, tiny_run):
     line = ["sample", "--checkpoint", tiny_run, "-d", "4,2", "--seed", 6, "--steps", 2, "--json"]
     done = invoke(*line)
-    assert [json.loads(text) for text in lines(done)] == [
-        {"path": f"inference_samples/digit_{digit}_6.png", "digit": digit, "seed": 6} for digit in (4, 2)
+    pictures = [json.loads(text) for text in lines(done)]
+    assert [(each["path"], each["digit"], each["seed"]) for each in pictures] == [
+        (f"inference_samples/digit_{digit}_6.png", digit, 6) for digit in (4, 2)
     ]
-    assert done.stderr == b""
-    (sheet,) = lines(invoke(*line, "-o", "sheet.png"))
-    assert json.loads(sheet) == {"path": "sheet.png", "images": [{"digit": digit, "seed": 6} for digit in (4, 2)]}
+    assert beside_the_warning(done.stderr) == b""
+    (line,) = lines(invoke(*line, "-o", "sheet.png"))
+    sheet = json.loads(line)
+    assert (sheet["path"], sheet["images"]) == ("sheet.png", [{"digit": digit, "seed": 6} for digit in (4, 2)])
 
 
 @pytest.mark.parametrize("file", [LATEST, WEIGHTS, "checkpoints/diffusion_checkpoint_epoch_0001.safetensors"])

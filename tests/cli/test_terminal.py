@@ -142,7 +142,7 @@ def test_without_arguments_digits_are_asked_for_drawn_and_kept(spawn, tiny_run, 
 
 
 def test_what_was_saved_is_what_sample_draws_and_what_was_there_is_not_replaced(spawn, invoke, tmp_path):
-    """From the model in the box, in a narrow terminal; the history is kept for the next session."""
+    """From the bundled model, in a narrow terminal; the history is kept for the next session."""
     child = spawn(columns=40)
     for line in ("s 5", "83", "save a.png", "save a.png"):
         ask(child, line)

@@ -7,7 +7,7 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.drawing import HowToDraw, about, draws
 from mnistdiff.cli.progress import meter
 
 EXAMPLES = """Examples:
@@ -17,6 +17,9 @@ mnistdiff classify scan.png
 mnistdiff classify inference_samples/digit_*.png --json
 
 mnistdiff sample --digit 7 -o - | mnistdiff classify - --show"""
+
+
+_UNDECIDED = "this model cannot tell which digit {} shows: all are about as probable"
 
 
 @draws(after="seed", only=("weights",))
@@ -50,7 +53,8 @@ def classify_command(
     """Read digits: which one explains a picture best, by the model that draws them.
 
     It was never trained to read. Each digit's label is tried on noisy versions of the picture; the better the model
-    predicts the picture from them, the likelier the digit. Prints path, digit and probability.
+    predicts the picture from them, the likelier the digit. Prints path, digit and probability, with ? for the digit
+    where the model cannot tell.
     """
     scans = [pictures.read(path) for path in sources]
 
@@ -61,6 +65,7 @@ def classify_command(
     images = [as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name) for scan in scans]
     model, _ = how.load(checkpoint, quiet=quiet or json)
     told = iter(zip(scans, images, strict=True))
+    undecided: list[str] = []
     with meter(label="reading", quiet=quiet or json) as shown:
         for done, total, verdicts in classify(model, images, evaluations=evaluations, seed=seed):
             shown.advance(done, total=total, images=len(verdicts))
@@ -68,8 +73,14 @@ def classify_command(
                 scan, image = next(told)
                 if show:
                     shown.digits([image])
+                notices = [_UNDECIDED.format(scan.name)] if verdict.is_undecided else []
+                undecided += notices
+                digit = None if notices else verdict.digit
                 probabilities = [round(p, 6) for p in verdict.probabilities]
                 if json:
-                    console.result_json({"path": scan.name, "digit": verdict.digit, "probabilities": probabilities})
+                    reading = {"path": scan.name, "digit": digit, "probabilities": probabilities}
+                    console.result_json({**reading, **about(model.subject, *notices)})
                 else:
-                    shown.result(f"{scan.name}\t{verdict.digit}\t{probabilities[verdict.digit]:.1%}")
+                    shown.result(f"{scan.name}\t{'?' if digit is None else digit}\t{max(probabilities):.1%}")
+    for notice in undecided:
+        console.warn(notice)

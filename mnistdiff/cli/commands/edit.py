@@ -32,7 +32,7 @@ _Strength = Annotated[
 
 
 @delivers(after="seed", default="edited.png")
-@draws(after="seed")
+@draws(after="seed", guidance=_GUIDANCE)
 def edit_command(
     context: typer.Context,
     picture: pictures.Scan,
@@ -48,7 +48,7 @@ def edit_command(
     """Draw another digit in the hand of a picture, or the same digit cleanly.
 
     The picture, dark on light or light on dark, is brought to the size and place that MNIST gives digits; noise covers
-    as much of it as --strength says, and the digit is drawn out of that. Guidance is 2 by default.
+    as much of it as --strength says, and the digit is drawn out of that.
     """
     delivery.check()
     scan = pictures.read(picture)
@@ -61,7 +61,4 @@ def edit_command(
     edit = Edit(image=as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name), strength=strength)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
-    model, settings = how.by_default(guidance=_GUIDANCE).load(
-        checkpoint, note=f", --seed {first}", quiet=delivery.quiet
-    )
-    delivery.draw(model, settings, edit)
+    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit)

@@ -113,7 +113,6 @@ def evaluate_command(
     require("torch")
     from mnistdiff.engine.evaluation.judge import load_judges
     from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
-    from mnistdiff.engine.evaluation.report import Subject
     from mnistdiff.engine.evaluation.yardstick import RealImages
     from mnistdiff.engine.network.device import resolve_device
     from mnistdiff.engine.runs.choice import checkpoint_to_sample
@@ -122,8 +121,9 @@ def evaluate_command(
     needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
     real = RealImages.load(data_dir, needed_for=needed_for)
     variants = [{}] if compared is None else [{compared.name: value} for value in compared.values]
-    # Torch is here already, so a GPU is taken if there is one.
-    rows = how.load_each(path, variants, device=resolve_device(how.machine.device).type)
+    # Torch is here already, so a GPU is taken if there is one; ONNX Runtime is asked for by name and runs on the CPU.
+    device = "" if how.machine.backend == "onnx" else resolve_device(how.machine.device).type
+    rows = how.load_each(path, variants, device=device)
     console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
     events = evaluate_each(
         rows,
@@ -132,7 +132,7 @@ def evaluate_command(
         seed=seed,
         real=real,
         extras=Extras(usefulness=cas, originality=memorisation),
-        subject=Subject.read(path),
+        subject=rows[0][0].subject,
     )
     reports = evaluation_report.watch(events, compared, quiet=quiet)
     content = reports[0].to_dict() if compared is None else _sweep_to_dict(compared, reports)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.drawing import about, warn_of
 from mnistdiff.cli.output import Output
 from mnistdiff.engine.libraries import require
 from mnistdiff.settings import SampleSettings
@@ -37,6 +38,7 @@ def export_command(
     target.refuse_existing([], force=force)
     quiet = quiet or json
 
+    from mnistdiff.engine.checkpoint.subject import Subject
     from mnistdiff.engine.inference.sampling import load_weights
     from mnistdiff.engine.runs.choice import checkpoint_to_sample
 
@@ -44,10 +46,13 @@ def export_command(
     path = checkpoint_to_sample(source)
     given = SampleSettings(**options.given(SampleSettings, context.params))
     checkpoint, arrays = load_weights(path, given.weights)
+    subject = Subject.of(path, checkpoint.metadata, checkpoint.sha256)
+    warn_of(subject)
     console.note(f"exporting {options.name_of(path)}, which takes half a minute", quiet=quiet)
 
     from mnistdiff.engine.network.export import export
 
     content, difference = export(checkpoint.metadata.settings, arrays, source=str(path))
-    target.finish(content, {"bytes": len(content), "largest_difference": difference}, as_json=json)
+    told = {"bytes": len(content), "largest_difference": difference, **about(subject)}
+    target.finish(content, told, as_json=json)
     console.note(f"{console.size(len(content))}; largest difference from PyTorch {difference:.1e}", quiet=quiet)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.drawing import HowToDraw, about, draws, warn_of
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.errors import SettingsError
@@ -14,7 +14,9 @@ from mnistdiff.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mnistdiff.engine.checkpoint.subject import Subject
     from mnistdiff.engine.inference.sampling import Drawing, Model, Request
+    from mnistdiff.engine.runs.run_dir import RunDir
     from mnistdiff.settings import SampleSettings
 
 EXAMPLES = """Examples:
@@ -34,7 +36,7 @@ _Sources = Annotated[
     typer.Argument(
         metavar="RUN|FILE|PNG",
         readable=False,
-        help="A run, a checkpoint, or PNG files (- is stdin); default: the newest run, else the model in the box.",
+        help="A run, a checkpoint, bundled, or PNG files (- is stdin); default: newest run, else bundled model.",
     ),
 ]
 _Output = Annotated[
@@ -87,23 +89,36 @@ def grid_command(
     from mnistdiff.engine.runs.film import learning
 
     if any(path.suffix.lower() == ".png" or path == pictures.STDIN for path in sources):
-        content = sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
+        subject, content = None, sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
     elif len(sources) > 1:
         raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
     elif over_time:
-        content = learning(run_to_show(sources[0] if sources else None))
+        run = run_to_show(sources[0] if sources else None)
+        content = learning(run)
+        subject = _subject_of(run)
     else:
         wanted = requests(context.params["digit"], n, seed)
-        content = _from_model(
+        subject, content = _from_model(
             sources[0] if sources else None, wanted, context.params["sweep"], how, quiet=quiet or json
         )
-    target.finish(content, {"bytes": len(content)}, as_json=json)
+    target.finish(content, {"bytes": len(content), **about(subject)}, as_json=json)
+
+
+def _subject_of(run: "RunDir") -> "Subject | None":
+    """The model of a run, after warning of it; None if the run holds no checkpoint."""
+    from mnistdiff.engine.checkpoint.subject import Subject
+
+    if not run.best().is_file():
+        return None
+    subject = Subject.read(run.best())
+    warn_of(subject)
+    return subject
 
 
 def _from_model(
     source: Path | None, wanted: "Sequence[Request]", sweeps: tuple[options.By, ...], how: HowToDraw, *, quiet: bool
-) -> bytes:
-    """A sheet of these images, or of each way to draw them that is compared."""
+) -> "tuple[Subject, bytes]":
+    """A sheet of these images, or of each way to draw them that is compared, and which model drew it."""
     from mnistdiff.engine.inference import sheets
     from mnistdiff.engine.inference.provenance import drawn_by, picture, require_room, signed
     from mnistdiff.engine.runs.choice import checkpoint_to_sample
@@ -115,11 +130,11 @@ def _from_model(
     (model, settings), *loaded = how.load_each(path, [{}, *variants])
     drawn = [_draw(each, wanted, way, quiet=quiet) for each, way in loaded]
     if not sweeps:
-        return picture(drawn[0], model, settings)
+        return model.subject, picture(drawn[0], model, settings, labelled=True)
     image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
     # An interval is told as it is typed.
     told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
-    return signed(image, drawn_by(model, settings, wanted, sweeps=told))
+    return model.subject, signed(image, drawn_by(model, settings, wanted, sweeps=told))
 
 
 def _target(output: str, *, over_time: bool, as_json: bool) -> Output:

@@ -7,7 +7,7 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import options
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.drawing import HowToDraw, about, draws
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.settings import Seed
@@ -93,4 +93,5 @@ def interpolate_command(
     assert images is not None, "the last step carries the images"
     animated = None if film is not None else target.kind or "gif"
     content = between(list(images), drawn_by(model, settings, ends, frames=frames, animated=animated))
-    target.finish(content, {"frames": frames, "from": [start, first_seed], "to": [end, last_seed]}, as_json=json)
+    told = {"frames": frames, "from": [start, first_seed], "to": [end, last_seed], **about(model.subject)}
+    target.finish(content, told, as_json=json)

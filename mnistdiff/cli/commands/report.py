@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.drawing import about, warn_of
 from mnistdiff.cli.output import Output
 
 EXAMPLES = """Examples:
@@ -46,10 +47,13 @@ def report_command(
     target = Output.one_file(output, (".html", ".htm"), what="a page", as_json=json)
     target.refuse_existing([], force=force)
 
+    from mnistdiff.engine.checkpoint.subject import Subject
     from mnistdiff.engine.runs.choice import run_to_show
     from mnistdiff.engine.runs.report import report
 
     chosen = run_to_show(run)
     console.note(f"reporting on {chosen}", quiet=quiet or json)
     content = report(chosen, evaluation)
-    target.finish(content, {"bytes": len(content), "run": str(chosen)}, as_json=json)
+    subject = Subject.read(chosen.best())
+    warn_of(subject)
+    target.finish(content, {"bytes": len(content), "run": str(chosen), **about(subject)}, as_json=json)

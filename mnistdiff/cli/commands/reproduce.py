@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import console, options, pictures
+from mnistdiff.cli.drawing import about, warn_of
 from mnistdiff.cli.output import Output
 
 EXAMPLES = """Examples:
@@ -62,22 +63,28 @@ def reproduce_command(
     target = Output.one_file(output or f"reproduced{ending}", (ending,), what=what, as_json=json)
     target.refuse_existing([], force=force)
 
+    from mnistdiff.engine.checkpoint.subject import Subject
     from mnistdiff.engine.inference.provenance import Provenance
     from mnistdiff.engine.inference.reproduction import reproduce
     from mnistdiff.engine.rendering.picture import Picture
     from mnistdiff.engine.runs.choice import checkpoint_with_digest
 
     source = Provenance.of(given)
-    content = reproduce(source, checkpoint_with_digest(source.checkpoint, checkpoint))
+    path = checkpoint_with_digest(source.checkpoint, checkpoint)
+    subject = Subject.read(path)
+    warn_of(subject)
+    content = reproduce(source, path)
     identical = content == given.content
     same_image = identical or given.shows_the_same_as(Picture("the picture", content))
-    target.finish(content, {"identical": identical, "same_image": same_image, **source.told()}, as_json=json)
+    differs = (
+        f"not the same image as {given.name}: it was drawn by version {source.version} on a machine or with "
+        "libraries that round otherwise, or was changed since"
+    )
+    told = about(subject) if same_image else about(subject, differs)
+    target.finish(content, {"identical": identical, "same_image": same_image, **source.told(), **told}, as_json=json)
     if identical:
         console.note(f"the same bytes as {given.name}", quiet=quiet or json)
     elif same_image:
         console.note(f"the same image as {given.name}, in a file that was written otherwise", quiet=quiet or json)
     else:
-        console.warn(
-            f"not the same image as {given.name}: it was drawn by version {source.version} on a machine or with "
-            "libraries that round otherwise, or was changed since"
-        )
+        console.warn(differs)

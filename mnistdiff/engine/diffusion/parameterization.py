@@ -5,7 +5,7 @@ Arrays may be NumPy's or torch's; signal and sigma numbers, or arrays that broad
 """
 
 import math
-from typing import Any
+from typing import Any, assert_never
 
 from mnistdiff.settings import Prediction
 
@@ -30,6 +30,23 @@ def eps_from_velocity(v: Array, x_t: Array, signal: Array | float, sigma: Array 
 
 def eps_from_prediction(prediction: Array, x_t: Array, alpha_bar: float, prediction_type: Prediction) -> Array:
     """The noise in x_t, whatever the network was trained to predict."""
-    if prediction_type == "v_prediction":
-        return eps_from_velocity(prediction, x_t, math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar))
-    return prediction
+    match prediction_type:
+        case "epsilon":
+            return prediction
+        case "v_prediction":
+            return eps_from_velocity(prediction, x_t, math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar))
+        case _:
+            assert_never(prediction_type)
+
+
+def prediction_target(
+    x_0: Array, eps: Array, signal: Array | float, sigma: Array | float, prediction_type: Prediction
+) -> Array:
+    """What a network of this prediction type is trained to predict."""
+    match prediction_type:
+        case "epsilon":
+            return eps
+        case "v_prediction":
+            return velocity(x_0, eps, signal, sigma)
+        case _:
+            assert_never(prediction_type)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,13 @@ class NoiseSchedule:
     @classmethod
     def from_settings(cls, settings: TrainSettings) -> Self:
         """The schedule a model was, or will be, trained with."""
-        if settings.beta_schedule == "cosine":
-            return cls.cosine(settings.timesteps)
-        return cls.linear(settings.timesteps, settings.beta_start, settings.beta_end)
+        match settings.beta_schedule:
+            case "linear":
+                return cls.linear(settings.timesteps, settings.beta_start, settings.beta_end)
+            case "cosine":
+                return cls.cosine(settings.timesteps)
+            case _:
+                assert_never(settings.beta_schedule)
 
     @property
     def num_train_timesteps(self) -> int:
@@ -81,7 +85,13 @@ class NoiseSchedule:
             raise ValueError(f"start must be in 0...{T - 1}, not {first}")
         if not 1 <= S <= first + 1:
             raise ValueError(f"num_inference_steps must be in 1...{first + 1}, not {S}")
-        exact = np.linspace(first + 1, 0, S, endpoint=False) - 1 if spacing == "trailing" else np.linspace(first, 0, S)
+        match spacing:
+            case "even":
+                exact = np.linspace(first, 0, S)
+            case "trailing":
+                exact = np.linspace(first + 1, 0, S, endpoint=False) - 1
+            case _:
+                assert_never(spacing)
         # Half-up rounding of values at least 1 apart: no timestep twice, so S steps are S evaluations.
         t = np.floor(exact + 0.5).astype(int).tolist()
         return list(zip(t, [*t[1:], -1], strict=True))

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.checkpoint.subject import Subject
 from mnistdiff.engine.data.proportions import wanted_digits
 from mnistdiff.engine.evaluation.judge import Judge
 from mnistdiff.engine.evaluation.metrics import Proportion, confusion
 from mnistdiff.engine.evaluation.originality import Originality, measure_originality
 from mnistdiff.engine.evaluation.progress import EvaluationProgress
-from mnistdiff.engine.evaluation.report import Drawn, Evaluation, Subject, Verdict
+from mnistdiff.engine.evaluation.report import Drawn, Evaluation, Verdict
 from mnistdiff.engine.evaluation.usefulness import Usefulness, measure_usefulness
 from mnistdiff.engine.evaluation.yardstick import RealImages, Yardstick
 from mnistdiff.engine.inference.sampling import Model, Request, draw, requests

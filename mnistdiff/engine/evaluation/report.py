@@ -2,41 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 
 from mnistdiff import __version__
-from mnistdiff.engine.checkpoint.header import read_checkpoint_file
-from mnistdiff.engine.checkpoint.pretrained import is_pretrained
+from mnistdiff.engine.checkpoint.subject import Subject
 from mnistdiff.engine.evaluation.metrics import Manifold, Proportion
 from mnistdiff.engine.evaluation.originality import Originality
 from mnistdiff.engine.evaluation.usefulness import Usefulness
 from mnistdiff.errors import BelowThresholdError
 from mnistdiff.settings import SampleSettings
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Which model was measured: its file, the SHA-256 of that, the preset it started from and its training steps."""
-
-    checkpoint: str
-    sha256: str
-    preset: str
-    step: int
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """From the head of a checkpoint.
-
-        Raises:
-            CheckpointError: if it cannot be read as one.
-        """
-        file = read_checkpoint_file(path)
-        # Where packages lie on this machine is no part of a report.
-        name = path.name if is_pretrained(path) else str(path)
-        return cls(name, file.sha256, file.metadata.settings.preset, file.metadata.step)
 
 
 @dataclass(frozen=True)
@@ -172,7 +148,7 @@ class Evaluation:
         """Plain values, for JSON."""
         drawn, rate = self.drawn, self.images_per_second
         return {
-            "model": asdict(self.subject) if self.subject else None,
+            "model": self.subject.to_dict() if self.subject else None,
             "sampling": {**drawn.settings.model_dump(mode="json"), "seed": drawn.seed} if drawn else None,
             "num_images": self.num_images,
             "judges": {verdict.judge: verdict.to_dict() for verdict in self.verdicts},
@@ -181,7 +157,7 @@ class Evaluation:
             "seconds": round(drawn.seconds, 3) if drawn else None,
             "images_per_second": round(rate, 1) if rate else None,
             "versions": {"mnistdiff": __version__, "torch": str(torch.__version__)},
-            "notices": list(self.notices),
+            "notices": [*(self.subject.notices if self.subject else ()), *self.notices],
         }
 
 

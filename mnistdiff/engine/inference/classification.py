@@ -25,6 +25,8 @@ _CLEAN_SHARE = 0.25
 weights would drown the rest in noise (README, Measured)."""
 
 _EVALUATIONS = 32
+_LEAST_PROBABILITY = 2 / NUM_DIGITS
+"""Of the likeliest digit. Below twice that of a guess, the model says nothing of the image."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Verdict:
     def digit(self) -> int:
         """The most probable one."""
         return int(np.argmax(self.probabilities))
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether all digits are about as probable, as with a model that was hardly trained."""
+        return max(self.probabilities) < _LEAST_PROBABILITY
 
 
 def classify(

@@ -55,6 +55,7 @@ class Provenance(BaseModel):
         film: instead of the images the way to each, as ``Trajectory.film`` shows it.
         frames: instead of two images so many on the way from the first to the second.
         animated: a film or such a way not as a strip, but moving, in a file of this kind.
+        sheet: one image as a labelled sheet, as ``grid`` draws it, not bare.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +71,7 @@ class Provenance(BaseModel):
     film: View | None = None
     frames: Annotated[int, Field(ge=2, le=200)] | None = None
     animated: Kind | None = None
+    sheet: bool = False
 
     @model_validator(mode="after")
     def _fits_on_a_sheet(self) -> Self:
@@ -81,7 +83,7 @@ class Provenance(BaseModel):
         if self.frames is not None and number != 2:
             raise ValueError("frames lie between two images")
         on_the_way = self.walk is not None or self.film is not None
-        if sum([on_the_way, bool(self.sweeps), self.frames is not None]) > 1:
+        if sum([on_the_way, bool(self.sweeps), self.frames is not None, self.sheet]) > 1:
             raise ValueError("more than one kind of picture")
         if self.animated and not (self.film or self.frames):
             raise ValueError("nothing moves")
@@ -176,13 +178,17 @@ def picture(
     *,
     columns: int = 0,
     walk: Edit | Inpaint | None = None,
+    labelled: bool = False,
 ) -> bytes:
     """A PNG that says how it was drawn: one image; or of several a labelled sheet, a row for each digit.
 
-    With ``columns``, the digits of a number, several images are strips of that number.
+    With ``columns``, the digits of a number, several images are strips of that number. With ``labelled``, one image is
+    a sheet, too.
     """
-    image = drawings[0].pixels if len(drawings) == 1 else sheet(drawings, columns=columns)
-    return signed(image, drawn_by(model, settings, drawings, columns=columns, walk=walk))
+    alone = len(drawings) == 1
+    image = drawings[0].pixels if alone and not labelled else sheet(drawings, columns=columns)
+    source = drawn_by(model, settings, drawings, columns=columns, walk=walk, sheet=alone and labelled)
+    return signed(image, source)
 
 
 def _rows(images: Sequence[Drawing | Request]) -> tuple[Row, ...]:

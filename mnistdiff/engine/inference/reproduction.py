@@ -61,7 +61,8 @@ def _image(source: Provenance, load: _Load) -> NDArray[np.uint8]:
     drawn = [_draw(source, load(way.weights), way) for way in source.ways]
     if source.sweeps:
         return sheets.compared(source.sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
-    return drawn[0][0].pixels if len(source.images) == 1 else sheets.sheet(drawn[0], columns=source.columns)
+    bare = len(source.images) == 1 and not source.sheet
+    return drawn[0][0].pixels if bare else sheets.sheet(drawn[0], columns=source.columns)
 
 
 def _draw(source: Provenance, model: Model, settings: SampleSettings) -> list[Drawing]:

@@ -4,15 +4,17 @@
 same pixels everywhere.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
+from mnistdiff.engine.checkpoint.subject import UNSAVED, Subject
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import PredictEps, SampleStep
@@ -23,7 +25,16 @@ from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
-from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, SampleSettings, TrainSettings
+from mnistdiff.settings import (
+    IMAGE_SIZE,
+    MAX_SEED,
+    NULL_LABEL,
+    NUM_DIGITS,
+    BackendName,
+    SampleSettings,
+    TrainSettings,
+    WeightsName,
+)
 from mnistdiff.shell import quoted
 
 BATCH_SIZE = 64
@@ -83,13 +94,22 @@ class Model:
         denoiser: the network.
         settings: of its training.
         backend: what evaluates it.
-        sha256: of its checkpoint; empty for a model still in training.
+        subject: the checkpoint that it was read from.
     """
 
     denoiser: Denoiser
     settings: TrainSettings
     backend: Literal["onnx", "torch"] = "torch"
-    sha256: str = ""
+    subject: Subject = UNSAVED
+
+    @property
+    def sha256(self) -> str:
+        """Of its checkpoint; empty for a model still in training."""
+        return self.subject.sha256
+
+    def sample_settings(self, given: Mapping[str, Any] = MappingProxyType({})) -> SampleSettings:
+        """How to draw from it: the defaults for this model, under what was given."""
+        return SampleSettings.for_model(self.settings, given, images_seen=self.subject.images_seen)
 
 
 def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
@@ -113,14 +133,20 @@ def number(digits: str, count: int, seed: int) -> list[Request]:
     return [Request(int(digit), request.seed) for digit, request in zip(digits * count, wanted, strict=True)]
 
 
-def load_weights(path: Path, weights: str) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
+def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
     """Read a checkpoint, and of it the ``ema`` or the ``raw`` weights, by parameter name.
 
     Raises:
         CheckpointError: if the file cannot be read or does not hold those weights.
     """
     checkpoint = read_checkpoint(path)
-    arrays = checkpoint.weights("ema" if weights == "ema" else "model")
+    match weights:
+        case "ema":
+            arrays = checkpoint.weights("ema")
+        case "raw":
+            arrays = checkpoint.weights("model")
+        case _:
+            assert_never(weights)
     if not arrays:
         raise CheckpointError(
             f"{path} holds no {weights} weights", "Leave out --weights, or use a training checkpoint."
@@ -128,7 +154,7 @@ def load_weights(path: Path, weights: str) -> tuple[Checkpoint, dict[str, NDArra
     return checkpoint, arrays
 
 
-def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") -> Model:
+def load_model(path: Path, *, weights: WeightsName, device: str, backend: BackendName = "auto") -> Model:
     """Read a checkpoint and build its network, with the ``ema`` or the ``raw`` weights.
 
     Args:
@@ -144,11 +170,19 @@ def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") 
     """
     checkpoint, arrays = load_weights(path, weights)
     settings = checkpoint.metadata.settings
-    graph = find_graph(settings) if backend != "torch" and device in ("auto", "cpu") else None
+    subject = Subject.of(path, checkpoint.metadata, checkpoint.sha256)
+    on_cpu = device in ("auto", "cpu")
+    match backend:
+        case "torch":
+            graph = None
+        case "auto" | "onnx":
+            graph = find_graph(settings) if on_cpu else None
+        case _:
+            assert_never(backend)
     if graph is not None:
-        return Model(OnnxDenoiser(graph.read_bytes(), arrays, source=str(path)), settings, "onnx", checkpoint.sha256)
+        return Model(OnnxDenoiser(graph.read_bytes(), arrays, source=str(path)), settings, "onnx", subject)
     if backend == "onnx":
-        why = f"there is no graph for {path}" if device in ("auto", "cpu") else f"it does not run on {device}"
+        why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
         raise SettingsError(
             f"--backend onnx: {why}",
             f"Use --backend auto, or make the graph once: mnistdiff export {quoted(path)} -o model.onnx",
@@ -158,7 +192,7 @@ def load_model(path: Path, *, weights: str, device: str, backend: str = "auto") 
     from mnistdiff.engine.network.device import resolve_device
 
     network = build_unet(settings, arrays, resolve_device(device), source=str(path))
-    return Model(TorchDenoiser(network), settings, "torch", checkpoint.sha256)
+    return Model(TorchDenoiser(network), settings, "torch", subject)
 
 
 def draw(

@@ -1,6 +1,7 @@
 """How digits came out of noise, to be looked at: an animation, and a strip of film."""
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,13 @@ class Trajectory:
             raise OutOfMemoryError(
                 f"not enough memory to animate {len(self._wanted)} images at once", "Use a smaller -n."
             )
-        self._add(progress.step.x_t if self._view == "x_t" else progress.step.x_0_pred)
+        match self._view:
+            case "x_t":
+                self._add(progress.step.x_t)
+            case "x_0":
+                self._add(progress.step.x_0_pred)
+            case _:
+                assert_never(self._view)
 
     def _add(self, images: NDArray[np.float32]) -> None:
         self.frames.append(to_uint8(images[:, 0]))

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +51,6 @@ def animation(
     # GIF counts hundredths of a second, and viewers slow down what is shorter than two of them.
     milliseconds = max(20, round(1000 * seconds / len(frames) / 10) * 10)
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * hold)]
-    # GIF has but one text: there it is a line for each keyword.
-    lines = "\n".join(f"{keyword}: {value}" for keyword, value in text.items())
-    said: dict[str, Any] = {"pnginfo": text_chunks(text)} if kind == "png" else {"comment": lines.encode()}
     file = io.BytesIO()
     pictures[0].save(
         file,
@@ -63,6 +60,17 @@ def animation(
         duration=durations,
         loop=0,
         optimize=False,
-        **said,
+        **_metadata(kind, text),
     )
     return file.getvalue()
+
+
+def _metadata(kind: Kind, text: Mapping[str, str]) -> dict[str, Any]:
+    """The argument of Pillow that stores ``text`` in a file of this kind."""
+    match kind:
+        case "gif":  # it has but one text: a line for each keyword
+            return {"comment": "\n".join(f"{keyword}: {value}" for keyword, value in text.items()).encode()}
+        case "png":
+            return {"pnginfo": text_chunks(text)}
+        case _:
+            assert_never(kind)

@@ -134,7 +134,7 @@ class Recorder:
         weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
         network = build_unet(self._settings, weights, self._state.device, source="the model in training")
         model = Model(TorchDenoiser(network), self._settings)
-        settings = SampleSettings.for_model(self._settings)
+        settings = SampleSettings.for_model(self._settings, images_seen=self._planned_images)
         drawings: list[Drawing] = []
         for progress in draw(model, requests(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
             drawings += progress.drawings
@@ -144,6 +144,11 @@ class Recorder:
         write_atomically(path, encode_png(sheet(drawings)))
         self._logged_at += time.monotonic() - began  # the speed is that of training alone
         return Saved(path, tuple(drawings[::PREVIEW_COLUMNS]))
+
+    @property
+    def _planned_images(self) -> int:
+        """Images seen at the end of the run: previews of all epochs are drawn in the same way, to be compared."""
+        return self._settings.images_seen(self._settings.total_steps(self._num_images), self._num_images)
 
     def plot(self) -> None:
         """Draw the loss curve from the metrics."""

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -120,10 +121,14 @@ class RunDir:
 
     @classmethod
     def all(cls, start: Path = Path()) -> "list[RunDir]":
-        """The runs in ``runs/`` and in the current folder, the one written to last first."""
-        folders = [start, *start.glob("*/"), *(start / RUNS_FOLDER).glob("*/")]
-        runs = [run for run in map(cls, folders) if run.latest.is_file()]
-        return sorted(runs, key=lambda run: run.latest.stat().st_mtime_ns, reverse=True)
+        """The runs in ``runs/`` and in the current folder, the one written to last first.
+
+        What cannot be looked at, such as a folder of somebody else or one that is gone by now, is no run.
+        """
+        folders = [start, *_subfolders(start), *_subfolders(start / RUNS_FOLDER)]
+        written = [(cls(folder), _time_written(cls(folder).latest)) for folder in folders]
+        found = [(run, time) for run, time in written if time is not None]
+        return [run for run, _ in sorted(found, key=lambda pair: pair[1], reverse=True)]
 
     def checkpoints(self) -> "list[Path]":
         """Every checkpoint in the folder: the final weights and the complete states, the latest first."""
@@ -147,7 +152,8 @@ class RunDir:
         if not force and not self.is_empty():
             raise SettingsError(
                 f"{self.path} is not empty, and a run is never overwritten",
-                f"Go on with it: mnistdiff resume {quoted(self.path)}. Or use another --run-dir, or replace it by --force.",
+                f"Go on with it: mnistdiff resume {quoted(self.path)}. "
+                "Or use another --run-dir, or replace it by --force.",
             )
 
     @contextmanager
@@ -230,6 +236,31 @@ class RunDir:
         due = [record for record in records if record["kind"] == "epoch" or record["step"] % log_every == 0]
         lines = [json.dumps(record) + "\n" for record in due]
         write_atomically(self.metrics_file, "".join(lines).encode())
+
+
+def _subfolders(parent: Path) -> list[Path]:
+    """The folders in a folder, links to folders included; none if it cannot be listed."""
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(parent / entry.name for entry in entries if _is_folder(entry))
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link into a folder that may not be read, or a link to itself
+        return False
+
+
+def _time_written(file: Path) -> int | None:
+    """When a file was last written, in nanoseconds; None if it is no file that can be read."""
+    try:
+        status = file.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns if stat.S_ISREG(status.st_mode) and os.access(file, os.R_OK) else None
 
 
 def _is_record(record: Any) -> bool:

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistdiff.engine.diffusion.parameterization import diffuse, velocity
+from mnistdiff.engine.diffusion.parameterization import diffuse, prediction_target
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.settings import NULL_LABEL, TrainSettings
@@ -77,7 +77,7 @@ class Objective:
     """
 
     def __init__(self, schedule: NoiseSchedule, settings: TrainSettings, device: torch.device) -> None:
-        self._predicts_v = settings.prediction == "v_prediction"
+        self._prediction = settings.prediction
         alphas_cumprod = torch.from_numpy(schedule.alphas_cumprod)
         # Square roots in float64, stored as the images are: MPS has no float64.
         self._signal = alphas_cumprod.sqrt().float().to(device)
@@ -90,7 +90,8 @@ class Objective:
 
     def target(self, x_0: Tensor, draws: Draws) -> Tensor:
         """What the network should predict: eps, or v; shape (B, 1, 28, 28)."""
-        return velocity(x_0, draws.eps, *self._coefficients(draws.t)) if self._predicts_v else draws.eps
+        target: Tensor = prediction_target(x_0, draws.eps, *self._coefficients(draws.t), self._prediction)
+        return target
 
     def loss(self, model: torch.nn.Module, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         """Mean squared error of the prediction.

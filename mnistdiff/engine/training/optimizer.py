@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -77,7 +78,13 @@ def build_optimizers(model: ConditionalUNet, settings: TrainSettings) -> tuple[t
     Muon moves the kernels inside the network. AdamW moves the rest, since it has no shape to respect there: biases,
     scales, embeddings, and the first and the last layer, one side of which is a pixel.
     """
-    kernels = model.inner_kernels() if settings.optimizer == "muon" else []
+    match settings.optimizer:
+        case "adamw":
+            kernels = []
+        case "muon":
+            kernels = model.inner_kernels()
+        case _:
+            assert_never(settings.optimizer)
     held = {id(kernel) for kernel in kernels}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in held]
     adamw = torch.optim.AdamW(rest, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
@@ -101,8 +108,12 @@ def learning_rate_factor(step: int, total_steps: int, settings: TrainSettings) -
     """
     warmup = min(1.0, (step + 1) / (settings.warmup_steps + 1))
     done = step / total_steps
-    if settings.lr_schedule == "linear":
-        return warmup * (1 - done)
-    if settings.lr_schedule == "cosine":
-        return warmup * (1 + math.cos(math.pi * done)) / 2
-    return warmup
+    match settings.lr_schedule:
+        case "constant":
+            return warmup
+        case "linear":
+            return warmup * (1 - done)
+        case "cosine":
+            return warmup * (1 + math.cos(math.pi * done)) / 2
+        case _:
+            assert_never(settings.lr_schedule)

@@ -81,7 +81,7 @@ def test_a_subject_is_the_head_of_its_file(tiny_run):
     assert len(subject.sha256) == 64
 
 
-def test_the_model_in_the_box_is_named_without_its_place(tiny_run, monkeypatch):
+def test_the_bundled_model_is_named_without_its_place(tiny_run, monkeypatch):
     file = tiny_run / "conditional_diffusion_mnist.safetensors"
     monkeypatch.setattr(pretrained, "PRETRAINED", file)
-    assert Subject.read(file).checkpoint == file.name
+    assert Subject.read(file).checkpoint == "bundled"

@@ -1,0 +1,73 @@
+"""A word that the program does not know is an error wherever words are told apart: it never stands for another one."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.mnist import load_split, load_training_images
+from mnistdiff.engine.diffusion.parameterization import eps_from_prediction, prediction_target
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.inference.sampling import Progress, Request, draw, load_model
+from mnistdiff.engine.inference.trajectory import Trajectory
+from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.rendering.animation import animation
+from mnistdiff.engine.training.objective import Draws, Objective
+from mnistdiff.engine.training.optimizer import build_optimizers, learning_rate_factor
+from mnistdiff.errors import SettingsError
+from mnistdiff.settings import SampleSettings, TrainSettings
+
+IMAGES = np.zeros((2, 1, 28, 28), np.float32)
+SETTINGS = TrainSettings(timesteps=4, beta_schedule="cosine", channels=(4,), patch_size=4, embedding=8)
+
+
+def unknown(**values):
+    """Settings as a program may make them that does not validate: a command line and a checkpoint cannot."""
+    return SETTINGS.model_copy(update=values)
+
+
+def target(settings):
+    x_0 = torch.from_numpy(IMAGES)
+    objective = Objective(NoiseSchedule.from_settings(settings), settings, torch.device("cpu"))
+    return objective.target(x_0, Draws.at_step(0, tuple(x_0.shape), settings))
+
+
+def sampled(**values):
+    model = load_model(PRETRAINED, weights="ema", device="cpu")
+    return list(draw(model, [Request(7, 0)], SampleSettings(steps=1).model_copy(update=values)))
+
+
+CASES = {
+    "prediction": lambda: eps_from_prediction(IMAGES, IMAGES, 0.5, "sample"),
+    "prediction in training": lambda: target(unknown(prediction="sample")),
+    "prediction target": lambda: prediction_target(IMAGES, IMAGES, 0.5, 0.5, ""),
+    "noise schedule": lambda: NoiseSchedule.from_settings(unknown(beta_schedule="sigmoid")),
+    "spacing": lambda: NoiseSchedule.cosine(4).inference_timesteps(2, "leading"),
+    "spacing of a drawing": lambda: sampled(spacing="leading"),
+    "sampler": lambda: sampled(sampler="euler"),
+    "optimizer": lambda: build_optimizers(ConditionalUNet.from_settings(SETTINGS), unknown(optimizer="sgd")),
+    "learning rate": lambda: learning_rate_factor(0, 9, unknown(lr_schedule="step")),
+    "weights": lambda: load_model(PRETRAINED, weights="best", device="cpu"),
+    "backend": lambda: load_model(PRETRAINED, weights="ema", device="cpu", backend="tensorrt"),
+    "data set": lambda: load_training_images("fashion-mnist", data_dir=None),
+    "half of a data set": lambda: load_split(None, "validation", fetch=False),
+    "animation": lambda: animation([np.zeros((4, 4), np.uint8)], "webp", {"a": "b"}, seconds=1),
+    "view": lambda: Trajectory([Request(7, 0)], "eps").add(sampled()[-1]),
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_an_unknown_word_is_never_taken_for_a_known_one(what):
+    with pytest.raises((AssertionError, KeyError)):
+        CASES[what]()
+
+
+def test_an_unknown_device_is_an_error_of_the_caller():
+    with pytest.raises(SettingsError, match="tpu"):
+        load_model(PRETRAINED, weights="ema", device="tpu", backend="torch")
+
+
+def test_the_known_words_pass_the_same_functions():
+    assert isinstance(sampled()[-1], Progress)
+    assert target(SETTINGS).shape == IMAGES.shape
+    assert animation([np.zeros((4, 4), np.uint8)], "gif", {"a": "b"}, seconds=1).startswith(b"GIF")
