@@ -104,7 +104,9 @@ def run(arguments: list[str]) -> int:
             f"{where}{reason}", "Check space and permissions, then try again.", ExitCode.FILE_SYSTEM, as_json
         )
     except MemoryError:
-        return _report("not enough memory", "Use a smaller --batch-size.", ExitCode.OUT_OF_MEMORY, as_json)
+        return _report(
+            "not enough memory", "Close other programs, or ask for less at once.", ExitCode.OUT_OF_MEMORY, as_json
+        )
     except Exception as error:
         if isinstance(error, ImportError) and (missing := explain_import(error)):
             return _report(missing.message, missing.hint, exit_code_of(missing), as_json)

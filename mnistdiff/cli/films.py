@@ -45,7 +45,8 @@ class Films:
                 continue
             if path.suffix.lower() not in kinds:
                 raise SettingsError(f"{flag} {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
-            Output(file=path).refuse_existing([], force=parameters["force"])
+            remedy = f"Use --force to replace it, or {flag} with another name."
+            Output(file=path).refuse_existing([], force=parameters["force"], remedy=remedy)
             if [self._gif, self._film, beside.file].count(path) > 1:
                 raise SettingsError(f"{path} is wanted for two pictures", "Use another name for one of them.")
 

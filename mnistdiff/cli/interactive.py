@@ -167,7 +167,7 @@ class Table:
         target = Output.parse(text or f"{DEFAULT_FOLDER}{name}")
         if target.folder is not None:
             target = Output(file=target.folder / name)
-        target.refuse_existing([], force=False)
+        target.refuse_existing([], force=False, remedy="Give another name: save FILE.")
         content = picture(drawn.drawings, drawn.model, drawn.settings, columns=len(drawn.number))
         console.result(target.write("", content))
 

@@ -7,7 +7,6 @@ import typer
 
 from mnistdiff.cli import console
 from mnistdiff.cli.drawing import HowToDraw, about
-from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.progress import meter
 from mnistdiff.errors import SettingsError, StorageError
 
@@ -23,8 +22,12 @@ Format = Annotated[
 _FOR_PICTURES = ("show", "gif", "film")
 
 
-def set_path(parameters: dict[str, Any]) -> Path:
+def set_path(parameters: dict[str, Any], *, is_named: bool) -> Path:
     """Where the set goes.
+
+    Args:
+        parameters: of the command.
+        is_named: whether ``output`` was given, as opposed to its default.
 
     Raises:
         SettingsError: if that is no name for it, is there already, or something is asked for that pictures are for.
@@ -33,7 +36,9 @@ def set_path(parameters: dict[str, Any]) -> Path:
     for name in _FOR_PICTURES:
         if parameters[name]:
             raise SettingsError(f"--{name} is for pictures, and --format {kind} draws none", "Leave out one of them.")
-    path = Path(f"drawn.{kind}" if kind != "idx" else "drawn") if output == DEFAULT_FOLDER else Path(output)
+    path = Path(output) if is_named else Path(f"drawn.{kind}" if kind != "idx" else "drawn")
+    if output == "-" and kind == "idx":
+        raise SettingsError("-o -: --format idx is a folder", "Use -o with the name of a folder.")
     if kind != "idx" and path.suffix.lower() != f".{kind}":
         raise SettingsError(f"-o {output}: --format {kind} is one file", f"Use a name that ends in .{kind}.")
     there = path / "MNIST" if kind == "idx" else path

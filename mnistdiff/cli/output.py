@@ -65,12 +65,13 @@ class Output:
         """The ending of the file's name, without its dot; empty for a pipe."""
         return self.file.suffix[1:].lower() if self.file is not None else ""
 
-    def refuse_existing(self, names: Sequence[str], *, force: bool) -> None:
+    def refuse_existing(self, names: Sequence[str], *, force: bool, remedy: str = "") -> None:
         """Refuse, before any work, to replace files.
 
         Args:
-            names: the files that would go into the folder.
+            names: the files that would go into the folder, each named by its seed.
             force: replace them all the same.
+            remedy: what to do instead, if that is not --force or -o.
 
         Raises:
             SettingsError: naming the first that is there.
@@ -78,11 +79,10 @@ class Output:
         if force or self == PIPE:
             return
         paths = [self.folder / name for name in names] if self.folder is not None else [self.file]
+        usual = "another -o, or other seeds" if self.folder is not None else "or another -o"
         for path in paths:
             if path is not None and path.exists():
-                raise SettingsError(
-                    f"{path} is already there", "Use --force to replace it, another -o, or another --seed."
-                )
+                raise SettingsError(f"{path} is already there", remedy or f"Use --force to replace it, {usual}.")
 
     def write(self, name: str, content: bytes) -> str:
         """Write one picture and return its path, or ``-``.

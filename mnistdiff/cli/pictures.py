@@ -1,6 +1,7 @@
 """Pictures that a user hands over: files, or a pipe on stdin."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,11 @@ STDIN = Path("-")
 Scan = Annotated[
     Path, typer.Argument(metavar="PICTURE", readable=False, help="A PNG or JPEG picture of one digit; - is stdin.")
 ]
+
+
+def are_given(sources: Sequence[Path]) -> bool:
+    """Whether what ``grid`` was given are pictures, by their names, and not a model."""
+    return any(path.suffix.lower() == ".png" or path == STDIN for path in map(Path, sources))
 
 
 def read(path: Path) -> "Picture":

@@ -83,6 +83,17 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
 )
 
 
+class _Command(TyperCommand):
+    """A command that refuses options which cannot both act."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        from mnistdiff.cli.conflicts import settle
+
+        settle(ctx)
+        return super().invoke(ctx)
+
+
 class Commands(TyperGroup):
     """Knows every command by its line, and itself only once it is called."""
 
@@ -110,7 +121,7 @@ def load(name: str) -> TyperCommand:
     # Typer keeps the line breaks of a docstring, which fit the source and not the terminal.
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__))
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name, help=text, epilog=module.EXAMPLES)(function)
+    single.command(name, cls=_Command, help=text, epilog=module.EXAMPLES)(function)
     command = typer.main.get_command(single)
     assert isinstance(command, TyperCommand)
     return command

@@ -56,20 +56,11 @@ def wanted(parameters: dict[str, Any]) -> "list[Request]":
     """The images that the parameters of ``sample`` ask for, in their order.
 
     Raises:
-        SettingsError: if two of them contradict each other, or the seeds run out of their range.
+        SettingsError: if --digits is no number, or the seeds run out of their range.
     """
     digit, digits, n, seeds, balance = (parameters[name] for name in ("digit", "digits", "n", "seeds", "balance"))
-    ways = [
-        flag
-        for flag, value in (("--digits", digits), ("--seeds", seeds), ("--balance mnist", balance == "mnist"))
-        if value
-    ]
-    if len(ways) > 1:
-        raise SettingsError(f"{ways[0]} and {ways[1]} say differently what to draw", "Leave out one of them.")
     if digits and not (digits.isdecimal() and digits.isascii()):
         raise SettingsError(f"--digits {digits!r} is not a number", "Use digits alone, as in --digits 2026.")
-    if seeds and (parameters["seed"] is not None or n != 1):
-        raise SettingsError("--seeds names every image", "Leave out --seed and -n.")
 
     from mnistdiff.engine.data.proportions import MNIST_COUNTS, wanted_digits
     from mnistdiff.engine.inference.sampling import Request, number, requests

@@ -88,7 +88,7 @@ def grid_command(
     from mnistdiff.engine.runs.choice import run_to_show
     from mnistdiff.engine.runs.film import learning
 
-    if any(path.suffix.lower() == ".png" or path == pictures.STDIN for path in sources):
+    if pictures.are_given(sources):
         subject, content = None, sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
     elif len(sources) > 1:
         raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")

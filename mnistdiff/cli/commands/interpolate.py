@@ -75,7 +75,8 @@ def interpolate_command(
         target = Output.one_file(film, (".png",), what="a strip", as_json=json)
     else:
         target = Output.one_file(output, (".gif", ".png"), what="an animation", as_json=json)
-    target.refuse_existing([], force=force)
+    flag = "-o" if film is None else "--film"
+    target.refuse_existing([], force=force, remedy=f"Use --force to replace it, or {flag} with another name.")
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
 

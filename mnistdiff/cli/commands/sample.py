@@ -3,6 +3,7 @@
 import typer
 
 from mnistdiff.cli import options
+from mnistdiff.cli.conflicts import is_typed
 from mnistdiff.cli.delivery import Delivery, delivers
 from mnistdiff.cli.drawing import HowToDraw, draws
 from mnistdiff.cli.labelled_set import Format, set_path, write_set
@@ -45,7 +46,7 @@ def sample_command(
     An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k draws alone.
     """
     if format != "png":
-        path = set_path(context.params)
+        path = set_path(context.params, is_named=is_typed(context, "output"))
         write_set(path, wanted(context.params), context.params, how, quiet=delivery.quiet)
         return
     delivery.check()

@@ -32,7 +32,7 @@ _DIGEST_FIELD = re.compile(rb'\\"sha256\\": ?\\"([0-9a-f]{64})\\"')
 _TENSOR_NAME = re.compile(r"(model|ema|optimizer\.[a-z_]+)\.[a-z0-9_.]{1,100}")
 _LENGTH_BYTES = 8
 _BYTES_OF_KIND = {"F32": 4, "F16": 2}
-_REMEDY = "Only files written by mnistdiff can be read; choose another with --checkpoint or train a new model."
+_REMEDY = "Only files written by mnistdiff can be read; name another file or train a new model."
 
 
 @dataclass(frozen=True)

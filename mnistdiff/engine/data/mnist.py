@@ -47,7 +47,7 @@ class UnavailableError(DataError):
             f"MNIST is not complete in {folder} and could not be fetched: {reason}",
             (f"{remedy}. " if remedy else "")
             + f"Offline? Put {', '.join(idx.FILES)} (each as it is or with .gz) into {folder}, "
-            "or pip install 'mnistdiff[offline]' and use --dataset mnist-5k.",
+            "or pip install 'mnistdiff[offline]' and mnistdiff train --dataset mnist-5k.",
         )
         self.folder, self.reason = folder, reason
 
