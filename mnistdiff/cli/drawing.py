@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.bundles import Command, Option, bundled
+from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
@@ -83,7 +84,17 @@ class HowToDraw:
         models = [load(SampleSettings(**way).weights) for way in ways]
         for model in models[:1]:  # all are of one checkpoint
             warn_of(model.subject)
+        self._refuse_ineffective_spacing(models[0])
         return [(model, model.sample_settings(way)) for model, way in zip(models, ways, strict=True)]
+
+    def _refuse_ineffective_spacing(self, model: "Model") -> None:
+        timesteps = model.settings.timesteps
+        if "spacing" in self.given and self.given.get("steps") == timesteps:
+            raise SettingsError(
+                f"--spacing has no effect beside --steps {timesteps}: the model has {timesteps} timesteps, and all are "
+                "taken",
+                "Leave out one of them.",
+            )
 
 
 def warn_of(subject: "Subject") -> None:

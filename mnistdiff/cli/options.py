@@ -1,8 +1,9 @@
 """Option types that commands share. Names, help and ranges of settings come from ``settings.py``."""
 
+import os
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -17,8 +18,11 @@ from mnistdiff.settings import (
     MachineSettings,
     SampleSettings,
     Seed,
+    TrainSettings,
 )
 
+_OTHER_VARIABLES = ("MNISTDIFF_OFFLINE",)
+"""Variables that are no settings."""
 _TELLING_BOUND = 100_000
 """An upper bound above this only keeps files from asking for the impossible: help leaves it out."""
 
@@ -51,12 +55,29 @@ def setting(
         parser=checked(field.rebuild_annotation()),
         metavar=metavar or "|".join(choices) or _metavar(field.annotation),
         autocompletion=(lambda: choices) if choices else None,
-        envvar=f"MNISTDIFF_{name.upper()}" if from_environment else None,
+        envvar=variable(name) if from_environment else None,
         show_envvar=False,
         show_default=False,
         help=help_text or _help(field),
         rich_help_panel=panel,
     )
+
+
+def variable(name: str) -> str:
+    """The variable of the environment that sets a setting."""
+    return f"MNISTDIFF_{name.upper()}"
+
+
+def unread_variables() -> Iterator[tuple[str, str]]:
+    """Variables of the environment that look as if they set something and do not, each with what may be meant."""
+    import difflib
+
+    read = [variable(name) for model in (TrainSettings, MachineSettings) for name in model.model_fields]
+    for name in sorted(os.environ):
+        if not name.startswith(variable("")) or name in read or name in _OTHER_VARIABLES:
+            continue
+        close = difflib.get_close_matches(name, read, n=1, cutoff=0.9)
+        yield name, f" (did you mean {close[0]}?)" if close else ""
 
 
 def checked(annotation: Any) -> Callable[[str], Any]:

@@ -39,6 +39,7 @@ def train(
     machine: MachineSettings,
     *,
     allow_fallback: bool = False,
+    epochs_yield: bool = False,
     force: bool = False,
     stop: Stop = never,
 ) -> Iterator[Event]:
@@ -48,6 +49,7 @@ def train(
         settings: what to compute.
         machine: where, and for how long; without a run folder the next free ``runs/NNN-PRESET`` is made.
         allow_fallback: train on the small offline data set if MNIST cannot be had.
+        epochs_yield: train for more than ``epochs`` where the steps or minutes asked for take longer.
         force: replace the run that is in the folder.
         stop: asked after every step; True saves and ends.
 
@@ -71,6 +73,8 @@ def train(
         if machine.max_minutes is not None:
             planned = steps_within(machine.max_minutes, dataset.images, dataset.labels, settings, device)
             settings = settings.model_copy(update={"max_steps": planned})
+        if epochs_yield:
+            settings = settings.reaching_max_steps(len(dataset.images))
         if run is None:
             run = RunDir.allocate(settings.preset)
             held.enter_context(run.locked())

@@ -42,7 +42,7 @@ def test_a_dry_run_tells_every_setting_and_where_it_came_from(invoke, monkeypatc
     assert [*as_json] == [*told]
     assert as_json["epochs"] == {"value": 5, "origin": "MNISTDIFF_EPOCHS"}
     assert as_json["channels"] == {"value": [8, 24], "origin": "preset tiny"}
-    assert as_json["max_steps"] == {"value": None, "origin": "preset tiny"}
+    assert as_json["max_steps"] == {"value": None, "origin": "MNISTDIFF_EPOCHS"}  # which end the run
     assert [path.name for path in tmp_path.iterdir()] == ["my.toml"]
 
 

@@ -34,7 +34,10 @@ def resume_command(
     max_steps: Annotated[
         Any,
         options.setting(
-            TrainSettings, "max_steps", help_text="A new end of the run, in steps.", from_environment=False
+            TrainSettings,
+            "max_steps",
+            help_text="A new end of the run, in steps; with --epochs, at what comes first.",
+            from_environment=False,
         ),
     ] = None,
     data_dir: options.DataDir = None,

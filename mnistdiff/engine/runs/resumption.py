@@ -33,6 +33,8 @@ def extended(path: Path, metadata: CheckpointMetadata, epochs: int | None, max_s
     if epochs is None and max_steps is None:
         return settings
     settings = settings.model_copy(update={"epochs": epochs or settings.epochs, "max_steps": max_steps})
+    if epochs is None:  # steps alone are the new end, however many epochs were planned before
+        settings = settings.reaching_max_steps(metadata.num_train_images)
     total = settings.total_steps(metadata.num_train_images)
     if total < metadata.step:
         raise SettingsError(

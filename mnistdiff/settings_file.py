@@ -1,0 +1,129 @@
+"""Read a settings file: TOML, or the ``settings.json`` of a run folder."""
+
+import codecs
+import json
+import os
+import select
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+from mnistdiff.errors import SettingsError, shown
+
+_MAX_BYTES = 64 * 1024
+_MAX_DOTS_IN_A_LINE = 200
+"""tomllib needs memory by the square of the dots in a key. No setting has one in its name; a path and a comment may."""
+_PIPE_SECONDS = 10.0
+_BYTE_ORDER_MARKS = (  # the marks of UTF-32 begin with those of UTF-16
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings in a file, by name.
+
+    The file may begin with a byte order mark, of UTF-8, UTF-16 or UTF-32, and may be a pipe.
+
+    Raises:
+        SettingsError: if the file is missing or malformed, naming the place.
+    """
+    try:
+        content = _read(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SettingsError(f"cannot read the settings file {path}: {reason}") from error
+    try:
+        text = _decoded(content)
+        # A pipe has no ending that tells, and no TOML begins with a brace.
+        is_json = path.suffix.lower() == ".json" or text.lstrip().startswith("{")
+        values = _parsed(text, is_json=is_json)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is not valid: {_reason(error)}", "Write lines such as: epochs = 20") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} must hold names and values, not a {type(values).__name__}")
+    return values
+
+
+def _read(path: Path) -> bytes:
+    """A regular file or a pipe: all of it, or one byte more than is allowed.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is something else.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    # Non-blocking, since opening a named pipe would wait for its writer.
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise ValueError("it is a folder")
+        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
+            raise ValueError("it is neither a file nor a pipe")
+        content = b""
+        deadline = time.monotonic() + _PIPE_SECONDS
+        while len(content) <= _MAX_BYTES:
+            if stat.S_ISFIFO(kind) and not select.select([descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise ValueError(f"the pipe did not end within {_PIPE_SECONDS:.0f} s")
+            chunk = os.read(descriptor, _MAX_BYTES + 1 - len(content))
+            if not chunk:
+                break
+            content += chunk
+    finally:
+        os.close(descriptor)
+    if stat.S_ISFIFO(kind) and not content:
+        raise ValueError("it is a pipe that nothing came through")
+    return content
+
+
+def _decoded(content: bytes) -> str:
+    """Text in UTF-8, or in what its byte order mark says, with line feeds alone at the end of lines.
+
+    Raises:
+        ValueError: for another encoding, or too much of it.
+    """
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"it holds more than {_MAX_BYTES // 1024} kB, and settings take a few lines")
+    mark, encoding = next(((m, e) for m, e in _BYTE_ORDER_MARKS if content.startswith(m)), (b"", "utf-8"))
+    try:
+        text = content[len(mark) :].decode(encoding)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without its mark reads as letters between NULs
+        raise ValueError("its encoding is not UTF-8 (or UTF-16 or UTF-32 with a byte order mark): save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parsed(text: str, *, is_json: bool) -> Any:
+    """What the text holds.
+
+    Raises:
+        ValueError, RecursionError: if it is malformed.
+    """
+    if is_json:
+        return json.loads(text, object_pairs_hook=_without_repetition)
+    if any(line.count(".") > _MAX_DOTS_IN_A_LINE for line in text.split("\n")):
+        raise ValueError(f"a line holds more than {_MAX_DOTS_IN_A_LINE} dots")
+    import tomllib  # not at the top, since every start of the program would pay for it
+
+    return tomllib.loads(text)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"{shown(name)} stands there twice")
+        values[name] = value
+    return values
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "a number has too many digits" if "int_max_str_digits" in str(error) else str(error)
