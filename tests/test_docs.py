@@ -3,12 +3,19 @@
 import importlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from reference import PAGE
 
 from mnistdiff.cli.registry import COMMANDS, load
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.inference.sampling import Request, draw, load_model, requests
+from mnistdiff.settings import SampleSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -103,3 +110,40 @@ def test_every_command_that_speaks_json_is_in_the_table():
         "--gif",
         "--film",
     }
+
+
+def test_the_example_of_the_library_draws_what_the_command_draws(tmp_path, environment):
+    """Run as it stands, and once more with its pictures kept."""
+    [example] = re.findall(r"```python\n(.*?)```", chapter("As a library"), re.DOTALL)
+    kept = example + "        Image.fromarray(drawing.pixels).save(f'{drawing.seed}.png')\n"
+    for code in (example, f"from PIL import Image\n{kept}"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=environment(PYTHONPATH=str(ROOT)),
+            capture_output=True,
+            timeout=100,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert len(done.stdout.splitlines()) == 16
+    drawn = load_model(PRETRAINED, weights="ema", device="cpu", backend="onnx")
+    defaults = SampleSettings()
+    assert drawn.sample_settings() == defaults
+    [*_, last] = draw(drawn, requests([7], 16, 0), defaults)
+    for drawing in last.drawings:
+        with Image.open(tmp_path / f"{drawing.seed}.png") as picture:
+            assert np.array_equal(np.asarray(picture), drawing.pixels)
+
+
+def test_the_example_of_the_library_takes_the_defaults_of_its_model(run_copy, tmp_path, monkeypatch):
+    """Of a model of few images and few timesteps, where they are others."""
+    [example] = re.findall(r"```python\n(.*?)```", chapter("As a library"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example, names)
+    model, drawing = names["model"], names["drawing"]
+    assert model.subject.checkpoint.startswith("run/")
+    [progress] = [p for p in draw(model, [Request(7, 15)], model.sample_settings()) if p.drawings]
+    assert model.sample_settings().guidance == 1.5
+    assert np.abs(progress.drawings[0].pixels.astype(int) - drawing.pixels).max() <= 1

@@ -27,7 +27,9 @@ _SAMPLING = MappingProxyType(
         "weights": options.Weights,
     }
 )
-_MACHINE = MappingProxyType({"device": options.Device, "backend": options.Backend})
+# Where ONNX Runtime draws, which needs no torch to look for a GPU; evaluate loads torch anyway, and takes one.
+_MACHINE = MappingProxyType({"device": options.DrawingDevice, "backend": options.Backend})
+_MACHINE_WITH_TORCH = MappingProxyType({"device": options.Device, "backend": options.BackendWithTorch})
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,12 @@ def about(subject: "Subject | None", *notices: str) -> dict[str, Any]:
 
 
 def draws(
-    *, after: str, only: Sequence[str] = tuple(_SAMPLING), guidance: float | None = None
+    *,
+    after: str,
+    only: Sequence[str] = tuple(_SAMPLING),
+    guidance: float | None = None,
+    steps_help: str = "",
+    with_torch: bool = False,
 ) -> Callable[[Command], Command]:
     """Give a command the options of how to draw; it gets them as one, ``how``.
 
@@ -119,17 +126,22 @@ def draws(
         after: its parameter behind which they stand.
         only: the options that mean something to it.
         guidance: its default where it is not that of ``sample``, for its help to name and for every model.
+        steps_help: of ``--steps`` where that is not the number of network evaluations.
+        with_torch: whether the command loads torch in any case, and so takes a GPU by default.
     """
     sampling = {name: _SAMPLING[name] for name in only}
     defaults: dict[str, Any] = {}
     if guidance is not None:
         defaults["guidance"] = guidance
         sampling["guidance"] = Annotated[Any, options.guidance(default=guidance)]
+    if steps_help:
+        sampling["steps"] = Annotated[Any, options.steps(steps_help)]
 
     def how(values: dict[str, Any]) -> HowToDraw:
         given = defaults | {name: value for name, value in values.items() if value is not None}
         machine = {name: given.pop(name) for name in _MACHINE if name in given}
         return HowToDraw(given, MachineSettings(**machine))
 
-    offered = {name: Option(annotation) for name, annotation in (sampling | _MACHINE).items()}
+    where = _MACHINE_WITH_TORCH if with_torch else _MACHINE
+    offered = {name: Option(annotation) for name, annotation in (sampling | where).items()}
     return bundled(offered, after=after, into="how", build=how)

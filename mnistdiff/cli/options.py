@@ -122,6 +122,13 @@ def guidance(default: float | None = None) -> Any:
     return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=_help(field, told), from_environment=False)
 
 
+def steps(description: str) -> Any:
+    """The option ``--steps`` for a command where it counts something else than network evaluations."""
+    field = SampleSettings.model_fields["steps"]
+    text = f"{description} (at least 1, default {field.default})."
+    return setting(SampleSettings, "steps", help_text=text, from_environment=False)
+
+
 def _help(field: FieldInfo, default: str = "") -> str:
     """The field's description, its range as far as it says something, and its default or the one given."""
     bounds = {
@@ -247,7 +254,23 @@ Count = Annotated[
     ),
 ]
 Device = Annotated[Any, setting(MachineSettings, "device")]
+DrawingDevice = Annotated[
+    Any,
+    setting(
+        MachineSettings,
+        "device",
+        help_text="Where to compute; auto is the CPU with ONNX Runtime, and a GPU, if there is one, with PyTorch.",
+    ),
+]
 Backend = Annotated[Any, setting(MachineSettings, "backend")]
+BackendWithTorch = Annotated[
+    Any,
+    setting(
+        MachineSettings,
+        "backend",
+        help_text="What draws: ONNX Runtime, on the CPU, or PyTorch; auto takes PyTorch on a GPU, else as sample.",
+    ),
+]
 Log = Annotated[Any, setting(MachineSettings, "log")]
 DataDir = Annotated[Any, setting(MachineSettings, "data_dir")]
 Sampler = Annotated[Any, setting(SampleSettings, "sampler", from_environment=False)]

@@ -1,7 +1,9 @@
 import io
 import json
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from warned import beside_the_warning
 
@@ -221,3 +223,27 @@ def test_the_real_data_set_is_found_where_it_lies(invoke, real_data_dir, tiny_ru
     for judge in report["judges"].values():
         assert judge["fcd_floor"] > 0
         assert 0 <= judge["manifold"]["coverage"] <= 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "evaluate bundled -n 10",
+        "evaluate bundled -n 10 --by steps=1,2",
+        "sample -c bundled -d 7 --seed 1",
+        "grid bundled -d 7 -n 1",
+        "classify seven.png -c bundled --evaluations 1",
+        "interpolate --from 1 --to 2 --frames 2 -c bundled --seed 1",
+    ],
+)
+def test_onnx_runs_on_the_cpu_of_a_machine_with_a_gpu(invoke, tmp_path, monkeypatch, line):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv("MNISTDIFF_DEVICE")
+    image = np.zeros((28, 28), np.uint8)
+    image[5:8, 7:21] = image[5:24, 14:17] = 255
+    Image.fromarray(image).save(tmp_path / "seven.png")
+    done = invoke(*line.split(), "--backend", "onnx", "-q")
+    assert done.returncode == 0, done.stderr.decode()
+    force = [] if line.startswith("classify") else ["--force"]
+    refused = invoke(*line.split(), "--backend", "onnx", "--device", "cuda", "-q", *force)
+    assert (refused.returncode, b"cuda" in refused.stderr) == (2, True)

@@ -139,3 +139,25 @@ def test_what_cannot_be_compared_is_refused(invoke, run_copy, tmp_path, line, co
     assert (done.returncode, done.stdout) == (code, b"")
     assert told in done.stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_sheet_of_one_image_is_labelled_and_can_be_drawn_again(invoke, tmp_path):
+    line = ["-d", 7, "-n", 1, "--seed", 3, *FEW]
+    assert invoke("grid", *line, "-o", "sheet.png").returncode == 0
+    invoke("sample", *line, "-o", "image.png")
+    sheet, image = pixels(tmp_path / "sheet.png"), pixels(tmp_path / "image.png")
+    assert len(places(sheet, image)) == 1
+    two = invoke("grid", *line, "-n", 2, "-o", "two.png")
+    assert two.returncode == 0
+    assert np.array_equal(sheet[:, : sheet.shape[1] // 2], pixels(tmp_path / "two.png")[:, : sheet.shape[1] // 2])
+    for name in ("sheet.png", "image.png", "two.png"):
+        done = invoke("reproduce", name, "--json", "--force")
+        assert (done.returncode, json.loads(done.stdout)["identical"]) == (0, True)
+
+
+def test_a_bare_image_that_an_earlier_version_wrote_as_a_sheet_can_be_drawn_again(invoke, tmp_path):
+    """``grid -d 7 -n 1`` of version 0.1.0 before labels: provenance without the mark, pixels without a label."""
+    invoke("sample", "-d", 7, "--seed", 0, *FEW, "-o", "old.png")
+    assert b"sheet" not in (tmp_path / "old.png").read_bytes()
+    told = json.loads(invoke("reproduce", "old.png", "--json").stdout)
+    assert (told["identical"], "sheet" in told) == (True, False)

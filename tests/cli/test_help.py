@@ -151,3 +151,18 @@ def test_a_closed_stdin_or_stderr_is_no_terminal_either(environment):
         assert (done.returncode, done.stdout) == (2, b"")
         assert talk in done.stderr
         assert b"Traceback" not in done.stderr
+
+
+def test_help_names_one_default_guidance_and_it_is_the_one_taken(invoke):
+    texts = {name: load(name) for name in ("sample", "grid", "interpolate", "inpaint", "evaluate", "edit")}
+    for name, command in texts.items():
+        [guidance] = [parameter.help for parameter in command.params if parameter.name == "guidance"]
+        assert guidance.count("default") == 1
+        assert "uidance is" not in command.help
+        assert ("default 2)" in guidance) == (name == "edit")
+        assert ("default 1.3, or 1.5 for a model trained on fewer than 100,000 images" in guidance) == (name != "edit")
+    invoke("sample", "-c", "bundled", "-d", 7, "--seed", 1, "-o", "seven.png", "-q")
+    invoke("edit", "seven.png", "-c", "bundled", "-d", 1, "--seed", 1, "-o", "edited.png", "-q")
+    for name, guidance in (("seven.png", 1.3), ("edited.png", 2.0)):
+        done = invoke("reproduce", name, "--json", "--force")
+        assert json.loads(done.stdout)["settings"]["guidance"] == guidance

@@ -19,7 +19,7 @@ mnistdiff classify inference_samples/digit_*.png --json
 mnistdiff sample --digit 7 -o - | mnistdiff classify - --show"""
 
 
-_UNDECIDED = "this model cannot tell which digit {} shows: all are about as probable"
+_MOST_NAMES = 3
 
 
 @draws(after="seed", only=("weights",))
@@ -73,14 +73,20 @@ def classify_command(
                 scan, image = next(told)
                 if show:
                     shown.digits([image])
-                notices = [_UNDECIDED.format(scan.name)] if verdict.is_undecided else []
-                undecided += notices
-                digit = None if notices else verdict.digit
+                digit = None if verdict.is_undecided else verdict.digit
+                notices = [] if digit is not None else [_undecided([scan.name])]
+                undecided += [] if digit is not None else [scan.name]
                 probabilities = [round(p, 6) for p in verdict.probabilities]
                 if json:
                     reading = {"path": scan.name, "digit": digit, "probabilities": probabilities}
                     console.result_json({**reading, **about(model.subject, *notices)})
                 else:
                     shown.result(f"{scan.name}\t{'?' if digit is None else digit}\t{max(probabilities):.1%}")
-    for notice in undecided:
-        console.warn(notice)
+    if undecided:
+        console.warn(_undecided(undecided))
+
+
+def _undecided(names: list[str]) -> str:
+    """What is said of pictures, by name, of which the model cannot tell the digit."""
+    shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
+    return f"this model cannot tell which digit is in {shown}: all are about as probable"

@@ -76,7 +76,7 @@ _MaxFcd = Annotated[
 ]
 
 
-@draws(after="seed")
+@draws(after="seed", with_torch=True)
 def evaluate_command(
     context: typer.Context,
     checkpoint: options.Source = None,

@@ -38,7 +38,11 @@ _Rounds = Annotated[
 
 
 @delivers(after="seed", default="completed.png")
-@draws(after="seed", only=("guidance", "guidance_interval", "steps", "spacing", "weights"))
+@draws(
+    after="seed",
+    only=("guidance", "guidance_interval", "steps", "spacing", "weights"),
+    steps_help="Steps from noise to image, each but the last taken --rounds times",
+)
 def inpaint_command(
     context: typer.Context,
     picture: pictures.Scan,

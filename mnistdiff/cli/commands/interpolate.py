@@ -40,6 +40,16 @@ _ToSeed = Annotated[
         show_default=False,
     ),
 ]
+_Seed = Annotated[
+    Any,
+    typer.Option(
+        "--seed",
+        parser=options.checked(Seed),
+        metavar="INT",
+        help="Seed of the first image. Default: a new one each time.",
+        show_default=False,
+    ),
+]
 _Output = Annotated[
     Path,
     typer.Option(
@@ -57,7 +67,7 @@ def interpolate_command(
     end: Annotated[Any, typer.Option("--to", parser=_Digit, metavar="0-9", help="The last digit.")],
     frames: _Frames = 24,
     checkpoint: options.Checkpoint = None,
-    seed: options.SampleSeed = None,
+    seed: _Seed = None,
     to_seed: _ToSeed = None,
     output: _Output = Path("morph.gif"),
     film: _Film = None,

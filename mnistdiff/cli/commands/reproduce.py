@@ -28,7 +28,7 @@ _Checkpoint = Annotated[
         "--checkpoint",
         "-c",
         readable=False,
-        help="The checkpoint or run it was drawn from; default: looked for by its SHA-256.",
+        help="The checkpoint or run it was drawn from, or bundled; default: looked for by its SHA-256.",
         show_default=False,
     ),
 ]
