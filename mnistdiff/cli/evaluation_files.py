@@ -11,6 +11,7 @@ import typer
 from mnistdiff.cli import console
 from mnistdiff.cli.options import By
 from mnistdiff.cli.output import Output
+from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _new_file(flag: str, path: Path | None, suffix: str, *, force: bool) -> Outp
         return None
     if path.suffix.lower() != suffix:
         raise SettingsError(f"{flag} {path}: not a name that ends in {suffix}", f"Use for example {path.stem}{suffix}.")
+    require_inside_the_run(path)
     if path.exists() and not force:
         raise SettingsError(f"{path} is already there", f"Use --force to replace it, or {flag} with another name.")
     return Output(file=path)

@@ -8,6 +8,7 @@ import typer
 from mnistdiff.cli import console
 from mnistdiff.cli.drawing import HowToDraw, about
 from mnistdiff.cli.progress import meter
+from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError, StorageError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def set_path(parameters: dict[str, Any], *, is_named: bool) -> Path:
     if kind != "idx" and path.suffix.lower() != f".{kind}":
         raise SettingsError(f"-o {output}: --format {kind} is one file", f"Use a name that ends in .{kind}.")
     there = path / "MNIST" if kind == "idx" else path
+    require_inside_the_run(there)
     if there.exists() and not parameters["force"]:
         raise SettingsError(f"{there} is already there", "Use --force to replace it, or another -o.")
     return path

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistdiff.cli import console
+from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError, StorageError
 
 DEFAULT_FOLDER = "inference_samples/"
@@ -66,7 +67,7 @@ class Output:
         return self.file.suffix[1:].lower() if self.file is not None else ""
 
     def refuse_existing(self, names: Sequence[str], *, force: bool, remedy: str = "") -> None:
-        """Refuse, before any work, to replace files.
+        """Refuse, before any work, to replace files, and to write where a run received from others leads.
 
         Args:
             names: the files that would go into the folder, each named by its seed.
@@ -75,8 +76,12 @@ class Output:
 
         Raises:
             SettingsError: naming the first that is there.
+            StorageError: if the way there leaves a run folder by a link.
         """
-        if force or self == PIPE:
+        if self == PIPE:
+            return
+        require_inside_the_run(self.folder / "any" if self.folder is not None else self.file or Path())
+        if force:
             return
         paths = [self.folder / name for name in names] if self.folder is not None else [self.file]
         usual = "another -o, or other seeds" if self.folder is not None else "or another -o"

@@ -66,8 +66,7 @@ def train(
         # A folder that was named is claimed first: if it is in use, that is what the user must hear.
         run = RunDir(machine.run_dir) if machine.run_dir is not None else None
         if run is not None:
-            held.enter_context(run.locked())
-            run.require_free(force=force)
+            held.enter_context(run.locked(must_be_free=not force))
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
         settings = settings.model_copy(update={"dataset": dataset.name})
         if machine.max_minutes is not None:
@@ -77,12 +76,16 @@ def train(
             settings = settings.reaching_max_steps(len(dataset.images))
         if run is None:
             run = RunDir.allocate(settings.preset)
-            held.enter_context(run.locked())
-        run.clear()
-        run.write_settings(settings)
+            held.enter_context(run.locked(is_new=True))
         state = TrainState.initial(settings, device)
+        run.clear()  # what --force gives up, once nothing of the new run can be missing
         notices = tuple(notice for notice in (dataset.notice, _schedule_notice(settings)) if notice)
-        yield from _go_on(run, settings, dataset, state, notices, stop)
+        try:
+            yield from _go_on(run, settings, dataset, state, notices, stop)
+        except Exception:
+            if state.step == 0:
+                run.clear()  # nothing was learned, so nothing shall stand in the way of the next attempt
+            raise
 
 
 def resume(
@@ -123,15 +126,14 @@ def resume(
     else:
         home = RunDir.of(source)
         run = elsewhere or home or new_home(source)
+    at_home = home is not None and os.path.realpath(run.path) == os.path.realpath(home.path)
+    is_new_home = elsewhere is None and home is None
     # Read under the lock: a training that is just ending may still be writing this file.
-    with run.locked():
+    with run.locked(must_be_free=not (at_home or force), is_new=is_new_home):
         checkpoint, skipped = newest_valid(source) if isinstance(source, RunDir) else (read_checkpoint(source), "")
         checkpoint_path, metadata = checkpoint.path, checkpoint.metadata
         settings = extended(checkpoint_path, metadata, epochs, max_steps)
-        at_home = home is not None and os.path.realpath(run.path) == os.path.realpath(home.path)
-        if not at_home:
-            run.require_free(force=force)
-        elif not isinstance(source, RunDir):
+        if at_home and not isinstance(source, RunDir):
             require_furthest(run, checkpoint_path, metadata.step, force)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
         if len(dataset.images) != metadata.num_train_images:
@@ -146,9 +148,6 @@ def resume(
         state.epoch_loss_sum = metadata.epoch_loss_sum
         if not at_home:
             run.clear()  # what --force gives up; nothing of another run may stand among the files of this one
-        run.write_settings(settings)
-        if metadata.step < settings.total_steps(len(dataset.images)):
-            run.rewind_metrics(metadata.step, log_every=settings.log_every)
         here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
         differences = metadata.fingerprint.differences(here)
         inexact = f"this will not be bit-exact: {'; '.join(differences)}" if differences else ""
@@ -182,6 +181,9 @@ def _go_on(
     )
     # At once: a run killed in its first minute can be resumed, and a full disk is known before the first step.
     recorder.save()
+    run.write_settings(settings)
+    if state.step < total_steps and run.metrics_file.exists():
+        run.rewind_metrics(state.step, log_every=settings.log_every)
     if state.step > 0 and state.step % steps_per_epoch == 0:
         # Stopped between the end of the epoch and its preview.
         yield from _preview(recorder, run, settings, state.step // steps_per_epoch)

@@ -1,19 +1,25 @@
 """Write a file whole or not at all."""
 
+import io
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 TEMPORARY_SUFFIX = ".mnistdiff-tmp"
+_TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
 O_BINARY = getattr(os, "O_BINARY", 0)
 """Without this flag Windows rewrites line feeds, also those in a PNG; elsewhere there is none."""
 _CHUNK = 1024**2
@@ -58,20 +64,52 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, previo
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file to be written bit by bit, which has its name only once it is whole. Not made to outlive a power cut.
+def new_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
+    """A file to be written bit by bit, which has its name only once it is whole.
+
+    Args:
+        path: the file to be.
+        durable: whether it must outlive a power cut, as for ``write_atomically``.
 
     Raises:
-        OSError: if the file system refuses; what was at ``path`` is then as it was.
+        OSError: if the file system refuses, naming ``path``; what was at ``path`` is then as it was.
     """
     temporary = _temporary_beside(path)
     try:
-        with open(temporary, "xb") as file:
+        with io.BufferedWriter(_NamedFile(temporary, path)) as file:
             yield file
-        _replace(temporary, path)
+            file.flush()
+            if durable:
+                _fsync(file.fileno())
+        with _naming(path):
+            _replace(temporary, path)
+            if durable:
+                _fsync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             remove(temporary)
+        raise
+
+
+class _NamedFile(io.FileIO):
+    """A new file whose errors name the file that it is going to be: who writes to it may be a library."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._target = target
+        with _naming(target):
+            super().__init__(path, "xb")
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with _naming(self._target):
+            return super().write(data)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
         raise
 
 
@@ -82,19 +120,32 @@ def remove(path: Path) -> None:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Delete what writers that were killed left in ``folder``."""
+    """Delete what writers that were killed left in ``folder``, and no other file, however similar its name."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        remove(leftover)
+        if is_temporary(leftover.name) and not leftover.is_symlink() and leftover.is_file():
+            remove(leftover)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that is being written, or was when its writer was killed."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def require_writable(folder: Path) -> None:
     """Make a file in ``folder`` and delete it: permissions alone do not tell of a disk that is read-only or full.
 
     Raises:
-        OSError: if the file system refuses.
+        OSError: if the file system refuses, naming the folder.
     """
-    write_atomically(probe := folder / ".probe", b"\0", durable=False)
-    remove(probe)
+    probe = _temporary_beside(folder / "probe")
+    with _naming(folder):
+        try:
+            _write(probe, b"\0", durable=False)
+            remove(probe)
+        except BaseException:
+            with suppress(OSError):
+                remove(probe)
+            raise
 
 
 def _temporary_beside(path: Path) -> Path:

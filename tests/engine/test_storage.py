@@ -87,7 +87,9 @@ def test_a_missing_folder_and_a_folder_in_the_way_are_errors_of_the_file_system(
 
 
 def test_sweeping_removes_what_killed_writers_left_and_nothing_else(path):
-    own = {"file.bin": b"old", f"visible{TEMPORARY_SUFFIX}": b"", ".hidden": b"", f".x{TEMPORARY_SUFFIX}.txt": b""}
+    others = (".w", ".w.0123abc", ".w.0123abcg", ".w.0123ABCD", "..0123abcd")
+    own = {f"{name}{TEMPORARY_SUFFIX}": b"mine" for name in others}
+    own |= {"file.bin": b"old", f"visible{TEMPORARY_SUFFIX}": b"", ".hidden": b"", f".x{TEMPORARY_SUFFIX}.txt": b""}
     for name, content in {**own, f".file.bin.0123abcd{TEMPORARY_SUFFIX}": b"torn"}.items():
         path.with_name(name).write_bytes(content)
     sweep_temporaries(path.parent)

@@ -9,6 +9,7 @@ from pydantic import Field
 from mnistdiff.cli import console, options
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
+from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import JudgeName, Seed
 
@@ -85,6 +86,7 @@ def _claim(output: Path, *, force: bool) -> None:
     if output.is_dir() or (output.exists() and not force):
         remedy = "Name a file." if output.is_dir() else "Use --force to replace it, or another -o."
         raise SettingsError(f"{output} is already there", remedy)
+    require_inside_the_run(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

@@ -1,20 +1,19 @@
 """A run folder: every file name of a run, in one place."""
 
-import json
-import math
 import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from mnistdiff.engine.storage import remove, require_writable, sweep_temporaries, write_atomically
-from mnistdiff.errors import RunInUseError, SettingsError, StorageError
+from mnistdiff.engine.runs import claim, metrics
+from mnistdiff.engine.runs.links import FOLDERS, require_plain
+from mnistdiff.engine.runs.lock import LOCK, OWNER, require_unheld
+from mnistdiff.engine.storage import remove, write_atomically
+from mnistdiff.errors import SettingsError
 from mnistdiff.settings import TrainSettings
 from mnistdiff.shell import quoted
 
@@ -85,10 +84,6 @@ class RunDir:
         by_epoch = {int(match[1]): path for path, match in found.items() if match}
         return dict(sorted(by_epoch.items()))
 
-    @property
-    def _lock_file(self) -> Path:
-        return self.path / ".lock"
-
     @classmethod
     def allocate(cls, preset: str, parent: Path = RUNS_FOLDER) -> "RunDir":
         """A new folder ``runs/NNN-PRESET`` with the next free number, made at once so that nobody else takes it."""
@@ -110,7 +105,7 @@ class RunDir:
         # Absolute first: the parent of a bare file name is ".", and that of "." is "." again.
         for folder in Path(os.path.abspath(checkpoint)).parents[:2]:
             run = cls(folder if checkpoint.is_absolute() else Path(os.path.relpath(folder)))
-            if run.settings_file.is_file():
+            if os.path.lexists(run.settings_file):
                 return run
         return None
 
@@ -144,58 +139,57 @@ class RunDir:
         return self.weights if self.weights.is_file() else self.latest
 
     def is_empty(self) -> bool:
-        """Whether the folder holds no file (but the lock), or is not there."""
-        return not any(entry.is_file() and entry != self._lock_file for entry in self.path.rglob("*"))
+        """Whether the folder holds no file, or is not there; what a killed training left of itself does not count."""
+        return claim.is_empty(self.path)
 
     def require_free(self, *, force: bool) -> None:
-        """Raise SettingsError if there is something here that a new run would replace, unless ``force`` allows it."""
-        if not force and not self.is_empty():
-            raise SettingsError(
-                f"{self.path} is not empty, and a run is never overwritten",
-                f"Go on with it: mnistdiff resume {quoted(self.path)}. "
-                "Or use another --run-dir, or replace it by --force.",
-            )
+        """Refuse a folder that holds something which a new run would replace, unless ``force`` allows it.
+
+        Raises:
+            RunInUseError: if another process trains in it.
+            SettingsError: otherwise.
+        """
+        if force or self.is_empty():
+            return
+        require_unheld(self.path)
+        raise self._not_empty()
+
+    def _not_empty(self) -> SettingsError:
+        resume = f"Go on with it: mnistdiff resume {quoted(self.path)}. Or use" if self.states() else "Use"
+        return SettingsError(
+            f"{self.path} is not empty, and a run is never overwritten",
+            f"{resume} another --run-dir, or replace what a run left there by --force.",
+        )
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Make the folder and hold it: one training at a time. The kernel frees it even on ``kill -9``.
+    def locked(self, *, must_be_free: bool = False, is_new: bool = False) -> Iterator[None]:
+        """Make the folder and hold it: one training at a time. If nothing comes of it, nothing is left.
+
+        Args:
+            must_be_free: refuse a folder that is not empty; what is in it is then as it was.
+            is_new: the folder was made for this run; so it is if it is not there.
 
         Raises:
             RunInUseError: if another process trains here.
-            StorageError: if something that is not a folder is in the way.
+            SettingsError: if the folder must be free and is not.
+            StorageError: if something that is no folder, or a link, is in the way.
             OSError: if the file system refuses.
         """
-        is_new = not self.path.exists()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise StorageError(f"{self.path} is not a folder", "Choose another --run-dir.") from error
-        lock = FileLock(self._lock_file, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise RunInUseError(
-                f"another training is writing to {self.path}", "Wait for it, stop it, or choose another --run-dir."
-            ) from error
-        try:
-            for folder in (self.path, self.path / "samples", self.path / "checkpoints"):
-                folder.mkdir(exist_ok=True)
-                sweep_temporaries(folder)
-                require_writable(folder)  # better now than after an hour
+        self.require_free(force=not must_be_free)
+        require_plain(self._folders(), self._files())
+        with claim.held_for_a_run(self.path, is_new=is_new):
+            if must_be_free and not self.is_empty():
+                raise self._not_empty()
             yield
-        except BaseException:
-            if is_new and self.is_empty():  # nothing came of it
-                self._vanish()
-            raise
-        finally:
-            lock.release()
 
-    def _vanish(self) -> None:
-        """Remove an empty folder. The lock goes while it is held, so that nobody can be waiting for it."""
-        with suppress(OSError):
-            remove(self._lock_file)
-            for folder in (self.path / "samples", self.path / "checkpoints", self.path):
-                folder.rmdir()
+    def _folders(self) -> "list[Path]":
+        return [self.path / name for name in FOLDERS]
+
+    def _files(self) -> "list[Path]":
+        """What a training writes or deletes, besides the events for TensorBoard."""
+        states = (self.latest, self.previous, *self.path.glob(_KEPT_CHECKPOINTS))
+        curves = (self.metrics_file, self.loss_plot, *self.previews().values())
+        return [self.path / LOCK, self.path / OWNER, self.settings_file, *curves, self.weights, *states]
 
     def clear(self) -> None:
         """Delete what an earlier training wrote here, and nothing else."""
@@ -210,32 +204,15 @@ class RunDir:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add a line to the metrics."""
-        with self.metrics_file.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(record) + "\n")
+        metrics.append(self.metrics_file, record)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The records written so far; a line torn by a crash, or written by somebody else, is left out."""
-        if not self.metrics_file.is_file():
-            return []
-        records = []
-        for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if _is_record(record):
-                records.append(record)
-        return records
+        """The records written so far, as ``metrics.read`` gives them."""
+        return metrics.read(self.metrics_file)
 
     def rewind_metrics(self, step: int, *, log_every: int) -> None:
-        """Leave what a run without an end so far would have recorded up to ``step``.
-
-        What came later is recorded again; the extra record at the end of a run that now goes on is no longer due.
-        """
-        records = [record for record in self.read_metrics() if record["step"] <= step]
-        due = [record for record in records if record["kind"] == "epoch" or record["step"] % log_every == 0]
-        lines = [json.dumps(record) + "\n" for record in due]
-        write_atomically(self.metrics_file, "".join(lines).encode())
+        """Leave what a run without an end so far would have recorded up to ``step``."""
+        metrics.rewind(self.metrics_file, step, log_every=log_every)
 
 
 def _subfolders(parent: Path) -> list[Path]:
@@ -261,10 +238,3 @@ def _time_written(file: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return status.st_mtime_ns if stat.S_ISREG(status.st_mode) and os.access(file, os.R_OK) else None
-
-
-def _is_record(record: Any) -> bool:
-    """Whether this is a line that ``append_metrics`` could have written, as far as it is read back."""
-    if not isinstance(record, dict) or not {"kind", "step", "loss"} <= record.keys():
-        return False
-    return isinstance(record["step"], int) and isinstance(record["loss"], float) and math.isfinite(record["loss"])

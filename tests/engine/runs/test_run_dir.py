@@ -145,6 +145,10 @@ def test_a_run_that_holds_something_is_not_free_unless_it_may_be_replaced(run):
     run.require_free(force=True)
     with pytest.raises(SettingsError, match=r"run is not empty, and a run is never overwritten") as refused:
         run.require_free(force=False)
+    assert "resume" not in refused.value.hint  # there is no state to go on from
+    run.latest.touch()
+    with pytest.raises(SettingsError) as refused:
+        run.require_free(force=False)
     assert f"mnistdiff resume {run.path}" in refused.value.hint
 
 
@@ -187,7 +191,7 @@ def test_locking_makes_the_folders_and_sweeps_what_a_killed_training_left(tmp_pa
         assert (run.path / "samples").is_dir()
         assert (run.path / "checkpoints").is_dir()
     for folder in (run.path, run.path / "samples", run.path / "checkpoints"):
-        (folder / f".x{TEMPORARY_SUFFIX}").touch()
+        (folder / f".x.0123abcd{TEMPORARY_SUFFIX}").touch()
     with run.locked():
         assert files(run.path) == [".lock"]
 

@@ -1,0 +1,158 @@
+"""One training at a time in a run folder.
+
+The kernel's lock on ``.lock`` is the normal way: it ends with its process, even on ``kill -9``. A file system without
+such locks (some network and FUSE mounts) gets ``.lock-owner`` instead, a file that exists while a training runs and
+names its process. What a dead process of this machine left is taken over; of another machine nobody here can tell, so
+the file to delete is named.
+"""
+
+import errno
+import os
+import re
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, SoftFileLock, Timeout
+
+from mnistdiff.errors import RunInUseError
+from mnistdiff.shell import quoted
+
+LOCK, OWNER = ".lock", ".lock-owner"
+_NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+_KERNEL_HAS_LOCKS = not issubclass(FileLock, SoftFileLock)
+_MAX_BYTES = 1024
+# Time to put aside what a dead process left, and to try again.
+_SECONDS_TO_TAKE_OVER = 0.5
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """Who holds a folder, as the lock file says; ``host`` is empty where it says nothing."""
+
+    file: Path
+    pid: int
+    host: str
+    since: float
+
+    @property
+    def is_here(self) -> bool:
+        return self.host == socket.gethostname()
+
+    def in_use(self, folder: Path, *, ends_with_its_process: bool) -> RunInUseError:
+        """The error for whoever wants the folder, too."""
+        host = "this machine" if self.is_here else self.host
+        who = f"process {self.pid} on {host}" if self.host else "a process that left no name"
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
+        hint = "Wait for it, stop it, or choose another --run-dir."
+        if not ends_with_its_process:
+            hint += f" If it no longer runs, delete its lock file: rm {quoted(self.file)}"
+        return RunInUseError(f"another training is writing to {folder}: {who}, since {since} ({self.file})", hint)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder, or refuse.
+
+    Raises:
+        RunInUseError: if another process holds it.
+        OSError: if the file system refuses.
+    """
+    kernel, owner = folder / LOCK, folder / OWNER
+    with ExitStack() as locks:
+        has_kernel_lock = _take_kernel_lock(locks, kernel)
+        if not has_kernel_lock:
+            _require_nobody_recorded(kernel)
+        # Also beside the kernel's lock: whoever came before may not have got that one.
+        if not has_kernel_lock or owner.exists():
+            try:
+                locks.enter_context(SoftFileLock(owner, timeout=_SECONDS_TO_TAKE_OVER))
+            except Timeout as error:
+                raise _holder(owner).in_use(folder, ends_with_its_process=False) from error
+        if has_kernel_lock:
+            locks.enter_context(_signed(kernel))
+        yield
+
+
+def require_unheld(folder: Path) -> None:
+    """Raise RunInUseError if another process holds a folder; changes nothing there."""
+    kernel, owner = folder / LOCK, folder / OWNER
+    if is_lock_file(kernel):
+        with ExitStack() as locks:
+            _take_kernel_lock(locks, kernel)
+    if is_lock_file(owner) and owner.stat().st_size:
+        holder = _holder(owner)
+        if not holder.is_here or _is_alive(holder.pid):
+            raise holder.in_use(folder, ends_with_its_process=False)
+
+
+def is_lock_file(path: Path) -> bool:
+    """Whether a file can be one that ``held`` made: it is empty or names a process."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(found.st_mode) and (found.st_size == 0 or bool(_holder(path).host))
+
+
+def _take_kernel_lock(locks: ExitStack, file: Path) -> bool:
+    """Take it until ``locks`` are closed; False if the file system has none."""
+    if not _KERNEL_HAS_LOCKS:
+        return False
+    try:
+        locks.enter_context(FileLock(file, timeout=0, fallback_to_soft=False))
+    except Timeout as error:
+        raise _holder(file).in_use(file.parent, ends_with_its_process=True) from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            error.filename = error.filename or str(file)
+            raise
+        return False
+    return True
+
+
+def _require_nobody_recorded(file: Path) -> None:
+    """Where the kernel's lock cannot be asked, another process may have got it before, as when a server has run out."""
+    holder = _holder(file)
+    if holder.host and (not holder.is_here or _is_alive(holder.pid)):
+        raise holder.in_use(file.parent, ends_with_its_process=False)
+
+
+@contextmanager
+def _signed(file: Path) -> Iterator[None]:
+    """Say in the lock file who holds it; for the message alone, so failing to is no failure."""
+    with suppress(OSError):  # Windows lets nobody write to a locked file
+        file.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8", errors="replace")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if file.exists():
+                os.truncate(file, 0)
+
+
+def _holder(file: Path) -> _Holder:
+    """What a lock file says: a process and a machine, on a line each; filelock adds when the process began."""
+    since, content = time.time(), ""
+    with suppress(OSError):
+        since = file.stat().st_mtime
+        with open(file, "rb") as opened:
+            content = opened.read(_MAX_BYTES).decode(errors="replace")
+    found = re.match(r"([1-9][0-9]{0,9})\n([^\n?]+)", content)  # behind ? filelock names the container
+    return _Holder(file, int(found[1]), found[2], since) if found else _Holder(file, 0, "", since)
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":  # where signal 0 ends a process
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
