@@ -12,7 +12,9 @@ from mnistdiff.cli import console
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.registry import COMMANDS, Commands
 from mnistdiff.cli.signals import leave_at_once_on_signals, leave_on_signals
+from mnistdiff.cli.streams import keep_standard_streams
 from mnistdiff.engine.libraries import explain_import
+from mnistdiff.engine.threads import prepare_threads
 from mnistdiff.errors import MnistDiffError
 
 _STDOUT = 1
@@ -68,14 +70,10 @@ def root(
 def main() -> None:
     """What the ``mnistdiff`` command runs."""
     leave_on_signals()
-    console.replace_what_has_no_code()
-    arguments = sys.argv[1:]
-    if os.name == "nt":
-        from mnistdiff.cli.windows import with_patterns_expanded
-
-        arguments = with_patterns_expanded(arguments)
+    keep_standard_streams()
+    prepare_threads()
     try:
-        sys.exit(run(arguments))
+        sys.exit(run(sys.argv[1:]))
     finally:
         leave_at_once_on_signals()
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import create_output
@@ -18,6 +17,7 @@ from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import conclude, meter, show_training
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.libraries import require
 from mnistdiff.errors import MnistDiffError, SettingsError
 from mnistdiff.presets import PRESETS, resolve
@@ -62,7 +62,10 @@ def run() -> None:
 
 def _history() -> History:
     """What was typed before, also in earlier sessions, where the cache folder can be written."""
-    file = platformdirs.user_cache_path("mnistdiff") / "history"
+    folder = cache_folder()
+    if folder is None:
+        return InMemoryHistory()
+    file = folder / "history"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.open("a").close()

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -41,14 +41,19 @@ def stop_on_signals() -> Iterator[StopRequest]:
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
         if request():
-            os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + b"\nleft at once; the last save is whole\n")
+            _tell((_SHOW_CURSOR if os.isatty(2) else b"") + b"\nleft at once; the last save is whole\n")
             os._exit(_exit_code(number))
         request.signal_number = number
-        # Not through a buffered stream: the signal may have interrupted a write to it.
-        os.write(2, b"\nfinishing this step and saving; once more leaves at once\n")
+        _tell(b"\nfinishing this step and saving; once more leaves at once\n")
 
     with _handlers(handle):
         yield request
+
+
+def _tell(message: bytes) -> None:
+    """Write to stderr, if anybody reads it; not through a buffered stream, as the signal may have interrupted one."""
+    with suppress(OSError):
+        os.write(2, message)
 
 
 def leave_on_signals() -> None:

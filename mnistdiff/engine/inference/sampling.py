@@ -21,7 +21,7 @@ from mnistdiff.engine.diffusion.samplers import PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.walk import FROM_NOISE, Walk
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.network.graph import OnnxDenoiser, find_graph
+from mnistdiff.engine.network.graph import open_graph
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
@@ -174,13 +174,14 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
     on_cpu = device in ("auto", "cpu")
     match backend:
         case "torch":
-            graph = None
+            through_onnx = None
         case "auto" | "onnx":
-            graph = find_graph(settings) if on_cpu else None
+            wants_onnx = backend == "onnx"
+            through_onnx = open_graph(settings, arrays, source=str(path), make=wants_onnx) if on_cpu else None
         case _:
             assert_never(backend)
-    if graph is not None:
-        return Model(OnnxDenoiser(graph.read_bytes(), arrays, source=str(path)), settings, "onnx", subject)
+    if through_onnx is not None:
+        return Model(through_onnx, settings, "onnx", subject)
     if backend == "onnx":
         why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
         raise SettingsError(

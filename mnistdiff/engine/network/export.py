@@ -3,7 +3,6 @@
 import logging
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +16,12 @@ from mnistdiff.engine.network.graph import (
     IMAGES,
     LABELS,
     PREDICTION,
-    SHIPPED_GRAPHS,
     TIMESTEPS,
     OnnxDenoiser,
-    cached_graph,
-    find_graph,
     graph_name,
+    shipped_graph,
 )
+from mnistdiff.engine.network.graph_cache import keep_graph
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import SettingsError
@@ -96,7 +94,9 @@ def ship_graphs() -> None:
     """Write the graphs of the presets into the package: to be done after a change of the network."""
     for preset in PRESETS.values():
         settings = TrainSettings(**preset)
-        _keep(SHIPPED_GRAPHS / graph_name(settings), graph_of(settings))
+        path = shipped_graph(settings)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, graph_of(settings), durable=False)
 
 
 def _forget_origins(graph: "onnx.ModelProto") -> None:
@@ -142,12 +142,11 @@ def export(settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], 
     Raises:
         CheckpointError: if the weights are not those of this network.
         SettingsError: if the packages that write ONNX are not installed.
-        OSError: if the cache cannot be written.
     """
     network = TorchDenoiser(build_unet(settings, weights, torch.device("cpu"), source=source))
     graph = graph_of(settings)
-    if find_graph(settings) is None:
-        _keep(cached_graph(settings), graph)
+    if not shipped_graph(settings).is_file():
+        keep_graph(graph_name(settings), graph)
     content = with_weights(graph, weights)
     rng = np.random.default_rng(0)
     x_t = rng.standard_normal((_CHECKED_IMAGES, 1, IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
@@ -155,8 +154,3 @@ def export(settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], 
     exported = OnnxDenoiser(content, {}, source=source)
     times = (0, settings.timesteps // 2, settings.timesteps - 1)
     return content, max(float(np.abs(exported(x_t, t, labels) - network(x_t, t, labels)).max()) for t in times)
-
-
-def _keep(path: Path, graph: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, graph, durable=False)

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
-from mnistdiff import __version__
 from mnistdiff.engine.libraries import require
-from mnistdiff.errors import CheckpointError
+from mnistdiff.engine.network.graph_cache import discard_graph, keep_graph, kept_graph
+from mnistdiff.engine.threads import thread_limit
+from mnistdiff.errors import CheckpointError, MnistDiffError
 from mnistdiff.settings import TrainSettings
 
 SHIPPED_GRAPHS = Path(__file__).parents[2] / "assets" / "graphs"
@@ -25,7 +25,7 @@ IMAGES, TIMESTEPS, LABELS, PREDICTION = "x_t", "t", "labels", "prediction"
 
 
 def graph_name(settings: TrainSettings) -> str:
-    """The file name of the graph of an architecture: everything that the network's shape depends on."""
+    """What the graph of an architecture is called: everything that the network's shape depends on."""
 
     def listed(numbers: tuple[int, ...]) -> str:
         return ".".join(map(str, numbers))
@@ -33,27 +33,13 @@ def graph_name(settings: TrainSettings) -> str:
     down, up = map(listed, settings.blocks_by_level())
     return (
         f"unet_channels-{listed(settings.channels)}_down-{down}_up-{up}"
-        f"_embedding-{settings.embedding}_patch-{settings.patch_size}.onnx"
+        f"_embedding-{settings.embedding}_patch-{settings.patch_size}"
     )
 
 
-def cached_graph(settings: TrainSettings) -> Path:
-    """Where a graph that did not come with the package is kept; by version, since the network may change."""
-    return platformdirs.user_cache_path("mnistdiff") / "graphs" / __version__ / graph_name(settings)
-
-
-def find_graph(settings: TrainSettings) -> Path | None:
-    """The graph of an architecture, if there is one: with the package, or in the user's cache."""
-    places = (SHIPPED_GRAPHS / graph_name(settings), cached_graph(settings))
-    return next((path for path in places if path.is_file()), None)
-
-
-def threads() -> int:
-    """What is to compute: ``OMP_NUM_THREADS``, which torch obeys too, or every processor that this process may use."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def shipped_graph(settings: TrainSettings) -> Path:
+    """Where the graph of an architecture is, if it came with the package."""
+    return SHIPPED_GRAPHS / f"{graph_name(settings)}.onnx"
 
 
 def _onnxruntime() -> ModuleType:
@@ -85,7 +71,9 @@ class OnnxDenoiser:
     def __init__(self, graph: bytes, weights: Mapping[str, NDArray[np.float32]], *, source: str) -> None:
         onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads()
+        options.intra_op_num_threads = thread_limit().number
+        # Threads that spin while they wait cost more than they save wherever something else wants the processor.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # what it has to say, it also raises
         # Kept, since the session reads the weights where they are.
         self._arrays = [np.ascontiguousarray(array) for array in weights.values()]
@@ -106,3 +94,45 @@ class OnnxDenoiser:
         [prediction] = self._session.run([PREDICTION], {IMAGES: x_t, TIMESTEPS: timesteps, LABELS: labels})
         array: NDArray[np.float32] = prediction
         return array
+
+
+def open_graph(
+    settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], *, source: str, make: bool
+) -> OnnxDenoiser | None:
+    """The network through ONNX Runtime; None if there is no graph of its architecture.
+
+    Args:
+        settings: of its training.
+        weights: by parameter name.
+        source: what to call the weights in an error.
+        make: whether to make a graph anew, which takes half a minute, if the one that was kept cannot be believed.
+
+    Raises:
+        CheckpointError: if the weights are not those of this network.
+    """
+    shipped, name = shipped_graph(settings), graph_name(settings)
+    if shipped.is_file():
+        return OnnxDenoiser(shipped.read_bytes(), weights, source=source)
+    graph = kept_graph(name)
+    if graph is None and discard_graph(name) and make:
+        graph = _made_anew(settings)
+    if graph is None:
+        return None
+    try:
+        return OnnxDenoiser(graph, weights, source=source)
+    except CheckpointError:  # by a graph from elsewhere; PyTorch, which knows the network itself, decides whose fault
+        discard_graph(name)
+        return None
+
+
+def _made_anew(settings: TrainSettings) -> bytes | None:
+    """The graph of an architecture, kept from now on; None if the packages that write ONNX are not installed."""
+    try:
+        require("torch")
+        from mnistdiff.engine.network.export import graph_of
+
+        graph = graph_of(settings)
+    except MnistDiffError:
+        return None
+    keep_graph(graph_name(settings), graph)
+    return graph
