@@ -118,8 +118,8 @@ def load(name: str) -> TyperCommand:
     entry = COMMANDS[name]
     module = import_module(f"mnistdiff.cli.commands.{entry.module}")
     function = getattr(module, f"{entry.module}_command")
-    # Typer keeps the line breaks of a docstring, which fit the source and not the terminal.
-    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__))
+    # Under python -OO there are no docstrings. Typer keeps their line breaks, which fit the source, not the terminal.
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__ or entry.summary))
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
     single.command(name, cls=_Command, help=text, epilog=module.EXAMPLES)(function)
     command = typer.main.get_command(single)

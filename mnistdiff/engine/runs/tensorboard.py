@@ -1,6 +1,9 @@
 """A training recorded for TensorBoard, on its way to whoever watches it."""
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.rendering.picture import Picture
@@ -34,7 +37,7 @@ def recorded(events: Iterable[Event]) -> Iterator[Event]:
     from torch.utils.tensorboard import SummaryWriter
 
     step = started.step
-    with SummaryWriter(str(started.run.tensorboard), purge_step=step + 1) as writer:
+    with _in_utf_8(started.run.tensorboard) as folder, SummaryWriter(folder, purge_step=step + 1) as writer:
         for event in stream:
             if isinstance(event, TrainStep):
                 step = event.step
@@ -47,3 +50,19 @@ def recorded(events: Iterable[Event]) -> Iterator[Event]:
             elif isinstance(event, Saved) and event.drawings:
                 writer.add_image("previews", Picture.read(event.path).grey_levels(), step, dataformats="HW")
             yield event
+
+
+@contextmanager
+def _in_utf_8(folder: Path) -> Iterator[str]:
+    """The name of a folder, or for bytes that are not UTF-8, which TensorBoard refuses, another name by Linux."""
+    try:
+        os.fspath(folder).encode()
+    except UnicodeEncodeError:
+        folder.mkdir(exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+    else:
+        yield str(folder)
