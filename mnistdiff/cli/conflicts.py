@@ -75,6 +75,10 @@ class _Given:
     def __getitem__(self, name: str) -> Any:
         return self._context.params.get(name)
 
+    def has(self, name: str) -> bool:
+        """Whether the command has such an option."""
+        return name in self._flags
+
     def flag(self, name: str) -> str:
         return self._flags[name]
 
@@ -116,7 +120,7 @@ def _selection(given: _Given) -> None:
 def _laid_out(given: _Given) -> None:
     """``grid`` of pictures, which draws nothing."""
     sources: Sequence[Path] = given["sources"] or []
-    if pictures.are_given(sources):
+    if given.has("over_time") and pictures.are_given(sources):
         name = next((name for name in (*_DRAWING, "over_time") if name in given), None)
         if name is not None:
             raise without_effect(given.flag(name), str(sources[0]), "pictures are laid out as they are")
