@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from mnistdiff.cli import console
 from mnistdiff.shell import quoted
@@ -162,11 +162,16 @@ def show_training(events: "Iterable[Event]", *, log: "LogName" = "none", quiet: 
     from mnistdiff.engine.runs.events import EpochDone, Finished, Logged, Saved, Started
     from mnistdiff.engine.training.loop import TrainStep
 
-    if log == "tensorboard":
-        from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
+    match log:
+        case "none":
+            pass
+        case "tensorboard":
+            from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
 
-        require_tensorboard()
-        events = recorded(events)
+            require_tensorboard()
+            events = recorded(events)
+        case _:
+            assert_never(log)
     stream = iter(events)
     started = next(stream)
     assert isinstance(started, Started), "a training starts by saying so"

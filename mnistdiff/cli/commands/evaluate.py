@@ -7,7 +7,7 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_report, options
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.drawing import HowToDraw, about, draws
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
 from mnistdiff.engine.libraries import require
 from mnistdiff.settings import Seed
@@ -153,4 +153,5 @@ def _sweep_to_dict(compared: options.By, reports: "Sequence[Evaluation]") -> dic
         "by": compared.name,
         "values": list(compared.values),
         "evaluations": [report.to_dict() for report in reports],
+        **about(reports[0].subject),
     }

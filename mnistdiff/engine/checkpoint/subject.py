@@ -9,7 +9,7 @@ from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata
 from mnistdiff.engine.checkpoint.pretrained import BUNDLED, is_pretrained, name_of_bundled
 
 HARDLY_TRAINED_IMAGES = 20_000
-"""Below this, digits are fog or guesses under every preset, however well the run was planned (README, Measured)."""
+"""Below this, many digits of every preset cannot be read, even at the planned end of a run (README, Measured)."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Subject:
         state = "unfinished" if self.is_unfinished else "hardly trained"
         progress = f"step {self.step:,} of {self.total_steps:,}, {self.images_seen:,} images seen"
         return (
-            f"{self.checkpoint} is {state} ({progress}), so its digits may be poor; to use the bundled model instead, "
-            f"name it: mnistdiff sample --checkpoint {name_of_bundled()}",
+            f"{self.checkpoint} is {state} ({progress}), so what it draws or reads may be wrong; "
+            f"to use the bundled model instead, name it: mnistdiff sample --checkpoint {name_of_bundled()}",
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.sampling import ALL_DIGITS, BATCH_SIZE, IMAGE_SHAPE, Model
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.rendering.png import from_uint8
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import DivergedError, SettingsError
 from mnistdiff.settings import NUM_DIGITS
 
 _CLEAN_SHARE = 0.25
@@ -74,6 +74,7 @@ def classify(
 
     Raises:
         SettingsError: if there are fewer timesteps than evaluations.
+        DivergedError: if a prediction is not finite.
     """
     schedule = NoiseSchedule.from_settings(model.settings)
     way = noisy_way(schedule, evaluations)
@@ -93,6 +94,11 @@ def classify(
             x_0_pred = predict_x_0(each, eps_pred, alpha_bar).reshape(len(x_0), NUM_DIGITS, -1)
             errors = ((x_0.reshape(len(x_0), 1, -1) - x_0_pred) ** 2).sum(axis=2, dtype=np.float64)
             bounds -= (_snr(alpha_bar_prev) - _snr(alpha_bar)) / 2 * errors
+            if not np.isfinite(bounds).all():
+                raise DivergedError(
+                    "a prediction of the model is not finite",
+                    "The training diverged: take an earlier checkpoint, or train again with a smaller --lr.",
+                )
             done += 1
             yield done, total, tuple(map(_verdict, bounds)) if draw == len(way) - 1 else ()
 

@@ -10,9 +10,9 @@ from mnistdiff.engine.diffusion.parameterization import velocity
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.evaluation.yardstick import RealImages
 from mnistdiff.engine.inference import classification
-from mnistdiff.engine.inference.classification import classify, noisy_way
+from mnistdiff.engine.inference.classification import Verdict, classify, noisy_way
 from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, draw, load_model, requests
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import DivergedError, SettingsError
 from mnistdiff.settings import SampleSettings, TrainSettings
 
 PAPER = TrainSettings(preset="fast", beta_schedule="cosine", prediction="v_prediction")
@@ -123,3 +123,22 @@ def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypat
     with capsys.disabled():
         print(f"\nof 300 test images {accuracy:.1%} are read right; by the whole way {whole_way:.1%}")  # noqa: T201
     assert whole_way < accuracy > 0.97
+
+
+@pytest.mark.parametrize(
+    ("largest", "undecided"), [(0.1, True), (0.19, True), (0.21, False), (0.5, False), (1.0, False)]
+)
+def test_a_model_is_undecided_where_no_digit_is_twice_as_probable_as_a_guess(largest, undecided):
+    probabilities = (largest, *[(1 - largest) / 9] * 9)
+    assert Verdict(probabilities, (0.0,) * 10).is_undecided == undecided
+
+
+def test_a_model_that_ignores_its_label_is_undecided():
+    model = Model(lambda x_t, t, labels: np.zeros_like(x_t), TrainSettings(timesteps=20))
+    assert [verdict.is_undecided for verdict in verdicts(model, [np.zeros((28, 28), np.uint8)] * 2)] == [True, True]
+
+
+def test_a_prediction_that_is_not_finite_is_no_verdict():
+    model = Model(lambda x_t, t, labels: np.full_like(x_t, np.nan), TrainSettings(timesteps=20))
+    with pytest.raises(DivergedError, match="not finite"):
+        verdicts(model, [np.zeros((28, 28), np.uint8)])
