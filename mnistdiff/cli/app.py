@@ -90,7 +90,7 @@ def run(arguments: list[str]) -> int:
     except MnistDiffError as error:
         return _report(error.message, error.hint, exit_code_of(error), as_json)
     except typer.TyperException as error:
-        hint = "" if error.exit_code != ExitCode.USAGE else f"Help: {_help_command(arguments)}"
+        hint = "" if error.exit_code != ExitCode.USAGE else _usage_hint(arguments)
         return _report(_usage_message(error), hint, ExitCode(error.exit_code), as_json)
     except typer.Abort:
         return ExitCode.SIGINT
@@ -139,6 +139,18 @@ def _leave_closed_pipe() -> int:
 def _report(message: str, hint: str, code: ExitCode, as_json: bool) -> int:
     console.error(message, hint, code=code, as_json=as_json)
     return code
+
+
+def _usage_hint(arguments: list[str]) -> str:
+    """Where help is; and how to write the name of a file that was taken for an option."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    file = next((word for word in options if word.startswith("-") and _is_file_name(word)), None)
+    written = f"If {file} is a file, write it last, after --: -- {file}\n" if file else ""
+    return f"{written}Help: {_help_command(arguments)}"
+
+
+def _is_file_name(word: str) -> bool:
+    return os.path.lexists(word) or (os.path.splitext(word)[1][1:2].isalpha() and "=" not in word)
 
 
 def _help_command(arguments: list[str]) -> str:

@@ -13,14 +13,37 @@ if TYPE_CHECKING:
     from mnistdiff.engine.rendering.picture import Picture
 
 STDIN = Path("-")
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"}
+_FIRST_BYTES = 16
 Scan = Annotated[
-    Path, typer.Argument(metavar="PICTURE", readable=False, help="A PNG or JPEG picture of one digit; - is stdin.")
+    Path,
+    typer.Argument(
+        metavar="PICTURE", readable=False, help="A picture of one digit (PNG, JPEG, WebP, GIF, TIFF, BMP); - is stdin."
+    ),
 ]
 
 
 def are_given(sources: Sequence[Path]) -> bool:
-    """Whether what ``grid`` was given are pictures, by their names, and not a model."""
-    return any(path.suffix.lower() == ".png" or path == STDIN for path in map(Path, sources))
+    """Whether what ``grid`` was given are pictures and not a model."""
+    return any(map(is_picture, map(Path, sources)))
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path means a picture and not a run or a checkpoint: by its content, or where that says nothing by name.
+
+    Nothing is opened but files: a named pipe would wait for its writer.
+    """
+    if path == STDIN or path.suffix.lower() in _SUFFIXES:
+        return True
+    from mnistdiff.engine.rendering.reading.formats import kind_of
+
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return kind_of(file.read(_FIRST_BYTES)) is not None
+    except OSError:
+        return False
 
 
 def read(path: Path) -> "Picture":

@@ -26,7 +26,11 @@ _MOST_NAMES = 3
 def classify_command(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="PICTURE", readable=False, help="PNG or JPEG pictures of one digit each; - is stdin."),
+        typer.Argument(
+            metavar="PICTURE",
+            readable=False,
+            help="Pictures of one digit each (PNG, JPEG, WebP, GIF, TIFF, BMP); - is stdin.",
+        ),
     ],
     evaluations: Annotated[
         Any,
@@ -60,9 +64,8 @@ def classify_command(
 
     from mnistdiff.engine.data.scan import as_mnist
     from mnistdiff.engine.inference.classification import classify
-    from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
 
-    images = [as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name) for scan in scans]
+    images = [as_mnist(scan.photograph(), name=scan.name) for scan in scans]
     model, _ = how.load(checkpoint, quiet=quiet or json)
     told = iter(zip(scans, images, strict=True))
     undecided: list[str] = []

@@ -56,9 +56,8 @@ def edit_command(
     from mnistdiff.engine.data.scan import as_mnist
     from mnistdiff.engine.inference.editing import Edit
     from mnistdiff.engine.inference.sampling import requests
-    from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
 
-    edit = Edit(image=as_mnist(scan.grey_levels(PHOTOGRAPHS), name=scan.name), strength=strength)
+    edit = Edit(image=as_mnist(scan.photograph(), name=scan.name), strength=strength)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit)

@@ -34,9 +34,9 @@ mnistdiff grid inference_samples/digit_*.png -o drawn.png"""
 _Sources = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="RUN|FILE|PNG",
+        metavar="RUN|FILE|PICTURE",
         readable=False,
-        help="A run, a checkpoint, bundled, or PNG files (- is stdin); default: newest run, else bundled model.",
+        help="A run, a checkpoint, bundled, or pictures (- is stdin); default: newest run, else bundled model.",
     ),
 ]
 _Output = Annotated[
@@ -91,7 +91,7 @@ def grid_command(
     if pictures.are_given(sources):
         subject, content = None, sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
     elif len(sources) > 1:
-        raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or PNG files alone.")
+        raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or pictures alone.")
     elif over_time:
         run = run_to_show(sources[0] if sources else None)
         content = learning(run)
@@ -125,6 +125,8 @@ def _from_model(
 
     variants = list(sheets.variants(sweeps)) if sweeps else [{}]
     require_room(len(wanted) * len(variants))
+    if sweeps:
+        sheets.require_room_to_compare(sweeps, len(wanted))
     path = checkpoint_to_sample(source)
     console.note(f"drawing from {options.name_of(path)}", quiet=quiet)
     (model, settings), *loaded = how.load_each(path, [{}, *variants])

@@ -66,10 +66,9 @@ def inpaint_command(
     from mnistdiff.engine.data.scan import marked, part
     from mnistdiff.engine.inference.editing import HALVES, Inpaint, half
     from mnistdiff.engine.inference.sampling import requests
-    from mnistdiff.engine.rendering.picture import PHOTOGRAPHS
 
-    missing = half(mask) if mask in HALVES else marked(pictures.read(Path(mask)).grey_levels(PHOTOGRAPHS))
-    inpaint = Inpaint(image=part(scan.grey_levels(PHOTOGRAPHS), missing), missing=missing, rounds=rounds)
+    missing = half(mask) if mask in HALVES else marked(pictures.read(Path(mask)).photograph())
+    inpaint = Inpaint(image=part(scan.photograph(), missing), missing=missing, rounds=rounds)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first))
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), inpaint)

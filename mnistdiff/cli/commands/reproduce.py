@@ -42,12 +42,17 @@ _Output = Annotated[
         show_default=False,
     ),
 ]
+_AnySize = Annotated[
+    bool,
+    typer.Option("--any-size", help="Draw it even if that takes minutes or hours: the picture says how much there is."),
+]
 
 
 def reproduce_command(
     picture: _Picture,
     checkpoint: _Checkpoint = None,
     output: _Output = "",
+    any_size: _AnySize = False,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -64,12 +69,14 @@ def reproduce_command(
     target.refuse_existing([], force=force)
 
     from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.inference.provenance import Provenance
+    from mnistdiff.engine.inference.provenance import Provenance, require_affordable
     from mnistdiff.engine.inference.reproduction import reproduce
     from mnistdiff.engine.rendering.picture import Picture
     from mnistdiff.engine.runs.choice import checkpoint_with_digest
 
     source = Provenance.of(given)
+    if not any_size:
+        require_affordable(source, name=given.name)
     path = checkpoint_with_digest(source.checkpoint, checkpoint)
     subject = Subject.read(path)
     warn_of(subject)

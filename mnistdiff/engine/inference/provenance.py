@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from mnistdiff import __version__
 from mnistdiff.engine.inference.editing import Edit, Inpaint
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, Drawing, Model, Request, View, requests
-from mnistdiff.engine.inference.sheets import morph, sheet, strip, variants
+from mnistdiff.engine.inference.sheets import Comparison, morph, sheet, strip, variants
 from mnistdiff.engine.inference.trajectory import Trajectory
 from mnistdiff.engine.rendering.animation import Kind
 from mnistdiff.engine.rendering.picture import Picture
@@ -23,6 +23,10 @@ from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed
 KEYWORD = "mnistdiff"
 """Under which a picture holds its provenance, as JSON."""
 MAX_SHEET_IMAGES = 10_000
+MAX_EVALUATIONS = 8_000
+"""Network evaluations of one image that a picture may ask for unless the user allows more: some seconds of work."""
+_EVALUATIONS_A_MINUTE = 60_000
+_Word = Annotated[str, Field(max_length=40)]
 
 
 class Row(NamedTuple):
@@ -36,8 +40,11 @@ class Row(NamedTuple):
 class Sweep(NamedTuple):
     """A setting of the sampler, and the values that are compared."""
 
-    name: str
-    values: Annotated[tuple[str | float | int, ...], Field(min_length=1, max_length=MAX_SHEET_IMAGES)]
+    name: _Word
+    values: Annotated[
+        tuple[_Word | Annotated[float, Strict()] | Annotated[int, Strict()], ...],
+        Field(min_length=1, max_length=MAX_SHEET_IMAGES),
+    ]
 
 
 class Provenance(BaseModel):
@@ -60,7 +67,7 @@ class Provenance(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Annotated[str, Field(max_length=40)]
+    version: _Word
     checkpoint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     backend: Literal["onnx", "torch"]
     settings: SampleSettings
@@ -116,6 +123,21 @@ class Provenance(BaseModel):
             return [self.settings]
         return [SampleSettings(**{**dict(self.settings), **way}) for way in variants(self.sweeps)]
 
+    @property
+    def comparison(self) -> list[Comparison]:
+        """The settings that are compared, with their values as the sampler understands them."""
+        return [
+            (name, [getattr(SampleSettings(**{**dict(self.settings), name: value}), name) for value in values])
+            for name, values in self.sweeps
+        ]
+
+    @property
+    def evaluations(self) -> int:
+        """How often the network is evaluated for an image to draw the picture, at most."""
+        images = self.frames or sum(row.number for row in self.rows)
+        rounds = self.walk.rounds if isinstance(self.walk, Inpaint) else 1
+        return sum(images * way.steps * rounds * (1 if way.guidance in {0, 1} else 2) for way in self.ways)
+
     @classmethod
     def of(cls, picture: Picture) -> "Provenance":
         """What a picture's file says of itself.
@@ -123,7 +145,7 @@ class Provenance(BaseModel):
         Raises:
             StorageError: if it is damaged, or says nothing that this program wrote.
         """
-        text = picture.text().get(KEYWORD)
+        text = picture.text(KEYWORD)
         if text is None:
             raise StorageError(
                 f"{picture.name} does not say how it was drawn", "Give a picture that mnistdiff drew, as it was drawn."
@@ -200,6 +222,22 @@ def _rows(images: Sequence[Drawing | Request]) -> tuple[Row, ...]:
         else:
             rows.append(Row(image.digit, image.seed))
     return tuple(rows)
+
+
+def require_affordable(source: Provenance, *, name: str) -> None:
+    """Raise SettingsError if drawing a picture again takes long: who made the file chose how long.
+
+    Args:
+        source: what the picture says of itself.
+        name: what to call it in the error.
+    """
+    if source.evaluations > MAX_EVALUATIONS:
+        minutes = math.ceil(source.evaluations / _EVALUATIONS_A_MINUTE)
+        raise SettingsError(
+            f"drawing {name} again takes up to {source.evaluations:,} evaluations of the network, about {minutes:,} "
+            f"minute{'s' if minutes > 1 else ''} on two cores, and no more than {MAX_EVALUATIONS:,} are made unasked",
+            "If you trust where it comes from, add --any-size.",
+        )
 
 
 def require_room(count: int) -> None:

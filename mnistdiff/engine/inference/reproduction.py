@@ -29,8 +29,10 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
-        SettingsError: if the backend cannot be had here.
+        SettingsError: if the backend cannot be had here, or the sheet would be too large.
     """
+    if source.sweeps:
+        sheets.require_room_to_compare(source.comparison, len(source.images))
     load = functools.cache(
         lambda weights: load_model(checkpoint, weights=weights, device="cpu", backend=source.backend)
     )
@@ -60,7 +62,7 @@ def _watched(source: Provenance, load: _Load, view: View) -> Trajectory:
 def _image(source: Provenance, load: _Load) -> NDArray[np.uint8]:
     drawn = [_draw(source, load(way.weights), way) for way in source.ways]
     if source.sweeps:
-        return sheets.compared(source.sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
+        return sheets.compared(source.comparison, [[drawing.pixels for drawing in drawings] for drawings in drawn])
     bare = len(source.images) == 1 and not source.sheet
     return drawn[0][0].pixels if bare else sheets.sheet(drawn[0], columns=source.columns)
 

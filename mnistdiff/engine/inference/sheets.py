@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.inference.sampling import Drawing
 from mnistdiff.engine.rendering.animation import Kind, there_and_back
-from mnistdiff.engine.rendering.grid import labelled_grid
+from mnistdiff.engine.rendering.grid import labelled_grid, require_room
 from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.settings import IMAGE_SIZE
 
 _MORPH_SCALE = 4
 _STRIP_COLUMNS = 12
@@ -39,14 +40,18 @@ def of_pictures(given: Sequence[Picture], *, columns: int) -> bytes:
     """A sheet of pictures: a row for each digit that the names tell, as those of ``sample`` do; others fill up rows.
 
     Raises:
-        StorageError: if one is no PNG picture.
+        StorageError: if one is no picture that can be read.
+        SettingsError: if the sheet would be too large.
     """
-    pictures = [(re.match(r"digit_([0-9])_", Path(one.name).name), one.grey_levels()) for one in given]
-    rows: dict[tuple[str, int], list[NDArray[np.uint8]]] = {}
-    for position, (match, pixels) in enumerate(pictures):
+    rows: dict[tuple[str, int], list[Picture]] = {}
+    for position, one in enumerate(given):
+        match = re.match(r"digit_([0-9])_", Path(one.name).name)
         key = (match[1], 0) if match else ("", position // columns)
-        rows.setdefault(key, []).append(pixels)
-    return encode_png(labelled_grid([(label, images) for (label, _), images in sorted(rows.items())]))
+        rows.setdefault(key, []).append(one)
+    labelled = [(label, pictures) for (label, _), pictures in sorted(rows.items())]
+    # Sizes first: the pixels of a few kilobytes may be more than memory holds.
+    require_room([(label, [one.shape_on_sheet() for one in pictures]) for label, pictures in labelled])
+    return encode_png(labelled_grid([(label, [one.on_sheet() for one in pictures]) for label, pictures in labelled]))
 
 
 def morph(images: Sequence[NDArray[np.uint8]], kind: Kind, text: Mapping[str, str]) -> bytes:
@@ -87,6 +92,14 @@ def compared(sweeps: Sequence[Comparison], drawn: Sequence[Sequence[NDArray[np.u
         for number, value in enumerate(values)
     ]
     return labelled_grid(rows, columns=[_told(across, other) for other in others])
+
+
+def require_room_to_compare(sweeps: Sequence[Comparison], number: int) -> None:
+    """Raise SettingsError if the sheet of ``compared``, with ``number`` images for each way to draw, is too large."""
+    (name, values), *further = sweeps
+    columns = [_told(across, other) for across, others in further for other in others]
+    images = [(IMAGE_SIZE, IMAGE_SIZE * number)] * len(columns) if columns else [(IMAGE_SIZE, IMAGE_SIZE)] * number
+    require_room([(_told(name, value), images) for value in values], columns=columns)
 
 
 def _told(name: str, value: Any) -> str:

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mnistdiff.errors import SettingsError
+
 Row = tuple[str, Sequence[NDArray[np.uint8]]]
+_Shapes = Sequence[tuple[str, Sequence[tuple[int, int]]]]
+"""The rows, with the height and width of each image in its place."""
+
+MAX_SHEET_PIXELS = 64_000_000
+"""A larger sheet is not made: nobody can look at it, and the pictures that ask for it may come from somebody else."""
 
 _PAPER = 255
 _LABEL_INK = 70
@@ -57,14 +64,17 @@ def labelled_grid(
 
     Raises:
         ValueError: if there is no row, a row without images, or a scale below 1.
+        SettingsError: if the sheet would have more than ``MAX_SHEET_PIXELS``.
     """
     if len(rows) == 0 or any(len(images) == 0 for _, images in rows):
         raise ValueError("a grid needs at least one row, and each row at least one image")
     if scale < 1:
         raise ValueError(f"scale must be at least 1, not {scale}")
 
-    fonts = _fonts(rows, scale)
-    layout = _lay_out(rows, fonts, scale=scale, title=title, columns=columns)
+    shapes = [(label, [(image.shape[0], image.shape[1]) for image in images]) for label, images in rows]
+    fonts = _fonts(shapes, scale)
+    layout = _lay_out(shapes, fonts, scale=scale, title=title, columns=columns)
+    _require_room(layout)
     sheet = Image.new("L", (layout.width, layout.height), _PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((layout.left, layout.margin), title, fill=_TITLE_INK, font=fonts.title, anchor="la")
@@ -76,10 +86,25 @@ def labelled_grid(
         label_end = (layout.left - _label_gap(layout.cell_height), middle)
         draw.text(label_end, label, fill=_LABEL_INK, font=fonts.label, anchor="rm", align="right")
         for column, image in enumerate(images):
-            tile = np.repeat(np.repeat(image, scale, axis=0), scale, axis=1)  # (H * scale, W * scale)
-            x = layout.left + column * (layout.cell_width + layout.gap) + (layout.cell_width - tile.shape[1]) // 2
-            sheet.paste(Image.fromarray(tile), (x, middle - tile.shape[0] // 2))
+            height, width = image.shape[0] * scale, image.shape[1] * scale
+            tile = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
+            x = layout.left + column * (layout.cell_width + layout.gap) + (layout.cell_width - width) // 2
+            sheet.paste(tile, (x, middle - height // 2))
     return np.array(sheet)
+
+
+def require_room(rows: _Shapes, *, columns: Sequence[str] = ()) -> None:
+    """Raise SettingsError if the sheet that ``labelled_grid`` makes of images of these shapes would be too large."""
+    scale = 2
+    _require_room(_lay_out(rows, _fonts(rows, scale), scale=scale, title="", columns=columns))
+
+
+def _require_room(layout: _Layout) -> None:
+    if layout.width * layout.height > MAX_SHEET_PIXELS:
+        raise SettingsError(
+            f"the sheet would have {layout.width:,}x{layout.height:,} pixels, more than {MAX_SHEET_PIXELS:,} in all",
+            "Use fewer images or smaller ones.",
+        )
 
 
 def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
@@ -93,7 +118,7 @@ def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     return np.array(whole)
 
 
-def _lay_out(rows: Sequence[Row], fonts: _Fonts, *, scale: int, title: str, columns: Sequence[str]) -> _Layout:
+def _lay_out(rows: _Shapes, fonts: _Fonts, *, scale: int, title: str, columns: Sequence[str]) -> _Layout:
     cell_height, cell_width = _cell(rows, scale)
     word_sizes = [_text_size(word, fonts.label) for word in columns]
     cell_width = max([cell_width, *(width for width, _ in word_sizes)])
@@ -121,13 +146,13 @@ def _lay_out(rows: Sequence[Row], fonts: _Fonts, *, scale: int, title: str, colu
     )
 
 
-def _cell(rows: Sequence[Row], scale: int) -> tuple[int, int]:
+def _cell(rows: _Shapes, scale: int) -> tuple[int, int]:
     """Height and width of the largest image, enlarged."""
-    shapes = [image.shape for _, images in rows for image in images]
+    shapes = [shape for _, images in rows for shape in images]
     return max(height for height, _ in shapes) * scale, max(width for _, width in shapes) * scale
 
 
-def _fonts(rows: Sequence[Row], scale: int) -> _Fonts:
+def _fonts(rows: _Shapes, scale: int) -> _Fonts:
     """Text in proportion to the tiles, within what can be read and what does not shout."""
     size = min(max(_cell(rows, scale)[0] * 3 // 10, 12), 24)
     return _Fonts(label=ImageFont.load_default(size), title=ImageFont.load_default(max(size - 2, 12)))

@@ -1,8 +1,10 @@
 """Pictures that users hand over: read with care, for a few kilobytes can unpack to gigabytes."""
 
-import io
-import warnings
+import errno
+import os
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -10,17 +12,23 @@ from typing import IO, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, ImageSequence
 
 from mnistdiff.engine.data.grey import to_grey
-from mnistdiff.errors import StorageError
+from mnistdiff.engine.rendering.reading import decode, gif, png
+from mnistdiff.engine.rendering.reading.formats import Format, kind_of, name_of
+from mnistdiff.engine.rendering.reading.pixels import DamagedError, TooLargeError
+from mnistdiff.errors import OutOfMemoryError, StorageError
 
 MAX_SIDE = 4096
-"""No sheet of digits has a longer side than this, in pixels."""
+"""A photograph with a longer side, in pixels, is reduced as it is read."""
+MAX_TEXT = 2**20
+"""Longest text, in bytes, that a picture may hold about itself."""
 _MAX_BYTES = 64 * 2**20
-_PNG = ("PNG",)
-_WITH_TEXT = ("PNG", "GIF")
-PHOTOGRAPHS = ("PNG", "JPEG")
+_PNG: tuple[Format, ...] = ("PNG",)
+_WITH_TEXT: tuple[Format, ...] = ("PNG", "GIF")
+PHOTOGRAPHS: tuple[Format, ...] = ("PNG", "JPEG", "WebP", "GIF", "TIFF", "BMP")
+_OPEN_ALREADY = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+"""Where shells put a pipe that they have opened: ``classify <(convert ...)``."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,10 @@ class Picture:
         """Read a file.
 
         Raises:
-            StorageError: if it is missing, cannot be read, or is too large.
+            StorageError: if it is missing, is no regular file, cannot be read, or is too large.
         """
         try:
-            with path.open("rb") as file:
+            with _open_regular(path) as file:
                 return cls.receive(str(path), file)
         except OSError as error:
             raise StorageError(
@@ -62,40 +70,71 @@ class Picture:
             raise StorageError(f"{name} is larger than {_MAX_BYTES // 2**20} MiB", "Give a smaller picture.")
         return cls(name, content)
 
-    def grey_levels(self, formats: tuple[str, ...] = _PNG) -> NDArray[np.uint8]:
+    def grey_levels(self, formats: tuple[Format, ...] = _PNG, *, longest: int | None = None) -> NDArray[np.uint8]:
         """Its grey levels, shape (H, W), as ``to_grey`` takes them from its pixels.
 
+        Args:
+            formats: those that it may have.
+            longest: the side above which it is reduced by a whole number.
+
         Raises:
-            StorageError: if it is no picture of these formats, is damaged or has a side over ``MAX_SIDE``.
+            StorageError: if it is no picture of these formats, is damaged or unpacks to too much.
+            OutOfMemoryError: if the machine cannot hold it.
         """
-        try:
-            with self._opened(formats) as picture:
-                return to_grey(ImageOps.exif_transpose(picture))  # a camera stores which side was up
-        # SyntaxError, ValueError and EOFError are how Pillow reports chunks that lie about their contents.
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise self._unreadable(formats) from error
+        prepared = self._prepared(formats, longest=longest)
+        with self._told():
+            return to_grey(prepared.decode())
+
+    def photograph(self) -> NDArray[np.uint8]:
+        """Its grey levels, whatever kind of picture it is; a large one reduced, each side to at most ``MAX_SIDE``.
+
+        Raises:
+            StorageError, OutOfMemoryError: as ``grey_levels``.
+        """
+        return self.grey_levels(PHOTOGRAPHS, longest=MAX_SIDE)
+
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a PNG, without unpacking it.
+
+        Raises:
+            StorageError: as ``grey_levels``.
+        """
+        return self._prepared(_PNG).shape
+
+    def on_sheet(self) -> NDArray[np.uint8]:
+        """Its grey levels, to be laid out beside others: those of a PNG as they are, others as ``photograph``.
+
+        Raises:
+            StorageError, OutOfMemoryError: as ``grey_levels``.
+        """
+        return self.grey_levels() if kind_of(self.content) == "PNG" else self.photograph()
+
+    def shape_on_sheet(self) -> tuple[int, int]:
+        """Height and width of ``on_sheet``, without unpacking it.
+
+        Raises:
+            StorageError: as ``grey_levels``.
+        """
+        is_exact = kind_of(self.content) == "PNG"
+        return self._prepared(PHOTOGRAPHS, longest=None if is_exact else MAX_SIDE).shape
 
     @property
     def kind(self) -> Literal["gif", "png"]:
         """What its name should end in, if it is one of those that say something of themselves."""
         return "gif" if self.content.startswith(b"GIF8") else "png"
 
-    def text(self) -> dict[str, str]:
-        """What a PNG or GIF file says of itself, by keyword.
+    def text(self, keyword: str) -> str | None:
+        """What a PNG or GIF file says of itself under a keyword; None if it says nothing.
 
         Raises:
-            StorageError: as ``grey_levels``.
+            StorageError: as ``grey_levels``, or if it is longer than ``MAX_TEXT``.
         """
-        try:
-            with self._opened(_WITH_TEXT) as picture:
-                picture.load()  # chunks may follow the pixels
-                info = picture.info
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise self._unreadable(_WITH_TEXT) from error
-        if self.kind == "gif":  # a line for each, as ``animation`` writes them
-            lines = bytes(info.get("comment", b"")).decode(errors="replace").split("\n")
-            return {keyword: value for keyword, _, value in (line.partition(": ") for line in lines)}
-        return {str(keyword): str(value) for keyword, value in info.items() if isinstance(value, str)}
+        with self._told():
+            if self._kind(_WITH_TEXT) == "PNG":
+                return png.text_of(self.content, keyword, at_most=MAX_TEXT)
+            lines = gif.comment_of(self.content, at_most=MAX_TEXT).split("\n")  # as ``animation`` writes them
+        found = (value for key, _, value in (line.partition(": ") for line in lines) if key == keyword)
+        return next(found, None)
 
     def shows_the_same_as(self, other: "Picture") -> bool:
         """Whether two PNG or GIF files have the same grey levels in every frame, however they hold them.
@@ -103,36 +142,65 @@ class Picture:
         Raises:
             StorageError: as ``grey_levels``.
         """
+        if self._extent != other._extent:
+            return False
         return all(
             one is not None and another is not None and np.array_equal(one, another)
             for one, another in zip_longest(self._frames(), other._frames())
         )
 
+    @property
+    def _extent(self) -> tuple[int, int, int]:
+        """Height, width and number of frames, which cost nothing to compare."""
+        frames = gif.frame_count if self.kind == "gif" else png.frame_count
+        with self._told():
+            return (*self._prepared(_WITH_TEXT).shape, frames(self.content))
+
     def _frames(self) -> Iterator[NDArray[np.uint8]]:
-        """The grey levels of one frame after another, as a viewer shows them."""
+        """The grey levels of one frame after another."""
+        with self._told():
+            for frame in decode.frames_of(self.content, self._kind(_WITH_TEXT)):
+                yield np.array(frame)
+
+    def _prepared(self, formats: tuple[Format, ...], *, longest: int | None = None) -> decode.Prepared:
+        with self._told():
+            return decode.prepare(self.content, self._kind(formats), longest=longest)
+
+    def _kind(self, formats: tuple[Format, ...]) -> Format:
+        """What it begins as, if that is one of these."""
+        kind = kind_of(self.content)
+        if kind in formats:
+            return kind
+        kinds = f"{', '.join(formats[:-1])} or {formats[-1]}" if len(formats) > 1 else formats[0]
+        what = f"{name_of(self.content)}, " if name_of(self.content) else "" if self.content else "empty, "
+        raise StorageError(f"{self.name} is {what}not a {kinds} picture", f"Give a {kinds} picture.")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What is wrong with the file, in a sentence that names it."""
         try:
-            with self._opened(_WITH_TEXT) as picture:
-                for frame in ImageSequence.Iterator(picture):
-                    yield np.array(frame.convert("L"))
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise self._unreadable(_WITH_TEXT) from error
+            yield
+        except TooLargeError as error:
+            raise StorageError(f"{self.name} is too large to be read: {error}", "Give a smaller picture.") from error
+        except DamagedError as error:
+            raise StorageError(
+                f"{self.name} begins as {name_of(self.content)}, but is damaged: {error}",
+                "Save it again, or give another picture.",
+            ) from error
+        except MemoryError as error:
+            raise OutOfMemoryError(f"not enough memory to read {self.name}", "Give a smaller picture.") from error
 
-    def _opened(self, formats: tuple[str, ...]) -> Image.Image:
-        """The picture with its size checked and its pixels not yet unpacked."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_SIDE is stricter
-                picture = Image.open(io.BytesIO(self.content), formats=formats)
-        except Image.DecompressionBombError as error:
-            raise self._too_large() from error
-        if max(picture.size) > MAX_SIDE:
-            picture.close()
-            raise self._too_large()
-        return picture
 
-    def _too_large(self) -> StorageError:
-        return StorageError(f"{self.name} is larger than {MAX_SIDE}x{MAX_SIDE} pixels", "Give a smaller picture.")
-
-    def _unreadable(self, formats: tuple[str, ...]) -> StorageError:
-        kinds = " or ".join(formats)
-        return StorageError(f"{self.name} is not a {kinds} picture, or is damaged", f"Give a {kinds} file.")
+def _open_regular(path: Path) -> IO[bytes]:
+    """Open a file to read it. A named pipe or a device is refused, since it may have no end, or never begin."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) and str(path).startswith(_OPEN_ALREADY):
+        os.set_blocking(descriptor, True)
+    elif not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise StorageError(f"{path} is not a file but a pipe or device", "Give a file, or - to read stdin.")
+    return open(descriptor, "rb")

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.describe import Description, describe
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.engine.runs.film import evenly, preview
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, StorageError, explain
 from mnistdiff.presets import PRESETS
@@ -184,11 +184,9 @@ def _curves(steps: Sequence[dict[str, Any]], settings: TrainSettings, descriptio
 
 
 def _previews(run: RunDir) -> list[Preview]:
-    found = list(run.previews().items())
-    count = min(len(found), _MOST_PREVIEWS)
-    chosen = [found[round(k * (len(found) - 1) / max(count - 1, 1))] for k in range(count)]
+    chosen = evenly(list(run.previews().items()), _MOST_PREVIEWS)
     # Decoded and encoded again: a file of that name may hold anything.
-    return [Preview(epoch, _uri("image/png", encode_png(Picture.read(path).grey_levels()))) for epoch, path in chosen]
+    return [Preview(epoch, _uri("image/png", encode_png(preview(path)))) for epoch, path in chosen]
 
 
 def _settings(settings: TrainSettings) -> list[Setting]:

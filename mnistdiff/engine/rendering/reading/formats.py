@@ -1,0 +1,85 @@
+"""Kinds of files, told by their first bytes and not by their names."""
+
+from typing import Literal
+
+Format = Literal["PNG", "JPEG", "WebP", "GIF", "TIFF", "BMP"]
+
+_READ: tuple[tuple[bytes, Format], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+)
+_TIFF = (b"II*\0", b"MM\0*")
+_BRANDS = {
+    b"heic": "a HEIC photo",
+    b"heix": "a HEIC photo",
+    b"heim": "a HEIC photo",
+    b"heis": "a HEIC photo",
+    b"hevc": "a HEIC photo",
+    b"hevx": "a HEIC photo",
+    b"mif1": "a HEIF photo",
+    b"msf1": "a HEIF photo",
+    b"avif": "an AVIF picture",
+    b"avis": "an AVIF picture",
+    b"crx ": "a raw photo of a camera",
+    b"qt  ": "a QuickTime film",
+}
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF-", "a PDF document"),
+    (b"%!PS", "a PostScript document"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript document"),
+    (b"\0\0\1\0", "an icon (ICO)"),
+    (b"\0\0\2\0", "a cursor (CUR)"),
+    (b"8BPS", "a Photoshop document"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"II+\0", "a BigTIFF picture"),
+    (b"MM\0+", "a BigTIFF picture"),
+    (b"II\xbc\1", "a JPEG XR picture"),
+    (b"IIU\0", "a raw photo of a camera"),
+    (b"FUJIFILMCCD-RAW", "a raw photo of a camera"),
+    (b"SIMPLE  =", "a FITS image"),
+    (b"DDS ", "a DDS texture"),
+    (b"PK\3\4", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x1a\x45\xdf\xa3", "a film (Matroska)"),
+)
+
+
+def kind_of(content: bytes) -> Format | None:
+    """The kind of picture that the content begins as, of those that can be read; else None."""
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "WebP"
+    if content.startswith(_TIFF):
+        return None if content[8:11] == b"CR\2" else "TIFF"
+    return next((kind for start, kind in _READ if content.startswith(start)), None)
+
+
+def name_of(content: bytes) -> str:
+    """What a file is, for an error message: ``a HEIC photo``; empty if its first bytes say nothing."""
+    kind = kind_of(content)
+    if kind is not None:
+        return f"a {kind} picture"
+    if content.startswith(_TIFF):
+        return "a raw photo of a camera"
+    if content[4:8] == b"ftyp":
+        return _BRANDS.get(content[8:12], "a film (MPEG-4)")
+    known = next((name for start, name in _OTHERS if content.startswith(start)), "")
+    return known or _name_of_text(content[:1024])
+
+
+def _name_of_text(start: bytes) -> str:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page (HTML)"
+    if b"<svg" in text and text.startswith(b"<"):
+        return "an SVG drawing"
+    if len(start) > 16 and text.startswith((b"p1", b"p2", b"p3", b"p4", b"p5", b"p6")) and text[2:3].isspace():
+        return "a PNM picture"
+    return ""
