@@ -16,16 +16,6 @@ from markdown_it import MarkdownIt
 REPOSITORY = Path(__file__).parents[1]
 # The tests that read most files outside the package.
 FROM_THE_SDIST = ["tests/test_docs.py", "-k", "not json", "-p", "no:cacheprovider", "-p", "no:xdist", "-oaddopts=-q"]
-    "tests/test_docs.py",
-    "-k",
-    "not json",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:xdist",
-    "-o",
-    "addopts=-q",
-]
 
 
 @pytest.fixture(scope="module")

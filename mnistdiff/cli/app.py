@@ -72,8 +72,14 @@ def main() -> None:
     leave_on_signals()
     keep_standard_streams()
     prepare_threads()
+    console.replace_what_has_no_code()
+    arguments = sys.argv[1:]
+    if os.name == "nt":
+        from mnistdiff.cli.windows import with_patterns_expanded
+
+        arguments = with_patterns_expanded(arguments)
     try:
-        sys.exit(run(sys.argv[1:]))
+        sys.exit(run(arguments))
     finally:
         leave_at_once_on_signals()
 

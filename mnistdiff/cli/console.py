@@ -1,5 +1,6 @@
 """The only place that prints. Results go to stdout, talk to stderr."""
 
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,12 @@ def stderr_is_terminal() -> bool:
 def can_ask() -> bool:
     """Whether there is a person to ask and to answer; either stream may also be closed."""
     return sys.stdin is not None and sys.stdin.isatty() and stderr_is_terminal()
+
+
+def replace_what_has_no_code() -> None:
+    """Let a help text for a pipe in an old code page, as Windows has them, show ``?`` for letters that it lacks."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def printable(text: str) -> str:

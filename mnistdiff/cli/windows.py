@@ -1,7 +1,8 @@
-"""The closing of a Windows console, which no signal of Python's tells of in time."""
+"""What shells and terminals do elsewhere, and Windows leaves to the program."""
 
 import _thread
 import ctypes
+import glob
 import signal
 import time
 from collections.abc import Callable
@@ -22,6 +23,12 @@ def wait_when_the_console_closes() -> None:
     handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)(_on_console_event)  # type: ignore[attr-defined]
     _kept.append(handler)
     ctypes.windll.kernel32.SetConsoleCtrlHandler(handler, True)  # type: ignore[attr-defined]
+
+
+def with_patterns_expanded(arguments: list[str]) -> list[str]:
+    """The arguments with ``*.png`` replaced by the files of such names, if there are any."""
+    found = [(word, sorted(glob.glob(word)) if {"*", "?"} & set(word) else []) for word in arguments]
+    return [name for word, names in found for name in (names or [word])]
 
 
 def _on_console_event(event: int, *, wait: Callable[[float], object] = time.sleep) -> bool:

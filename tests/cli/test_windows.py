@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mnistdiff.cli.windows import with_patterns_expanded
+from mnistdiff.shell import quoted
+
 SIMULATION = Path(__file__).parents[1] / "windows"
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the simulation needs /proc")
 
@@ -119,6 +122,40 @@ def test_closing_the_console_saves_before_windows_ends_the_process(windows, tiny
     training = Training(tmp_path, tiny_toml, windows(CONSOLE_CLOSES_WITH=str(tmp_path / "closed")))
     (tmp_path / "closed").touch()
     training.ends_saved(143, invoke)
+
+
+def test_patterns_are_expanded_where_no_shell_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.png", "a.png", "c.txt"):
+        (tmp_path / name).touch()
+    assert with_patterns_expanded(["grid", "*.png", "no*", "--seed", "1"]) == [
+        "grid",
+        "a.png",
+        "b.png",
+        "no*",
+        "--seed",
+        "1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        (r"runs\001-base", r"runs\001-base"),
+        (r"C:\My runs\a&calc", r'"C:\My runs\a&calc"'),
+        (r"a b\$(calc)", r"'a b\$(calc)'"),
+        ("-x", "./-x"),
+    ],
+)
+def test_a_path_in_a_command_to_copy_is_one_word_of_windows_shells(path, word):
+    assert quoted(path, windows=True) == word
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp932", "cp1251", "cp1252", "ascii"])
+def test_help_goes_into_a_pipe_in_any_code_page(cli, encoding):
+    done = cli("evaluate", "--help", env={"PYTHONIOENCODING": encoding})
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"chet distance" in done.stdout
 
 
 OPEN_FILE = """

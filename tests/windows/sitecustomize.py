@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess  # noqa: F401
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -53,7 +54,7 @@ for name in MISSING_MODULES:
 for name in MISSING_IN_OS:
     if hasattr(os, name):
         delattr(os, name)
-shutil._use_fd_functions = False
+shutil._use_fd_functions = tempfile._O_TMPFILE_WORKS = False
 
 os.O_BINARY = BINARY
 _open, _write, _read, _close = os.open, os.write, os.read, os.close
@@ -148,7 +149,7 @@ def kill(process, number):
 
 def open_file(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **options):
     """``open``: text is cp1252 with carriage returns unless something else is asked for."""
-    if not isinstance(file, int):
+    if not isinstance(file, int) and "opener" not in options:
         if os.path.isdir(file):
             raise PermissionError(errno.EACCES, "Permission denied", file)
         _check_name(file)
