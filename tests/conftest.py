@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import pytest
 from forks import Forks
+from needs import files_to_ignore, reason_to_skip
 
 # Before torch is imported: with several threads on a busy machine, all wait for the slowest, six times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -18,6 +19,7 @@ COLOURS = ("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")
 for name in COLOURS:  # typer looks at these once, when it is imported
     os.environ.pop(name, None)
 
+collect_ignore = files_to_ignore()
 REAL_DATA_DIR = os.environ.get("MNISTDIFF_DATA_DIR")
 PINNED = MappingProxyType(
     {"COLUMNS": "80", "TERM": "xterm-256color", "MNISTDIFF_OFFLINE": "1", "MNISTDIFF_DEVICE": "cpu"}
@@ -42,6 +44,15 @@ checkpoint_every = 1
 
 def _steers_the_program(name: str) -> bool:
     return name.startswith("MNISTDIFF_") or name in COLOURS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this system has not got."""
+    here = Path(__file__).parent
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if reason := reason_to_skip(item.path.relative_to(here).as_posix(), item.name.partition("[")[0], fixtures):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(autouse=True)

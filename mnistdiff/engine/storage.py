@@ -22,6 +22,8 @@ TEMPORARY_SUFFIX = ".mnistdiff-tmp"
 _TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
 O_BINARY = getattr(os, "O_BINARY", 0)
 """Without this flag Windows rewrites line feeds, also those in a PNG; elsewhere there is none."""
+OPEN_FILES_CAN_BE_DELETED = not hasattr(os, "O_BINARY")
+"""Everywhere but on Windows."""
 _CHUNK = 1024**2
 _RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)
 

@@ -84,7 +84,8 @@ def test_pictures_are_the_same_bytes_as_elsewhere(folder, invoke, tmp_path):
         assert picture.read_bytes() == (folder / "drawn" / picture.name).read_bytes()
 
 
-def test_nothing_temporary_is_left(folder):
+def test_what_failed_leaves_nothing(folder):
+    assert not (folder / "none").exists()
     assert not list(folder.rglob("*.mnistdiff-tmp"))
 
 

@@ -54,7 +54,7 @@ for name in MISSING_MODULES:
 for name in MISSING_IN_OS:
     if hasattr(os, name):
         delattr(os, name)
-shutil._use_fd_functions = tempfile._O_TMPFILE_WORKS = False
+shutil._use_fd_functions = shutil._USE_CP_SENDFILE = tempfile._O_TMPFILE_WORKS = False
 
 os.O_BINARY = BINARY
 _open, _write, _read, _close = os.open, os.write, os.read, os.close

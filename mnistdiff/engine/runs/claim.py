@@ -7,7 +7,13 @@ from pathlib import Path
 
 from mnistdiff.engine.runs.links import FOLDERS
 from mnistdiff.engine.runs.lock import LOCK, OWNER, held, is_lock_file
-from mnistdiff.engine.storage import is_temporary, remove, require_writable, sweep_temporaries
+from mnistdiff.engine.storage import (
+    OPEN_FILES_CAN_BE_DELETED,
+    is_temporary,
+    remove,
+    require_writable,
+    sweep_temporaries,
+)
 from mnistdiff.errors import StorageError
 
 
@@ -51,22 +57,30 @@ def held_for_a_run(path: Path, *, is_new: bool) -> Iterator[None]:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise StorageError(f"{path} is not a folder", "Choose another --run-dir.") from error
-    with held(path):
-        try:
-            for folder in (path, path / "samples", path / "checkpoints"):
-                folder.mkdir(exist_ok=True)
-                sweep_temporaries(folder)
-                require_writable(folder)  # better now than after an hour
-            yield
-        except BaseException:
+    to_tidy = False
+    try:
+        with held(path):
+            try:
+                for folder in (path, path / "samples", path / "checkpoints"):
+                    folder.mkdir(exist_ok=True)
+                    sweep_temporaries(folder)
+                    require_writable(folder)  # better now than after an hour
+                yield
+            except BaseException:
+                if OPEN_FILES_CAN_BE_DELETED:
+                    _tidy(path, made, keep_lock=had_lock)
+                to_tidy = not OPEN_FILES_CAN_BE_DELETED
+                raise
+    finally:
+        if to_tidy:
             _tidy(path, made, keep_lock=had_lock)
-            raise
 
 
 def _tidy(path: Path, made: Sequence[Path], *, keep_lock: bool) -> None:
     """Remove what was made for a run of which nothing came.
 
-    The lock goes while it is held, so that nobody can be waiting for it.
+    The lock goes while it is held, so that nobody can be waiting for it; on Windows it goes afterwards, unless another
+    process has it open.
     """
     with suppress(OSError):
         if not is_empty(path):

@@ -126,7 +126,7 @@ def _require_nobody_recorded(file: Path) -> None:
 def _signed(file: Path) -> Iterator[None]:
     """Say in the lock file who holds it; for the message alone, so failing to is no failure."""
     with suppress(OSError):  # Windows lets nobody write to a locked file
-        file.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8", errors="replace")
+        file.write_bytes(f"{os.getpid()}\n{socket.gethostname()}\n".encode(errors="replace"))
     try:
         yield
     finally:

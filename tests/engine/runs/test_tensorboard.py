@@ -1,5 +1,7 @@
 """A training recorded for TensorBoard, read back by TensorBoard."""
 
+import sys
+
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -8,7 +10,7 @@ from trainings import SETTINGS as WITHOUT_PREVIEWS
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import MissingLibraryError
 from mnistdiff.settings import MachineSettings
 
 SETTINGS = WITHOUT_PREVIEWS.model_copy(update={"sample_every": 1})
@@ -62,6 +64,6 @@ def test_a_resumed_run_voids_what_it_trains_again(tmp_path):
 
 def test_without_the_package_nothing_is_trained(monkeypatch):
     require_tensorboard()
-    monkeypatch.setattr("mnistdiff.engine.runs.tensorboard.find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match="needs the package tensorboard"):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(MissingLibraryError, match="TensorBoard is not installed"):
         require_tensorboard()

@@ -1,0 +1,92 @@
+"""What some tests need of the system, and which tests these are: the only place that says so.
+
+All others run on every system. A name is that of a test, or of a file whose tests all need the same.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Need:
+    """A property of the system, and who needs it.
+
+    Attributes:
+        what: in a word.
+        is_met: here.
+        files: below tests/; they are not even imported where the need is not met.
+        fixtures: whose users need it.
+        tests: as ``file::name``.
+    """
+
+    what: str
+    is_met: bool
+    files: Sequence[str] = ()
+    fixtures: Sequence[str] = ()
+    tests: Sequence[str] = ()
+
+
+NEEDS = (
+    Need(
+        "POSIX signals",
+        hasattr(signal, "SIGHUP"),
+        files=("cli/test_signals.py", "cli/test_kills.py"),
+        tests=("engine/runs/test_run_dir.py::test_the_kernel_frees_the_run_of_a_training_that_was_killed",),
+    ),
+    Need("a pseudo-terminal", find_spec("termios") is not None, files=("cli/test_escapes.py", "cli/test_terminal.py")),
+    Need("os.fork", hasattr(os, "fork"), fixtures=("forks",)),
+    Need("a POSIX shell", os.name == "posix", fixtures=("shell",)),
+    Need(
+        "folders that can be flushed, and open files that can be replaced",
+        hasattr(os, "O_DIRECTORY"),
+        files=("engine/test_recovery.py",),
+        tests=tuple(
+            f"engine/test_storage.py::{name}"
+            for name in (
+                "test_a_process_killed_at_any_operation_leaves_the_old_file_or_the_new_one",
+                "test_after_a_power_cut_at_any_moment_the_file_is_the_old_one_or_the_new_one",
+                "test_an_error_of_any_operation_is_told_and_costs_no_file",
+                "test_the_shim_sees_every_operation_of_a_save",
+            )
+        ),
+    ),
+    Need(
+        "limits on a process",
+        find_spec("resource") is not None,
+        tests=("engine/test_storage.py::test_a_real_limit_on_the_size_of_files_costs_no_file",),
+    ),
+    Need(
+        "named pipes",
+        hasattr(os, "mkfifo"),
+        files=("cli/test_hostile.py",),
+        tests=("engine/checkpoint/test_file.py::test_a_folder_a_pipe_and_a_device_are_refused_at_once",),
+    ),
+    Need(
+        "os.sched_getaffinity",
+        hasattr(os, "sched_getaffinity"),
+        tests=("engine/network/test_graph.py::test_threads_are_as_many_as_asked_for_or_as_there_are",),
+    ),
+)
+
+
+def reason_to_skip(file: str, name: str, fixtures: Sequence[str]) -> str:
+    """What is missing here for a test; empty if nothing is.
+
+    Args:
+        file: of the test, below tests/.
+        name: of the test function.
+        fixtures: that it uses.
+    """
+    for need in NEEDS:
+        concerned = file in need.files or f"{file}::{name}" in need.tests or bool(set(fixtures) & set(need.fixtures))
+        if concerned and not need.is_met:
+            return f"needs {need.what}"
+    return ""
+
+
+def files_to_ignore() -> list[str]:
+    """The files that cannot be imported here."""
+    return [file for need in NEEDS if not need.is_met for file in need.files]
