@@ -113,6 +113,8 @@ def options_of(command: str) -> dict[str, Words]:
         if parameter.param_type_name != "option" or name in NOT_PAIRED or name in ("help", "version"):
             continue
         found[name] = ["--output", OUTPUTS[command]] if name == "output" else OPTIONS[name]
+        if (command, name) == ("evaluate", "n"):
+            found[name] = ["-n", "12"]  # its least is 10
     return found
 
 

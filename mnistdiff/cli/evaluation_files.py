@@ -94,6 +94,8 @@ def _new_file(flag: str, path: Path | None, suffix: str, *, force: bool) -> Outp
     if path.suffix.lower() != suffix:
         raise SettingsError(f"{flag} {path}: not a name that ends in {suffix}", f"Use for example {path.stem}{suffix}.")
     require_inside_the_run(path)
+    if path.exists() and not path.is_file():
+        raise SettingsError(f"{path} is already there, and is not a file", f"Use {flag} with another name.")
     if path.exists() and not force:
         raise SettingsError(f"{path} is already there", f"Use --force to replace it, or {flag} with another name.")
     return Output(file=path)

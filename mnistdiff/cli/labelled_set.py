@@ -44,6 +44,8 @@ def set_path(parameters: dict[str, Any], *, is_named: bool) -> Path:
         raise SettingsError(f"-o {output}: --format {kind} is one file", f"Use a name that ends in .{kind}.")
     there = path / "MNIST" if kind == "idx" else path
     require_inside_the_run(there)
+    if kind != "idx" and there.exists() and not there.is_file():
+        raise SettingsError(f"{there} is already there, and is not a file", "Use another -o.")
     if there.exists() and not parameters["force"]:
         raise SettingsError(f"{there} is already there", "Use --force to replace it, or another -o.")
     return path

@@ -81,9 +81,12 @@ class Output:
         if self == PIPE:
             return
         require_inside_the_run(self.folder / "any" if self.folder is not None else self.file or Path())
+        paths = [self.folder / name for name in names] if self.folder is not None else [self.file]
+        for path in paths:
+            if path is not None and path.exists() and not path.is_file():  # a pipe or a device, say
+                raise SettingsError(f"{path} is already there, and is not a file", "Give another name.")
         if force:
             return
-        paths = [self.folder / name for name in names] if self.folder is not None else [self.file]
         usual = "another -o, or other seeds" if self.folder is not None else "or another -o"
         for path in paths:
             if path is not None and path.exists():

@@ -1,5 +1,6 @@
 """Two options of a command either both act, or are refused with both named."""
 
+import os
 import re
 import shutil
 
@@ -231,6 +232,20 @@ def test_advice_names_only_options_of_the_command(invoke, tiny_run, tmp_path):
         flags = {flag for parameter in load(words[0]).params for flag in parameter.opts}
         assert "--force" in advice
         assert set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", advice)) <= flags, advice
+
+
+def test_what_is_no_file_is_not_replaced(invoke, tiny_run, tmp_path):
+    for name in ("x.png", "x.json", "x.onnx", "x.npz"):
+        os.mkfifo(tmp_path / name)
+    for line in (
+        *("sample -c RUN -d 1 -o x.png", "grid RUN -o x.png", "evaluate RUN -o x.json", "export RUN -o x.onnx"),
+        *("sample -c RUN -d 1 --film x.png", "train-classifier --architecture conv -o x.png"),
+        "sample -c RUN --format npz -o x.npz",
+    ):
+        done = invoke(*(tiny_run if word == "RUN" else word for word in line.split()), "--force")
+        assert (done.returncode, done.stdout) == (2, b""), line
+        assert b"already there" in done.stderr
+    assert all(path.is_fifo() for path in tmp_path.iterdir())
 
 
 def test_every_option_is_tried_beside_every_other():

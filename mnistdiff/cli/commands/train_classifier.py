@@ -83,8 +83,9 @@ def train_classifier_command(
 
 def _claim(output: Path, *, force: bool) -> None:
     """Refuse, before minutes of work, what could not be written after them."""
-    if output.is_dir() or (output.exists() and not force):
-        remedy = "Name a file." if output.is_dir() else "Use --force to replace it, or another -o."
+    is_other = output.exists() and not output.is_file()  # a folder or a device
+    if is_other or (output.exists() and not force):
+        remedy = "Name a file." if is_other else "Use --force to replace it, or another -o."
         raise SettingsError(f"{output} is already there", remedy)
     require_inside_the_run(output)
     try:
