@@ -55,6 +55,7 @@ class Delivery:
         self._parameters = parameters
         self._json, self._show, self._force = parameters["json"], parameters["show"], parameters["force"]
         self.quiet = parameters["quiet"] or self._json
+        self._notices: Sequence[str] = ()
 
     def check(self) -> None:
         """Look at the options alone, which takes no time.
@@ -81,12 +82,23 @@ class Delivery:
         self._target.refuse_existing([file_name(i.digit, i.seed) for i in images], force=self._force)
         self._films.watch(images, columns=columns, from_noise=from_noise)
 
-    def draw(self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None" = None) -> None:
-        """Draw the images that were expected, and write each as soon as it is there; then tell the names."""
+    def draw(
+        self,
+        model: "Model",
+        settings: "SampleSettings",
+        walk: "Edit | Inpaint | None" = None,
+        *,
+        notices: Sequence[str] = (),
+    ) -> None:
+        """Draw the images that were expected, and write each as soon as it is there; then tell the names.
+
+        ``notices`` are of the picture that the walk begins with, for JSON.
+        """
         from mnistdiff.engine.inference.provenance import picture
         from mnistdiff.engine.inference.sampling import draw
         from mnistdiff.engine.inference.walk import FROM_NOISE
 
+        self._notices = notices
         drawings: list[Drawing] = []
         with meter(label="drawing", quiet=self.quiet) as shown:
             if self._show and walk is not None:
@@ -109,7 +121,7 @@ class Delivery:
         name = self._target.write(file_name(drawing.digit, drawing.seed), content)
         if self._json:
             told = {"path": name, "digit": drawing.digit, "seed": drawing.seed}
-            console.result_json({**told, **about(model.subject)})
+            console.result_json({**told, **about(model.subject, *self._notices)})
         else:
             shown.result(name)
 
@@ -117,6 +129,6 @@ class Delivery:
         name = self._target.write("", content)
         if self._json:
             images = [{"digit": d.digit, "seed": d.seed} for d in drawings]
-            console.result_json({"path": name, "images": images, **about(model.subject)})
+            console.result_json({"path": name, "images": images, **about(model.subject, *self._notices)})
         elif self._target != PIPE:
             console.result(name)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistdiff.cli import console
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
+    from mnistdiff.engine.data.scan import PreparedDigit
     from mnistdiff.engine.rendering.picture import Picture
 
 STDIN = Path("-")
@@ -60,3 +62,18 @@ def read(path: Path) -> "Picture":
     if sys.stdin is None or sys.stdin.isatty():
         raise SettingsError("- is a picture on stdin, and nothing sends one", "Send it: mnistdiff ... - < digit.png")
     return Picture.receive("stdin", sys.stdin.buffer)
+
+
+def digit(picture: "Picture") -> "PreparedDigit":
+    """The digit of a picture as MNIST holds it. What may be wrong with it is a warning.
+
+    Raises:
+        StorageError: if the picture cannot be read.
+        SettingsError: if it shows no digit.
+    """
+    from mnistdiff.engine.data.scan import as_mnist
+
+    prepared = as_mnist(picture.photograph(), name=picture.name)
+    for notice in prepared.notices:
+        console.warn(notice)
+    return prepared

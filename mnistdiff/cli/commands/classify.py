@@ -62,22 +62,22 @@ def classify_command(
     """
     scans = [pictures.read(path) for path in sources]
 
-    from mnistdiff.engine.data.scan import as_mnist
     from mnistdiff.engine.inference.classification import classify
 
-    images = [as_mnist(scan.photograph(), name=scan.name) for scan in scans]
+    prepared = [pictures.digit(scan) for scan in scans]
     model, _ = how.load(checkpoint, quiet=quiet or json)
-    told = iter(zip(scans, images, strict=True))
+    images = [digit.image for digit in prepared]
+    told = iter(zip(scans, prepared, strict=True))
     undecided: list[str] = []
     with meter(label="reading", quiet=quiet or json) as shown:
         for done, total, verdicts in classify(model, images, evaluations=evaluations, seed=seed):
             shown.advance(done, total=total, images=len(verdicts))
             for verdict in verdicts:
-                scan, image = next(told)
+                scan, seen = next(told)
                 if show:
-                    shown.digits([image])
+                    shown.digits([seen.image])
                 digit = None if verdict.is_undecided else verdict.digit
-                notices = [] if digit is not None else [_undecided([scan.name])]
+                notices = [*seen.notices, *([] if digit is not None else [_undecided([scan.name])])]
                 undecided += [] if digit is not None else [scan.name]
                 probabilities = [round(p, 6) for p in verdict.probabilities]
                 if json:

@@ -53,11 +53,11 @@ def edit_command(
     delivery.check()
     scan = pictures.read(picture)
 
-    from mnistdiff.engine.data.scan import as_mnist
     from mnistdiff.engine.inference.editing import Edit
     from mnistdiff.engine.inference.sampling import requests
 
-    edit = Edit(image=as_mnist(scan.photograph(), name=scan.name), strength=strength)
+    prepared = pictures.digit(scan)
+    edit = Edit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
-    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit)
+    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit, notices=prepared.notices)

@@ -1,0 +1,182 @@
+"""Which of the ink on a page is the digit."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mnistdiff.engine.data.ink import Ink, Mask, Plane, find_ink
+from mnistdiff.engine.data.parts import Labels, Part, gap, is_comparable, is_frame, is_wedge, parts_of
+
+_WIDEST = (0.5, 0.22, 0.1, 0.05)
+"""Widest strokes looked for, as shares of the longer side of the picture."""
+_THICK = 0.4
+"""A stroke wider than this share of the digit's size makes a blot, not a digit."""
+_FULL = 0.6
+"""A digit covers less than this share of the square around it (99.9 % of MNIST's test set)."""
+_BLOT = 0.6
+"""The same for one part, to which others may belong."""
+_ALONG_EDGE = 0.45
+"""No digit has more of its outline along the edge of the picture."""
+_FAINT_AT_EDGE = 0.055
+"""Ink at the edge of the picture with a lower score is taken for unevenness of the light."""
+_SMALLEST = 0.04
+"""The size of a digit, as a share of the longer side of the picture."""
+_OPEN = 0.12
+"""See ``_open_share``."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A digit on a page.
+
+    Attributes:
+        contrast: of the ink, 0 to 1, shape (H, W), 0 outside of the digit.
+        box: left, top, width, height.
+        score: how well it passes for a digit.
+        others: parts of comparable size beside it.
+        touches_frame: whether it runs into a frame.
+        along_edge: share of its size that lies along the edge of the picture.
+        fullness: share of the square around it that it covers.
+    """
+
+    contrast: Plane
+    box: tuple[int, int, int, int]
+    score: float
+    others: int
+    touches_frame: bool
+    along_edge: float
+    fullness: float
+
+
+def find_digit(page: Plane, *, noise: float) -> Found | None:
+    """The ink that passes for a digit, dark on light or light on dark; wide strokes are looked for first.
+
+    Args:
+        page: brightness, 0 to 1, shape (H, W).
+        noise: its standard deviation from pixel to pixel.
+    """
+    edge = np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]])
+    ways = (False, True) if float(edge.max() - edge.min()) > 0.05 else (False,)
+    for share in _WIDEST:
+        widest = max(3, round(share * max(page.shape)))
+        best: Found | None = None
+        for brightness in (page, 1 - page):
+            found = _digit_on(brightness, widest, noise, ways)
+            if found is not None and (best is None or _is_better(found, best)):
+                best = found
+        if best is not None:
+            return best
+    return None
+
+
+def _digit_on(page: Plane, widest: int, noise: float, ways: tuple[bool, ...]) -> Found | None:
+    """The dark digit; paper beyond the edge is assumed only where the ink reaches the edge."""
+    found: Found | None = None
+    for paper_beyond in ways:
+        ink = find_ink(page, widest=widest, noise=noise, paper_beyond=paper_beyond)
+        one = None if ink is None else _digit_of(ink)
+        if one is not None and (found is None or _is_better(one, found)):
+            found = one
+        if found is not None and not found.along_edge:
+            return found
+    return found
+
+
+def _is_better(one: Found, other: Found) -> bool:
+    """Whether one is around the other, whose ink would be the paper within a digit, or else passes better."""
+    if _around(one, other) != _around(other, one):
+        return _around(one, other)
+    return one.score > other.score
+
+
+def _around(one: Found, other: Found) -> bool:
+    left, top, width, height = one.box
+    at_left, at_top, inner_width, inner_height = other.box
+    return (
+        left <= at_left
+        and top <= at_top
+        and left + width >= at_left + inner_width
+        and top + height >= at_top + inner_height
+        and width * height > 1.15 * inner_width * inner_height
+    )
+
+
+def _digit_of(ink: Ink) -> Found | None:
+    """The digit among the ink; None if it has the shape of a blot, a shadow or a piece of something larger."""
+    parts, labels = parts_of(ink.mask)
+    main = _main_part(parts, labels)
+    if main is None:
+        return None
+    group, others = _group(main, [part for part in parts if part is not main], labels)
+    box = left, top, width, height = _box(group)
+    size = max(width, height)
+    digit = np.isin(labels, [part.label for part in group])
+    fullness = int(digit.sum()) / size**2
+    if main.stroke > _THICK * size or fullness > _FULL or is_wedge(main, labels):
+        return None
+    open_share = _open_share(ink, digit)
+    along = sum(part.contact for part in group) / size
+    at_edge = 0.5 * max(0.2, 1 - along) if along else 1.0
+    strength = float(np.median(ink.contrast[digit]))
+    score = (1 - open_share) * strength * (size / max(digit.shape)) ** 0.5 * at_edge
+    if open_share > _OPEN or (along and score < _FAINT_AT_EDGE * (2 if along > 0.5 else 1)):
+        return None
+    near = _grown(digit, 2)
+    touches = ink.has_frame and bool(_grown(digit, 3)[ink.lines].any())
+    return Found(np.where(near, ink.contrast, np.float32(0)), box, score, others, touches, along, fullness)
+
+
+def _main_part(parts: list[Part], labels: Labels) -> Part | None:
+    """The largest part that has the shape of a stroke; those at the edge of the picture come last."""
+    strokes = [
+        part
+        for part in parts
+        if part.size >= _SMALLEST * max(labels.shape)
+        and part.stroke <= _BLOT * part.size
+        and part.contact <= _ALONG_EDGE * (part.width + part.height)
+        and not is_frame(part, labels)
+    ]
+    # What goes around another large part is the outline of a sheet or of a shadow.
+    inner = [part for part in strokes if not any(_surrounds(part, other) for other in strokes)]
+    return max(inner, key=lambda part: part.area * (0.3 if part.contact else 1.0), default=None)
+
+
+def _surrounds(part: Part, other: Part) -> bool:
+    return part.contains(other) and other.area > 0.15 * part.area and other.size > 0.25 * part.size
+
+
+def _group(main: Part, rest: list[Part], labels: Labels) -> tuple[list[Part], int]:
+    """The parts of the digit, as the bar of a five that is set apart; and how many others could be digits."""
+    group, others = [main], 0
+    for part in rest:
+        if part.area < 0.02 * main.area or part.stroke > 1.8 * main.stroke or part.size > 1.3 * main.size:
+            continue
+        if part.contains(main) or is_frame(part, labels):
+            continue
+        reach = 0.1 if part.contact and not main.contact else 0.2
+        if is_comparable(part, main):
+            others += 1
+        elif part.size <= main.size and gap(part, main) <= reach * main.size:
+            group.append(part)
+    return group, others
+
+
+def _box(group: list[Part]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the box around all."""
+    left, top = min(part.left for part in group), min(part.top for part in group)
+    right, bottom = max(part.left + part.width for part in group), max(part.top + part.height for part in group)
+    return left, top, right - left, bottom - top
+
+
+def _grown(mask: Mask, by: int) -> Mask:
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0
+
+
+def _open_share(ink: Ink, digit: Mask) -> float:
+    """Share of a digit's outline beyond which it is as dark as the digit: there it is cut out of something larger."""
+    ring = _grown(digit, 8) & ~_grown(digit, 6) & ~ink.lines
+    paper = cv2.dilate(np.where(digit, ink.paper, np.float32(0)), np.ones((17, 17), np.uint8))
+    strength = float(np.median(ink.contrast[digit]))
+    dark = ink.page < paper * (1 - 0.6 * strength)
+    return float(dark[ring].mean()) if ring.any() else 0.0

