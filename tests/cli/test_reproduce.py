@@ -1,12 +1,25 @@
 """``mnistdiff reproduce``: the same bytes, from what a picture says of itself."""
 
+import base64
 import json
 import shutil
+import struct
+import time
 
+import numpy as np
 import pytest
+from hostile_pictures import HOSTILE, chunk, png_with
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from warned import beside_the_warning
+
+from mnistdiff.engine.checkpoint.describe import describe
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.inference import provenance
+from mnistdiff.engine.inference.provenance import KEYWORD
+from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.settings import SampleSettings
 
 
 def test_what_was_drawn_is_drawn_again_to_the_byte(cli, tmp_path):
@@ -112,3 +125,100 @@ def test_nothing_is_replaced_unasked_and_what_says_nothing_is_refused(invoke, tm
         assert (done.returncode, done.stdout) == (code, b"")
         assert told in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"plain.png", "plain.gif"}
+
+
+def forged(**changes):
+    """A small picture that says it was drawn from the bundled model, in one step, with these changes."""
+    settings = SampleSettings(steps=1, guidance=1).model_dump(mode="json")
+    usual = {"version": "1", "checkpoint": describe(PRETRAINED).sha256, "backend": "onnx", "rows": [[7, 0, 1]]}
+    told = {**usual, **changes, "settings": {**settings, **changes.get("settings", {})}}
+    return encode_png(np.zeros((28, 28), np.uint8), {KEYWORD: json.dumps(told)})
+
+
+BLANK = base64.b64encode(bytes(784)).decode()
+INPAINTED = {"image": BLANK, "missing": BLANK, "rounds": 100}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": [[7, 0, 10_000]], "settings": {"steps": 500}},
+        {"rows": [[7, 0, 64]], "settings": {"steps": 500}, "film": "x_t", "animated": "gif"},
+        {"settings": {"steps": 500}, "walk": INPAINTED, "film": "x_t", "animated": "gif"},
+        {"rows": [[7, 0, 2]], "settings": {"steps": 500}, "frames": 200},
+        {"sweeps": [["steps", [500] * 100]], "rows": [[7, 0, 100]]},
+    ],
+    ids=["images", "film", "inpainting", "interpolation", "sweep"],
+)
+def test_a_picture_that_asks_for_hours_is_drawn_only_if_the_user_allows_it(invoke, tmp_path, changes):
+    (tmp_path / "hours.png").write_bytes(forged(**changes))
+    began = time.monotonic()
+    done = invoke("reproduce", "hours.png")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"hours.png" in done.stderr
+    assert b"--any-size" in done.stderr
+    assert time.monotonic() - began < 10
+
+
+def test_what_is_large_is_drawn_again_when_asked_for(invoke, monkeypatch):
+    monkeypatch.setattr(provenance, "MAX_EVALUATIONS", 5)
+    assert invoke("grid", "-d", "1-3", "-n", 2, "--steps", 1, "-o", "sheet.png", "-q").returncode == 0
+    assert invoke("reproduce", "sheet.png").returncode == 2
+    done = invoke("reproduce", "sheet.png", "--any-size")
+    assert (done.returncode, done.stderr) == (0, b"the same bytes as sheet.png\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sweeps": [["guidance", ["0" * 900_000 + "1"]]]},
+        {"sweeps": [["guidance", ["\n" * 20_000 + "1"]]]},
+        {"sweeps": [["g" * 900_000, [1]]]},
+        {"sweeps": [["guidance", [10**400]]]},
+        {"settings": {"guidance_interval": [0, 10**400]}},
+        {"rows": [[77, -k, 1] for k in range(50_000)]},
+        {"walk": {"image": "A" * 900_000, "strength": 1}},
+    ],
+    ids=["zeros", "line-feeds", "name", "number", "interval", "rows", "image"],
+)
+def test_a_provenance_of_great_length_is_refused_at_once(forks, tmp_path, changes):
+    (tmp_path / "long.png").write_bytes(forged(**changes))
+    code, fork = forks.run("reproduce", "long.png", cwd=tmp_path)
+    assert code == 5, fork.err
+    assert b"long.png" in fork.err
+    assert b"Traceback" not in fork.err
+    assert fork.mebibytes < 200
+    assert time.monotonic() - fork.began < 10
+
+
+def test_the_labels_of_a_sheet_are_the_values_and_not_how_they_are_spelled(invoke, tmp_path):
+    for name, values in (("plain.png", [1.0, 2.0]), ("spelled.png", ["0" * 30 + "1", " 2.000 "])):
+        (tmp_path / name).write_bytes(forged(sweeps=[["guidance", values]]))
+        assert invoke("reproduce", name, "-o", f"new-{name}").returncode == 0
+    plain, spelled = (Picture.read(tmp_path / f"new-{name}") for name in ("plain.png", "spelled.png"))
+    assert plain.shows_the_same_as(spelled)
+
+
+def test_a_sheet_wider_than_any_photograph_is_drawn_again(invoke, tmp_path):
+    assert invoke("grid", "-d", 3, "-n", 80, "--steps", 1, "-o", "wide.png", "-q").returncode == 0
+    with Image.open(tmp_path / "wide.png") as image:
+        assert image.width > 4096
+    done = invoke("reproduce", "wide.png")
+    assert (done.returncode, done.stderr) == (0, b"the same bytes as wide.png\n")
+    with Image.open(tmp_path / "wide.png") as image:
+        chunks = PngInfo()
+        chunks.add_text(KEYWORD, image.info[KEYWORD], zip=True)
+        image.convert("RGB").save(tmp_path / "saved.png", pnginfo=chunks)
+    done = invoke("reproduce", "saved.png", "--force")
+    assert (done.returncode, done.stderr[:14]) == (0, b"the same image")
+
+
+@pytest.mark.parametrize("name", ["gif-whose-later-frame-is-larger", "png-of-two-billion-frames"])
+def test_frames_that_lie_are_refused_or_differ(invoke, tmp_path, name):
+    (tmp_path / "moving").write_bytes(HOSTILE[name]())
+    done = invoke("reproduce", "moving")
+    assert (done.returncode, done.stdout) == (5, b"")
+    assert b"moving" in done.stderr
+    text = chunk(b"tEXt", KEYWORD.encode() + b"\0" + Picture("x", forged()).text(KEYWORD).encode())
+    (tmp_path / "frames.png").write_bytes(png_with(text, chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))))
+    assert b"not the same image" in invoke("reproduce", "frames.png", "--force").stderr

@@ -23,9 +23,9 @@ from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed
 KEYWORD = "mnistdiff"
 """Under which a picture holds its provenance, as JSON."""
 MAX_SHEET_IMAGES = 10_000
-MAX_EVALUATIONS = 8_000
+MAX_EVALUATIONS = 4_000
 """Network evaluations of one image that a picture may ask for unless the user allows more: some seconds of work."""
-_EVALUATIONS_A_MINUTE = 60_000
+_EVALUATIONS_A_MINUTE = 40_000
 _Word = Annotated[str, Field(max_length=40)]
 
 
