@@ -59,7 +59,17 @@ shutil._use_fd_functions = shutil._USE_CP_SENDFILE = tempfile._O_TMPFILE_WORKS =
 os.O_BINARY = BINARY
 _open, _write, _read, _close = os.open, os.write, os.read, os.close
 _replace, _unlink, _mkdir, _kill, _io_open = os.replace, os.unlink, os.mkdir, os.kill, io.open
-_translated: set[int] = set()
+# Which file a descriptor was opened for as text; its number may be another file's by now.
+_translated: dict[int, tuple[int, int]] = {}
+
+
+def _file_of(descriptor):
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def _is_text(descriptor):
+    return descriptor in _translated and _translated[descriptor] == _file_of(descriptor)
 
 
 class SharingViolation(PermissionError):
@@ -96,13 +106,15 @@ def open_descriptor(path, flags, mode=0o777, **options):
         raise PermissionError(errno.EACCES, "Permission denied", path)
     _check_name(path)
     descriptor = _open(path, flags & ~BINARY, mode, **options)
-    (_translated.discard if flags & BINARY else _translated.add)(descriptor)
+    _translated.pop(descriptor, None)
+    if not flags & BINARY:
+        _translated[descriptor] = _file_of(descriptor)
     return descriptor
 
 
 def write(descriptor, data):
     """``os.write``."""
-    if descriptor not in _translated:
+    if not _is_text(descriptor):
         return _write(descriptor, data)
     rest = bytes(data).replace(b"\n", b"\r\n")
     while rest:
@@ -113,12 +125,12 @@ def write(descriptor, data):
 def read(descriptor, count):
     """``os.read``: as text it ends at Ctrl-Z."""
     data = _read(descriptor, count)
-    return data.replace(b"\r\n", b"\n").partition(b"\x1a")[0] if descriptor in _translated else data
+    return data.replace(b"\r\n", b"\n").partition(b"\x1a")[0] if _is_text(descriptor) else data
 
 
 def close(descriptor):
     """``os.close``."""
-    _translated.discard(descriptor)
+    _translated.pop(descriptor, None)
     _close(descriptor)
 
 
