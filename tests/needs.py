@@ -54,6 +54,11 @@ NEEDS = (
         ),
     ),
     Need(
+        "folders that can be opened",
+        hasattr(os, "O_DIRECTORY"),
+        tests=("engine/rendering/test_picture.py::test_a_folder_is_no_picture",),
+    ),
+    Need(
         "limits on a process",
         find_spec("resource") is not None,
         tests=("engine/test_storage.py::test_a_real_limit_on_the_size_of_files_costs_no_file",),
@@ -62,7 +67,10 @@ NEEDS = (
         "named pipes",
         hasattr(os, "mkfifo"),
         files=("cli/test_hostile.py",),
-        tests=("engine/checkpoint/test_file.py::test_a_folder_a_pipe_and_a_device_are_refused_at_once",),
+        tests=(
+            "engine/checkpoint/test_file.py::test_a_folder_a_pipe_and_a_device_are_refused_at_once",
+            "engine/data/test_mnist.py::test_a_corrupt_file_is_refused_by_name",
+        ),
     ),
     Need(
         "os.sched_getaffinity",
