@@ -79,9 +79,9 @@ def test_every_address_of_the_page_on_the_package_index_is_absolute(metadata):
 
 
 def test_the_addresses_lead_into_one_repository_to_files_that_are_there(metadata):
-    hook = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+    repository = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
     text = metadata.get_payload() + " ".join(metadata.get_all("Project-URL"))
-    paths = re.findall(rf"{re.escape(hook['repository'])}/(?:raw|blob)/HEAD/([^)\s#]+)", text)
+    paths = re.findall(rf"{re.escape(repository)}/(?:raw|blob)/HEAD/([^)\s#]+)", text)
     assert len(paths) >= 8
     assert [path for path in paths if not (REPOSITORY / path).exists()] == []
 
