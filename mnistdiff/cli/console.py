@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,7 @@ def result_bytes(content: bytes) -> None:
 
     Raises:
         PipeClosedError: if nobody reads any more.
+        OSError: if it cannot be written.
     """
     if sys.stdout is None:  # closed by the caller, as with >&-
         raise PipeClosedError
@@ -109,7 +111,8 @@ def result_bytes(content: bytes) -> None:
         sys.stdout.buffer.flush()
     except BrokenPipeError as problem:
         raise PipeClosedError from problem
-    except OSError as problem:
+    except OSError as problem:  # such as a full disk behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # at exit, Python tries to write it once more
         problem.filename = "standard output"
         raise
 

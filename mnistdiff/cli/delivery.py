@@ -9,7 +9,7 @@ from mnistdiff.cli import console, options
 from mnistdiff.cli.bundles import Command, Option, bundled
 from mnistdiff.cli.drawing import about
 from mnistdiff.cli.films import Film, Films, Gif, View
-from mnistdiff.cli.output import PIPE, Output, file_name
+from mnistdiff.cli.output import PIPE, Output, file_name, undone_on_failure
 from mnistdiff.cli.progress import Meter, meter
 
 if TYPE_CHECKING:
@@ -99,23 +99,27 @@ class Delivery:
         from mnistdiff.engine.inference.walk import FROM_NOISE
 
         self._notices = notices
-        drawings: list[Drawing] = []
-        with meter(label="drawing", quiet=self.quiet) as shown:
-            if self._show and walk is not None:
-                shown.digits([walk.image])  # as the program sees it
-            for progress in draw(model, self._images, settings, walk=walk or FROM_NOISE):
-                shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
-                self._films.add(progress)
-                if self._show and progress.drawings:
-                    shown.digits([drawing.pixels for drawing in progress.drawings])
-                if self._target.folder is None:
-                    drawings += progress.drawings
-                    continue
-                for drawing in progress.drawings:
-                    self._write_one(drawing, picture([drawing], model, settings, walk=walk), model, shown)
-        if drawings:
-            self._write_all(drawings, picture(drawings, model, settings, columns=self._columns, walk=walk), model)
-        self._films.write(model, settings, walk, as_json=self._json)
+        with undone_on_failure(force=self._force) as written:
+            drawings: list[Drawing] = []
+            with meter(label="drawing", quiet=self.quiet) as shown:
+                if self._show and walk is not None:
+                    shown.digits([walk.image])  # as the program sees it
+                for progress in draw(model, self._images, settings, walk=walk or FROM_NOISE):
+                    shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
+                    self._films.add(progress)
+                    if self._show and progress.drawings:
+                        shown.digits([drawing.pixels for drawing in progress.drawings])
+                    if self._target.folder is None:
+                        drawings += progress.drawings
+                        continue
+                    for drawing in progress.drawings:
+                        written.append(self._target.path_of(file_name(drawing.digit, drawing.seed)))
+                        self._write_one(drawing, picture([drawing], model, settings, walk=walk), model, shown)
+            written += [self._target.file, *self._films.paths]
+            if drawings:
+                content = picture(drawings, model, settings, columns=self._columns, walk=walk)
+                self._write_all(drawings, content, model)
+            self._films.write(model, settings, walk, as_json=self._json)
 
     def _write_one(self, drawing: "Drawing", content: bytes, model: "Model", shown: Meter) -> None:
         name = self._target.write(file_name(drawing.digit, drawing.seed), content)

@@ -10,7 +10,7 @@ import typer
 
 from mnistdiff.cli import console
 from mnistdiff.cli.options import By
-from mnistdiff.cli.output import Output
+from mnistdiff.cli.output import Output, undone_on_failure
 from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError
 
@@ -39,6 +39,7 @@ class EvaluationFiles:
     report: Output | None
     plot: Output | None
     pairs: Output | None
+    force: bool
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> "EvaluationFiles":
@@ -63,6 +64,7 @@ class EvaluationFiles:
             report=_new_file("--output", values["output"], ".json", force=force),
             plot=_new_file("--plot", values["plot"], ".png", force=force),
             pairs=_new_file("--pairs", pairs, ".png", force=force),
+            force=force,
         )
 
     def write(
@@ -74,14 +76,16 @@ class EvaluationFiles:
             StorageError: if something that is not a folder is in the way.
             OSError: if the file system refuses.
         """
-        if self.report is not None:
-            _write(self.report, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), quiet=quiet)
-        if self.pairs is not None and reports[0].originality is not None:
-            _write(self.pairs, reports[0].originality.sheet(), quiet=quiet)
-        if self.plot is not None and compared is not None:
-            from mnistdiff.engine.evaluation.sweep import plot
+        with undone_on_failure(force=self.force) as written:
+            written += [file.file for file in (self.report, self.pairs, self.plot) if file is not None]
+            if self.report is not None:
+                _write(self.report, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), quiet=quiet)
+            if self.pairs is not None and reports[0].originality is not None:
+                _write(self.pairs, reports[0].originality.sheet(), quiet=quiet)
+            if self.plot is not None and compared is not None:
+                from mnistdiff.engine.evaluation.sweep import plot
 
-            _write(self.plot, plot(compared.name, compared.values, reports), quiet=quiet)
+                _write(self.plot, plot(compared.name, compared.values, reports), quiet=quiet)
 
 
 def _write(file: Output, content: bytes, *, quiet: bool) -> None:

@@ -58,6 +58,11 @@ class Films:
         asked = self._gif is not None or self._film is not None
         self._trajectory = Trajectory(wanted, self._view, columns=columns, from_noise=from_noise) if asked else None
 
+    @property
+    def paths(self) -> list[Path | None]:
+        """Where they go; None for one that nobody asked for."""
+        return [self._gif, self._film]
+
     def add(self, progress: "Progress") -> None:
         """Another step is done."""
         if self._trajectory is not None:

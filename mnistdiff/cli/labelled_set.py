@@ -42,23 +42,38 @@ def set_path(parameters: dict[str, Any], *, is_named: bool) -> Path:
         raise SettingsError("-o -: --format idx is a folder", "Use -o with the name of a folder.")
     if kind != "idx" and path.suffix.lower() != f".{kind}":
         raise SettingsError(f"-o {output}: --format {kind} is one file", f"Use a name that ends in .{kind}.")
-    there = path / "MNIST" if kind == "idx" else path
-    require_inside_the_run(there)
-    if kind != "idx" and there.exists() and not there.is_file():
-        raise SettingsError(f"{there} is already there, and is not a file", "Use another -o.")
-    if there.exists() and not parameters["force"]:
+    require_inside_the_run(path / "MNIST" / "raw" if kind == "idx" else path)
+    if kind != "idx" and path.exists() and not path.is_file():
+        raise SettingsError(f"{path} is already there, and is not a file", "Use another -o.")
+    there = _in_the_way(path, kind)
+    if there is not None and not parameters["force"]:
         raise SettingsError(f"{there} is already there", "Use --force to replace it, or another -o.")
     return path
+
+
+def _in_the_way(path: Path, kind: str) -> Path | None:
+    """What a set would replace, or stand beside under a name that readers take for the same."""
+    if kind != "idx":
+        return path if path.exists() else None
+    from mnistdiff.engine.data import idx
+
+    found = (idx.find(path / "MNIST" / "raw", name) for name in idx.FILES)
+    return next((file for file in found if file is not None), None)
 
 
 def write_set(
     path: Path, wanted: "Sequence[Request]", parameters: dict[str, Any], how: HowToDraw, *, quiet: bool
 ) -> None:
     """Draw a labelled set and write it as it is drawn, and tell its name."""
-    from mnistdiff.engine.inference.labelled import WRITERS
+    from mnistdiff.engine.inference.labelled import LEAST_FOR_IDX, WRITERS
     from mnistdiff.engine.inference.sampling import draw
 
     kind, first = parameters["format"], wanted[0].seed
+    if kind == "idx" and len(wanted) < LEAST_FOR_IDX:
+        raise SettingsError(
+            f"--format idx is a training and a test set: it needs at least {LEAST_FOR_IDX} images, not {len(wanted)}",
+            "Use a larger --n, or another --format.",
+        )
     model, settings = how.load(parameters["checkpoint"], note=f", from seed {first} on", quiet=quiet)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +82,7 @@ def write_set(
                 shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
                 add(progress.drawings)
     except (FileExistsError, NotADirectoryError) as error:
-        raise StorageError(f"{path.parent} is not a folder", "Choose another -o.") from error
+        raise StorageError(f"{error.filename} is not a folder", "Choose another -o.") from error
     if parameters["json"]:
         told = {"path": str(path), "format": kind, "images": len(wanted), "seed": first}
         console.result_json({**told, **about(model.subject)})

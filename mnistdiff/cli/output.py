@@ -1,14 +1,15 @@
 """Where pictures go: a folder, a file, or a pipe."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnistdiff.cli import console
 from mnistdiff.engine.runs.links import require_inside_the_run
-from mnistdiff.errors import SettingsError, StorageError
+from mnistdiff.errors import MnistDiffError, SettingsError, StorageError
 
 DEFAULT_FOLDER = "inference_samples/"
 
@@ -92,6 +93,10 @@ class Output:
             if path is not None and path.exists():
                 raise SettingsError(f"{path} is already there", remedy or f"Use --force to replace it, {usual}.")
 
+    def path_of(self, name: str) -> Path | None:
+        """Where a file of this name goes; None for a pipe."""
+        return self.folder / name if self.folder is not None else self.file
+
     def write(self, name: str, content: bytes) -> str:
         """Write one picture and return its path, or ``-``.
 
@@ -102,7 +107,7 @@ class Output:
         """
         from mnistdiff.engine.storage import write_atomically
 
-        path = self.folder / name if self.folder is not None else self.file
+        path = self.path_of(name)
         if path is None:
             console.result_bytes(content)
             return "-"
@@ -124,6 +129,26 @@ class Output:
             console.result_json({"path": name, **told})
         elif self != PIPE:
             console.result(name)
+
+
+@contextmanager
+def undone_on_failure(*, force: bool) -> Iterator[list[Path | None]]:
+    """Delete the files of a command that fails on its way, so that the same command works once the cause is gone.
+
+    Args:
+        force: they may have been there before, and stand in nobody's way.
+
+    Yields:
+        a list to which each is added before it is written.
+    """
+    written: list[Path | None] = []
+    try:
+        yield written
+    except (OSError, MemoryError, MnistDiffError):
+        for path in filter(None, written if not force else []):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
 
 
 PIPE = Output()

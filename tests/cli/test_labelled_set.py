@@ -104,6 +104,41 @@ def test_what_contradicts_itself_is_refused_before_it_is_drawn(invoke, tiny_run,
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
+@pytest.mark.parametrize("count", [2, 3, 6, 7, 8])
+def test_however_few_images_both_halves_can_be_read(invoke, tiny_run, tmp_path, count):
+    line = ["sample", "-c", tiny_run, "--format", "idx", "-d", 3, "-n", count, "--seed", 0, "-o", "set", *QUICK]
+    assert invoke(*line).returncode == 0
+    train, test = (torchvision.datasets.MNIST(tmp_path / "set", train=train) for train in (True, False))
+    assert (len(train), len(test)) == (count - 1, 1)
+    for part in (train, test):
+        assert [(picture.size, label) for picture, label in part] == [((28, 28), 3)] * len(part)
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv"])
+def test_a_set_of_one_image(invoke, tiny_run, kind):
+    assert invoke("sample", "-c", tiny_run, "--format", kind, "-d", 3, *QUICK).returncode == 0
+
+
+def test_two_halves_need_two_images(invoke, tiny_run, tmp_path):
+    done = invoke("sample", "-c", tiny_run, "--format", "idx", "-d", 3, "-o", "set", *QUICK)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert "at least 2 images, not 1" in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels.idx1-ubyte", "train-labels-idx1-ubyte"])
+def test_a_set_is_not_put_beside_a_file_that_readers_take_for_its_own(invoke, tiny_run, tmp_path, name):
+    raw = tmp_path / "set" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    line = ["sample", "-c", tiny_run, "--format", "idx", "-d", 3, "-n", 2, "-o", "set", *QUICK]
+    (raw / name).write_text("mine")
+    done = invoke(*line)
+    assert done.returncode == 2
+    assert f"set/MNIST/raw/{name} is already there" in done.stderr.decode()
+    (raw / name).rename(raw / "mine.txt")
+    assert invoke(*line).returncode == 0  # empty folders, and other files, are in nobody's way
+
+
 def test_a_set_that_was_not_finished_is_not_there(invoke, tiny_run, tmp_path, monkeypatch):
     from mnistdiff.engine.inference import sampling
 
@@ -116,4 +151,4 @@ def test_a_set_that_was_not_finished_is_not_there(invoke, tiny_run, tmp_path, mo
     for kind in ("npz", "csv", "idx"):
         done = invoke("sample", "-c", tiny_run, "--format", kind, "-n", 20, "-o", f"set.{kind}", *QUICK)
         assert (done.returncode, done.stdout) == (5, b"")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list(tmp_path.rglob("*")) == []

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import math
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +31,12 @@ class IdxFile:
     @property
     def size(self) -> int:
         """In bytes."""
-        return 4 + 4 * len(self.shape) + math.prod(self.shape)
+        return len(self.header) + math.prod(self.shape)
+
+    @property
+    def header(self) -> bytes:
+        """Two zeros, the kind of number, how many dimensions, and each of them."""
+        return bytes([0, 0, 8, len(self.shape)]) + b"".join(size.to_bytes(4, "big") for size in self.shape)
 
 
 FILES: Mapping[str, IdxFile] = {
@@ -43,12 +49,57 @@ FILES: Mapping[str, IdxFile] = {
     ),
     "t10k-labels-idx1-ubyte": IdxFile((10_000,), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
 }
-_CORRUPT_HINT = "Delete the file and run again, or point --data-dir at another folder."
+_OTHER_SET = "; it is laid out alike, as the files of Fashion-MNIST and others are, which have the same names"
+_CORRUPT_HINT = "Delete the file, or move it away, and run again; or point --data-dir at another folder."
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file of that name in a folder, as it is or with ``.gz``."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
+    """The file of that name in a folder: the first of ``candidates``."""
+    return next(iter(candidates(folder, name)), None)
+
+
+def candidates(folder: Path, name: str) -> list[Path]:
+    """The files in a folder that may be MNIST's ``name``; their digest says whether they are.
+
+    Besides that name also the one that Windows and Kaggle know (``train-images.idx3-ubyte``), with ``.gz`` or without,
+    in upper or lower case; the file itself, or one in a folder of that name, as in Kaggle's archive.
+    """
+    found = _named(folder, name)
+    files = [path for path in found if path.is_file()]
+    within = [path for path in found if path.is_dir() for path in _named(path, name) if path.is_file()]
+    return files + within or found  # a pipe, or an empty folder, is told of
+
+
+def _named(folder: Path, name: str) -> list[Path]:
+    """Those entries of a folder that are called so, the ones with exactly that name first."""
+    try:
+        entries = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return []
+    except PermissionError:  # a folder may be entered and not listed
+        entries = [name, f"{name}.gz"]
+    exact = (name, f"{name}.gz")
+    called_so = [each for each in entries if each.lower().removesuffix(".gz").replace(".idx", "-idx") == name]
+    ordered = sorted(called_so, key=lambda each: (exact.index(each) if each in exact else len(exact), each))
+    return [path for path in (folder / each for each in ordered) if path.exists()]
+
+
+def read_any(folder: Path, name: str) -> bytes | None:
+    """The content of the first of ``candidates`` that is MNIST's ``name``; None if there are none.
+
+    Raises:
+        DataError: if none of them is.
+        OSError: if the file system refuses.
+    """
+    problem: DataError | None = None
+    for path in candidates(folder, name):
+        try:
+            return read_verified(path, name)
+        except DataError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
 
 
 def read_verified(path: Path, name: str) -> bytes:
@@ -64,9 +115,10 @@ def read_verified(path: Path, name: str) -> bytes:
     digest = hashlib.sha256(content).hexdigest()
     if digest != known.sha256:
         found = "more" if len(content) > known.size else f"{len(content):,} bytes"
+        alike = len(content) == known.size and content[: -math.prod(known.shape)] == known.header
         raise DataError(
             f"{path} is not MNIST's {name}: expected {known.size:,} bytes with SHA-256 {known.sha256[:12]}..., "
-            f"found {found} with {digest[:12]}...",
+            f"found {found} with {digest[:12]}...{_OTHER_SET if alike else ''}",
             _CORRUPT_HINT,
         )
     return content
@@ -83,7 +135,7 @@ def read_at_most(path: Path, limit: int, hint: str) -> bytes:
     if not path.is_file():
         raise DataError(f"{path} is not a regular file", hint)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb") as file:
             return file.read(limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file: {error}", hint) from error

@@ -96,7 +96,8 @@ def load_split(
     prefix = {"train": "train", "test": "t10k"}[split]
     names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
     # Before any fetching: beside a corrupt file, the missing one is of no use.
-    contents = {name: idx.read_verified(path, name) for name in names if (path := idx.find(folder, name))}
+    read = {name: idx.read_any(folder, name) for name in names}
+    contents = {name: content for name, content in read.items() if content is not None}
     if len(contents) < len(names):
         if not fetch:
             raise UnavailableError(folder, "that was not asked for")
@@ -109,7 +110,7 @@ def mnist_folder(data_dir: Path | None) -> Path:
     """Where the files lie, or would: in torchvision's layout, or in the folder itself, or halfway; None as above."""
     if data_dir is None:
         data_dir = (cache_folder() or Path()) / "data"
-    folders = (data_dir / "MNIST" / "raw", data_dir / "raw", data_dir)
+    folders = (data_dir / "MNIST" / "raw", data_dir / "raw", data_dir, data_dir / "MNIST")
     return next((folder for folder in folders if any(idx.find(folder, name) for name in idx.FILES)), folders[0])
 
 

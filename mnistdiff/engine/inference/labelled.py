@@ -6,9 +6,10 @@ when it is whole.
 
 import csv
 import io
+import itertools
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -19,6 +20,8 @@ from mnistdiff.engine.inference.sampling import Drawing
 from mnistdiff.engine.storage import new_file
 from mnistdiff.settings import IMAGE_SIZE
 
+LEAST_FOR_IDX = 2
+"""One image for each half."""
 _SHARE_FOR_TESTS = 7
 """Of MNIST's 70,000 images, 10,000 are the test set."""
 _IDX_OF_BYTES = 0x08
@@ -58,11 +61,13 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 @contextmanager
 def idx_folder(path: Path, count: int) -> Iterator[Add]:
-    """``MNIST/raw`` in a folder, as torchvision.datasets.MNIST reads it; every seventh image goes to the test set."""
+    """``MNIST/raw`` in a folder, as torchvision.datasets.MNIST reads it; every seventh image goes to the test set.
+
+    Of fewer than seven images it is the last one: torchvision reads no empty set.
+    """
     raw = path / "MNIST" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    tests = count // _SHARE_FOR_TESTS
-    with ExitStack() as files:
+    tests = max(count // _SHARE_FOR_TESTS, 1)
+    with _new_folders(raw, raw.parent, path), ExitStack() as files:
         streams: dict[str, tuple[IO[bytes], IO[bytes]]] = {}
         for part, number in (("train", count - tests), ("t10k", tests)):
             images = files.enter_context(new_file(raw / f"{part}-images-idx3-ubyte"))
@@ -76,11 +81,27 @@ def idx_folder(path: Path, count: int) -> Iterator[Add]:
             nonlocal place
             for drawing in drawings:
                 place += 1
-                images, labels = streams["train" if place % _SHARE_FOR_TESTS else "t10k"]
+                images, labels = streams["t10k" if place % min(_SHARE_FOR_TESTS, count) == 0 else "train"]
                 images.write(drawing.pixels.tobytes())
                 labels.write(bytes([drawing.digit]))
 
         yield add
+        for stream in itertools.chain(*streams.values()):
+            stream.flush()  # all or none: no file gets its name while another may still find the disk full
+
+
+@contextmanager
+def _new_folders(*folders: Path) -> Iterator[None]:
+    """Make these, the innermost first; on failure remove those that were not there, unless something is in them."""
+    made = [folder for folder in folders if not folder.exists()]
+    try:
+        folders[0].mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def _idx_head(*shape: int) -> bytes:

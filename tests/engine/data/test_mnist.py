@@ -100,6 +100,50 @@ def snapshot(root: Path) -> dict[str, tuple[int, int]]:
 # Reading what is there.
 
 
+LAYOUTS = {
+    "Windows": lambda name: name.replace("-idx", ".idx"),
+    "upper case, packed": lambda name: name.replace("-idx", ".idx").upper() + ".GZ",
+    "Kaggle": lambda name: f"{name}/{name}",
+    "Kaggle, with dots": lambda name: f"{name.replace('-idx', '.idx')}/{name.replace('-idx', '.idx')}.gz",
+}
+
+
+@pytest.mark.parametrize("place", ["", "raw", "MNIST/raw", "MNIST"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_mnist_is_found_as_windows_and_kaggle_have_it(tmp_path, small, layout, place):
+    for name, content in small.items():
+        file = tmp_path / place / LAYOUTS[layout](name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(gzip.compress(content) if file.suffix.lower() == ".gz" else content)
+    before = snapshot(tmp_path)
+    images, _ = load_split(tmp_path, "train")
+    assert np.array_equal(images, pixels(small[TRAIN_IMAGES], 30))
+    assert load_split(tmp_path, "test")[0].shape == (20, 28, 28)
+    assert snapshot(tmp_path) == before
+
+
+def test_of_several_files_the_one_with_the_right_content_is_taken(folder, small):
+    shutil.copy(folder / TRAIN_IMAGES, folder / TRAIN_IMAGES.replace("-idx", ".idx"))
+    (folder / TRAIN_IMAGES).write_bytes(b"other")
+    assert np.array_equal(load_split(folder, "train")[0], pixels(small[TRAIN_IMAGES], 30))
+
+
+def test_wrong_content_under_another_name_is_one_sentence(folder, small):
+    dotted = (folder / TRAIN_IMAGES).rename(folder / TRAIN_IMAGES.replace("-idx", ".idx"))
+    dotted.write_bytes(small[TRAIN_IMAGES][:-1] + bytes([small[TRAIN_IMAGES][-1] ^ 1]))
+    with pytest.raises(DataError, match="Fashion-MNIST") as refused:
+        load_split(folder, "train")
+    assert f"{dotted} is not MNIST's {TRAIN_IMAGES}" in refused.value.message
+    dotted.write_bytes(b"x")
+    with pytest.raises(DataError, match="found 1 bytes") as refused:
+        load_split(folder, "train")
+    assert "Fashion" not in refused.value.message
+    dotted.unlink()
+    dotted.mkdir()
+    with pytest.raises(DataError, match="not a regular file"):
+        load_split(folder, "train")
+
+
 @needs_real_mnist
 def test_the_real_training_set() -> None:
     data = load_training_images("mnist", data_dir=REAL_DATA)
