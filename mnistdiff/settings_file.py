@@ -33,7 +33,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         SettingsError: if the file is missing or malformed, naming the place.
     """
     try:
-        content = _read(path)
+        content = read_file_or_pipe(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError(f"cannot read the settings file {path}: {reason}") from error
@@ -49,7 +49,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read(path: Path) -> bytes:
+def read_file_or_pipe(path: Path, *, max_bytes: int = _MAX_BYTES) -> bytes:
     """A regular file or a pipe: all of it, or one byte more than is allowed.
 
     Raises:
@@ -67,10 +67,10 @@ def _read(path: Path) -> bytes:
             raise ValueError("it is neither a file nor a pipe")
         content = b""
         deadline = time.monotonic() + _PIPE_SECONDS
-        while len(content) <= _MAX_BYTES:
+        while len(content) <= max_bytes:
             if stat.S_ISFIFO(kind) and not select.select([descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
                 raise ValueError(f"the pipe did not end within {_PIPE_SECONDS:.0f} s")
-            chunk = os.read(descriptor, _MAX_BYTES + 1 - len(content))
+            chunk = os.read(descriptor, max_bytes + 1 - len(content))
             if not chunk:
                 break
             content += chunk

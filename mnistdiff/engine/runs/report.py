@@ -5,7 +5,7 @@ import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,10 +19,15 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, StorageError, explain
 from mnistdiff.presets import PRESETS
 from mnistdiff.settings import TrainSettings
+from mnistdiff.settings_file import read_file_or_pipe
 from mnistdiff.shell import quoted
 
 _MOST_PREVIEWS = 24
 """Of a long run so many are shown, evenly from the first to the last: the page stays small enough to be sent."""
+
+
+_MAX_EVALUATION_BYTES = 2**20
+_Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
 class _Told(BaseModel):
@@ -55,20 +60,26 @@ class _Judge(_Told):
 class _Usefulness(_Told):
     score: float
     score_of_real_images: float
-    num_images: int
+    num_images: _Count
 
 
 class _Subject(_Told):
     sha256: str
-    step: int
+    step: _Count
+
+
+class _Sampling(_Told):
+    sampler: str
+    steps: _Count
+    guidance: float
 
 
 class EvaluationSummary(_Told):
     """What a page shows of an evaluation: a part of what ``evaluate -o FILE`` writes."""
 
     model: _Subject
-    sampling: dict[str, Any]
-    num_images: int
+    sampling: _Sampling
+    num_images: _Count
     judges: dict[str, _Judge] = Field(min_length=1)
     cas: _Usefulness | None
 
@@ -80,13 +91,19 @@ class EvaluationSummary(_Told):
             StorageError: if it cannot be read, or is something else.
         """
         try:
-            return cls.model_validate(json.loads(path.read_bytes()))
+            content = read_file_or_pipe(path, max_bytes=_MAX_EVALUATION_BYTES)
+            if len(content) > _MAX_EVALUATION_BYTES:
+                raise _no_evaluation(path, f"it holds more than {_MAX_EVALUATION_BYTES // 2**20} MiB")
+            values = json.loads(content)
+            return cls.model_validate(values)
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}", "Check the path.") from error
         except ValidationError as error:
             raise _no_evaluation(path, explain(error)) from error
-        except (ValueError, RecursionError) as error:
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             raise _no_evaluation(path, "it is not JSON") from error
+        except ValueError as error:  # neither a file nor a pipe; or a number of thousands of digits
+            raise _no_evaluation(path, str(error)[:80]) from error
 
 
 def _no_evaluation(path: Path, why: str) -> StorageError:

@@ -130,7 +130,8 @@ def test_an_evaluation_is_shown_and_one_of_another_checkpoint_is_said_to_be(run,
         (b"\xff", "it is not JSON"),
         (b"{}", "model"),
         (
-            b'{"model": {"sha256": "0", "step": 1}, "judges": {}, "sampling": {}, "num_images": 1, "cas": null}',
+            b'{"model": {"sha256": "0", "step": 1}, "judges": {}, "cas": null, '
+            b'"sampling": {"sampler": "ddim", "steps": 1, "guidance": 1}, "num_images": 1}',
             "judges",
         ),
     ],
@@ -140,6 +141,51 @@ def test_what_is_no_evaluation_is_refused(run, content, why):
     with pytest.raises(StorageError, match="is not the evaluation of a model") as refused:
         report(run)
     assert why in str(refused.value)
+
+
+WRONG = ["x", None, [1], {}, True, 10**4000, -(10**4000), float("nan"), float("inf"), "\ud800", "\x1b[2J"]
+
+
+def test_an_evaluation_with_anything_anywhere_is_shown_or_refused_in_a_sentence(run, monkeypatch):
+    """Every kind of value in place of every part."""
+    monkeypatch.setattr("mnistdiff.engine.runs.report._curves", lambda *_: {})
+    monkeypatch.setattr("mnistdiff.engine.runs.report._previews", lambda *_: [])
+    told = evaluation()
+    told["judges"] = {"conv": told["judges"]["conv"]}
+    part_of = [(told, name) for name in ("model", "sampling", "num_images", "judges", "cas")]
+    conv = told["judges"]["conv"]
+    part_of += [(told[name], key) for name in ("model", "sampling", "cas") for key in told[name]]
+    part_of += [(conv, key) for key in conv] + [(conv["accuracy"], key) for key in conv["accuracy"]]
+    refused = []
+    for whole, key in part_of:
+        usual = whole[key]
+        for value in WRONG:
+            whole[key] = value
+            run.evaluation.write_text(json.dumps(told))
+            try:
+                report(run)
+            except StorageError as error:
+                refused.append(error.message)
+        whole[key] = usual
+    assert len(refused) > len(part_of)
+    assert [message for message in refused if len(message) > 400 or "\n" in message] == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "large"])
+def test_an_evaluation_that_is_no_file_is_refused_and_not_waited_for(run, tmp_path, kind):
+    path = tmp_path / "evaluation.json"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "large":
+            path.touch()
+            os.truncate(path, 2**40)
+    with pytest.raises(StorageError, match="evaluation.json"):
+        report(run, path)
 
 
 def test_a_run_of_somebody_else_cannot_put_code_into_the_page(run, tmp_path):

@@ -3,17 +3,22 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from mnistdiff.engine.runs import metrics
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.storage import TEMPORARY_SUFFIX
 from mnistdiff.errors import RunInUseError, SettingsError, StorageError
 from mnistdiff.presets import read_settings_file
 from mnistdiff.settings import TrainSettings
 
+JSON_OF_EVERY_KIND = [
+    *(b'"x"', b"null", b"[1]", b"{}", b"true", b"NaN", b"1e400", b"-1" + b"0" * 4000, b"1" + b"0" * 5000, b'"\\ud800"')
+]
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -231,6 +236,13 @@ def test_metrics_are_read_as_they_were_written(run):
         b'{"kind": "step", "step": null, "loss": 1.0}',
         b'{"kind": "step", "step": 2, "loss": "low"}',
         b'{"kind": "step", "step": 2, "loss": NaN}',
+        *(
+            b'{"kind": "step", "step": 2, "loss": 1.0, "lr": 1.0}'.replace(before, before[:-3] + value)
+            for before in (b'"step": 2, ', b'"loss": 1.0', b'"lr": 1.0')
+            for value in (*JSON_OF_EVERY_KIND, b"-1" if before == b'"step": 2, ' else b"Infinity")
+        ),
+        b'{"kind": "\\ud800", "step": 2, "loss": 1.0}',
+        b'{"kind": "step", "step": 2, "loss": 1.0, "x": "' + b"x" * 10_000 + b'"}',
     ],
     ids=lambda line: line[:50].decode(errors="replace"),
 )
@@ -252,3 +264,48 @@ def test_rewinding_leaves_what_a_run_that_never_stopped_would_have_recorded_by_t
     assert run.read_metrics() == [*never_stopped, step(40)]
     run.rewind_metrics(0, log_every=10)
     assert run.read_metrics() == []
+
+
+def test_a_long_run_is_read_in_part_from_its_first_record_on(run, monkeypatch):
+    monkeypatch.setattr(metrics, "_MOST_RECORDS", 10)
+    for number in range(100):
+        run.append_metrics(step(number))
+    for number in range(0, 100, 33):
+        run.append_metrics(step(number, "epoch"))
+    read = run.read_metrics()
+    steps = [record["step"] for record in read if record["kind"] == "step"]
+    assert steps == [*range(0, 100, 16)]
+    assert [record["step"] for record in read if record["kind"] == "epoch"] == [0, 33, 66, 99]
+    before = run.metrics_file.read_bytes()
+    run.rewind_metrics(1000, log_every=1)
+    assert run.metrics_file.read_bytes() == before  # to go on, all are kept
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "too large"])
+def test_metrics_that_are_no_regular_file_or_too_large_are_one_sentence(run, kind):
+    path = run.metrics_file
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "too large":
+            path.touch()
+            os.truncate(path, 2**40)  # of nothing
+    with pytest.raises(StorageError, match="metrics.jsonl") as refused:
+        run.read_metrics()
+    assert "\n" not in refused.value.message
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_a_million_records_take_little_memory(run):
+    line = json.dumps({**step(7), "epoch": 1, "images_seen": 5, "lr": 0.001, "images_per_second": 9.0}) + "\n"
+    run.metrics_file.write_text(line * 200_000)
+    tracemalloc.start()
+    try:
+        assert 10_000 <= len(run.read_metrics()) <= 20_000
+        assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
+    finally:
+        tracemalloc.stop()
