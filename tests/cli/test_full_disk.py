@@ -66,3 +66,15 @@ def test_a_full_disk_behind_standard_output_is_named(environment, tiny_run, tmp_
     assert done.returncode == 5, message
     assert "standard output: No space left on device" in message
     assert "Exception" not in message
+
+
+def test_tensorboard_on_a_full_disk_is_one_sentence(forks, tiny_toml, tmp_path):
+    smaller = tmp_path / "smaller.toml"  # so that the events outgrow the states
+    smaller.write_text(tiny_toml.read_text().replace("[8]", "[4]").replace("embedding = 16", "embedding = 4"))
+    line = ["train", "--config", smaller, "--log", "tensorboard", "--log-every", 1, "--max-steps", 1500]
+    quick = ["--batch-size", 8, "--run-dir", "run", "-q"]
+    code, fork = forks.run(*line, *quick, cwd=tmp_path, file_bytes=80_000)
+    message = fork.err.decode()
+    assert code == 5, message
+    assert "error: run/tensorboard: File too large" in message
+    assert "Traceback" not in message

@@ -1,6 +1,7 @@
 """A training recorded for TensorBoard, on its way to whoever watches it."""
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,8 @@ def recorded(events: Iterable[Event]) -> Iterator[Event]:
 
     from torch.utils.tensorboard import SummaryWriter
 
-    step = started.step
-    with _in_utf_8(started.run.tensorboard) as folder, SummaryWriter(folder, purge_step=step + 1) as writer:
+    step, place = started.step, started.run.tensorboard
+    with _failing_with(place), _in_utf_8(place) as folder, SummaryWriter(folder, purge_step=step + 1) as writer:
         for event in stream:
             if isinstance(event, TrainStep):
                 step = event.step
@@ -50,6 +51,25 @@ def recorded(events: Iterable[Event]) -> Iterator[Event]:
             elif isinstance(event, Saved) and event.drawings:
                 writer.add_image("previews", Picture.read(event.path).grey_levels(), step, dataformats="HW")
             yield event
+
+
+@contextmanager
+def _failing_with(folder: Path) -> Iterator[None]:
+    """Have errors of the file system name the folder, once: TensorBoard writes in a thread, which prints them, too."""
+    usual = threading.excepthook
+
+    def leave_to_the_training(arguments: threading.ExceptHookArgs) -> None:
+        if not issubclass(arguments.exc_type, OSError):
+            usual(arguments)
+
+    threading.excepthook = leave_to_the_training
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
+    finally:
+        threading.excepthook = usual
 
 
 @contextmanager
