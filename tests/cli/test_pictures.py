@@ -18,9 +18,9 @@ SECONDS, MEBIBYTES = 10, 350
 """The program itself takes some 110 MiB more."""
 COMMANDS = {
     "classify": "classify FILE --evaluations 1 -q",
-    "inpaint": "inpaint FILE --mask FILE --digit 1 --steps 2 --rounds 1 --seed 0 -o new.png -q",
-    "grid": "grid FILE other.png -o new.png",
-    "reproduce": "reproduce FILE -o new.png",
+    "inpaint": "inpaint FILE --mask left --digit 1 --steps 2 --rounds 1 --seed 0 -o new.png -q -f",
+    "grid": "grid FILE other.png -o new.png -f",
+    "reproduce": "reproduce FILE -o new.png -f",
 }
 
 
