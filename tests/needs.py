@@ -72,11 +72,6 @@ NEEDS = (
             "engine/data/test_mnist.py::test_a_corrupt_file_is_refused_by_name",
         ),
     ),
-    Need(
-        "os.sched_getaffinity",
-        hasattr(os, "sched_getaffinity"),
-        tests=("engine/network/test_graph.py::test_threads_are_as_many_as_asked_for_or_as_there_are",),
-    ),
 )
 
 
