@@ -20,7 +20,7 @@ COMMANDS = {
     "classify": "classify FILE --evaluations 1 -q",
     "inpaint": "inpaint FILE --mask left --digit 1 --steps 2 --rounds 1 --seed 0 -o new.png -q -f",
     "grid": "grid FILE other.png -o new.png -f",
-    "reproduce": "reproduce FILE -o new.png -f",
+    "reproduce": "reproduce FILE -f",
 }
 
 
