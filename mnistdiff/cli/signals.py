@@ -72,12 +72,19 @@ def leave_on_signals() -> None:
 
 def leave_at_once_on_signals() -> None:
     """All that was asked for is done: a Ctrl-C in the program's last moments must not become a traceback."""
+    _set(_leave_at_once, _SIGNALS)
 
-    def handle(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        os._exit(_exit_code(number))
 
-    _set(handle, _SIGNALS)
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Let a signal end the program without an exception, which C++ code that calls Python turns into an abort."""
+    with _handlers(_leave_at_once):
+        yield
+
+
+def _leave_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    os._exit(_exit_code(number))
 
 
 def _exit_code(number: int) -> int:

@@ -169,3 +169,31 @@ def test_ctrl_c_while_drawing_keeps_the_finished_pictures_and_leaves_no_torn_one
     assert set(stdout.splitlines()) <= there
     assert len(there) - len(stdout.splitlines()) <= 1  # written, and not yet told
     assert all(name.endswith(".png") and "/digit_1_" in name for name in there)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_code_that_must_not_be_unwound_is_left_without_an_exception(environment, number):
+    """As torch.export is, where C++ calls Python: an exception there aborts the process."""
+    program = f"""
+import os
+from mnistdiff.cli.signals import leaving_at_once
+try:
+    with leaving_at_once():
+        os.kill(os.getpid(), {number})
+        for _ in range(10**8): pass
+finally:
+    print("unwound")
+"""
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
+
+
+def test_sigterm_while_exporting_is_143_and_leaves_no_file(start, tmp_path):
+    with start("export", "-o", "model.onnx") as exporting:
+        exporting.wait_for_talk("exporting")
+        time.sleep(2)  # into torch.export; at any other moment the answer is the same
+        exporting.process.send_signal(signal.SIGTERM)
+        code, stdout = exporting.end()
+    assert (code, stdout) == (143, "")
+    assert "Traceback" not in exporting.talk
+    assert [path.name for path in tmp_path.iterdir()] == ["talk"]

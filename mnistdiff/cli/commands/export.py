@@ -8,6 +8,7 @@ import typer
 from mnistdiff.cli import console, options
 from mnistdiff.cli.drawing import about, warn_of
 from mnistdiff.cli.output import Output
+from mnistdiff.cli.signals import leaving_at_once
 from mnistdiff.engine.libraries import require
 from mnistdiff.settings import SampleSettings
 
@@ -52,7 +53,8 @@ def export_command(
 
     from mnistdiff.engine.network.export import export
 
-    content, difference = export(checkpoint.metadata.settings, arrays, source=str(path))
+    with leaving_at_once():  # nothing is half written yet, and torch.export is Python called from C++
+        content, difference = export(checkpoint.metadata.settings, arrays, source=str(path))
     told = {"bytes": len(content), "largest_difference": difference, **about(subject)}
     target.finish(content, told, as_json=json)
     console.note(f"{console.size(len(content))}; largest difference from PyTorch {difference:.1e}", quiet=quiet)
