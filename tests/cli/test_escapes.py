@@ -35,7 +35,7 @@ LINES = {
     "edit": (0, ["edit", "PICTURE", "-d", 1, "-c", "RUN", *ONE_STEP, "-o", "NEW.png"]),
     "inpaint": (
         0,
-        ["inpaint", "PICTURE", "-d", 1, "--mask", "left", "--rounds", 1, "-c", "RUN", *ONE_STEP, "-o", "NEW.png"],
+        ["inpaint", "PICTURE", "-d", 1, "--mask", "left", "-c", "RUN", *ONE_STEP, "-o", "NEW.png"],
     ),
     "classify": (0, ["classify", "PICTURE", "-c", "RUN"]),
     "reproduce": (0, ["reproduce", "PICTURE", "-o", "NEW.png"]),
