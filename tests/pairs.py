@@ -76,6 +76,7 @@ OPTIONS: Mapping[str, Words] = {
     "sample_every": ["--sample-every", "7"],
     "checkpoint_every": ["--checkpoint-every", "7"],
     "save_every": ["--save-every", "7"],
+    "any_size": ["--any-size"],
 }
 OUTPUTS = {
     "sample": "x.png",

@@ -219,7 +219,7 @@ def test_nonsense_is_refused_in_one_sentence(invoke, with_data, tiny_run, tmp_pa
 
 def test_the_real_data_set_is_found_where_it_lies(invoke, real_data_dir, tiny_run):
     report = json.loads(invoke("evaluate", tiny_run, *FEW, "--data-dir", real_data_dir, "--json").stdout)
-    assert report["notices"] == []
+    assert ["hardly trained" in notice for notice in report["notices"]] == [True]  # and not that MNIST is missing
     for judge in report["judges"].values():
         assert judge["fcd_floor"] > 0
         assert 0 <= judge["manifold"]["coverage"] <= 1

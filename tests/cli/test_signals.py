@@ -15,6 +15,8 @@ from forks import same_content
 LATEST = "diffusion_checkpoint.safetensors"
 PATIENCE_SECONDS = 60
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Whoever runs these tests in the background ignores SIGINT, and a child inherits that.
+NOT_IGNORED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 ENDLESS = ["--batch-size", "4", "--log-every", "1", "--max-steps", "1000000", "--run-dir", "run"]
 
 
@@ -152,8 +154,8 @@ def test_a_second_signal_leaves_at_once(start, tiny_toml):
 
 def test_ctrl_c_when_all_is_done_is_no_traceback(environment):
     """While Python itself is leaving, which takes a while once it has torch."""
-    last_moment = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
-    program = last_moment + "from mnistdiff.cli.app import main; main()"
+    last_moment = "import atexit, os; atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+    program = NOT_IGNORED + last_moment + "from mnistdiff.cli.app import main; main()"
     done = subprocess.run([sys.executable, "-c", program, "--version"], env=environment(), capture_output=True)
     assert (done.returncode, done.stderr) == (130, b"")
 
@@ -174,7 +176,7 @@ def test_ctrl_c_while_drawing_keeps_the_finished_pictures_and_leaves_no_torn_one
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_code_that_must_not_be_unwound_is_left_without_an_exception(environment, number):
     """As torch.export is, where C++ calls Python: an exception there aborts the process."""
-    program = f"""
+    program = f"""{NOT_IGNORED}
 import os
 from mnistdiff.cli.signals import leaving_at_once
 try:

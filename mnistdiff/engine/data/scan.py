@@ -28,6 +28,8 @@ _FAINT = 51
 """Grey level below which a pixel of a 28x28 picture does not count as ink."""
 
 _ALONG_EDGE = 0.5
+_WIDE = 1.25
+"""Width by height of a part above which it may be two digits that touch: 2 of 100 digits of MNIST are wider."""
 _FULL = 0.48
 """99 of 100 digits of MNIST cover less of the square around them; one in eight covers more than a third."""
 
@@ -156,6 +158,8 @@ def _notices(found: Found, name: str) -> tuple[str, ...]:
     if found.others:
         parts = found.others + 1
         notices.append(f"{name} shows {parts} parts of comparable size, as of {parts} digits: only the largest is used")
+    elif found.box[2] > _WIDE * found.box[3]:
+        notices.append(f"{name}: the ink is much wider than it is tall: it may be two digits that touch")
     if found.touches_frame:
         notices.append(f"{name}: the digit touches a frame, which was cut off")
     if found.along_edge > _ALONG_EDGE:
