@@ -1,7 +1,7 @@
 """``mnistdiff classify``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import Field
@@ -9,6 +9,11 @@ from pydantic import Field
 from mnistdiff.cli import console, options, pictures
 from mnistdiff.cli.drawing import HowToDraw, about, draws
 from mnistdiff.cli.progress import meter
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.checkpoint.subject import Subject
+    from mnistdiff.engine.data.scan import PreparedDigit
+    from mnistdiff.engine.inference.classification import Verdict
 
 EXAMPLES = """Examples:
 
@@ -76,17 +81,26 @@ def classify_command(
                 scan, seen = next(told)
                 if show:
                     shown.digits([seen.image])
-                digit = None if verdict.is_undecided else verdict.digit
-                notices = [*seen.notices, *([] if digit is not None else [_undecided([scan.name])])]
-                undecided += [] if digit is not None else [scan.name]
-                probabilities = [round(p, 6) for p in verdict.probabilities]
+                if verdict.is_undecided:
+                    undecided.append(scan.name)
                 if json:
-                    reading = {"path": scan.name, "digit": digit, "probabilities": probabilities}
-                    console.result_json({**reading, **about(model.subject, *notices)})
+                    console.result_json(_reading(scan.name, seen, verdict, model.subject))
                 else:
-                    shown.result(f"{scan.name}\t{'?' if digit is None else digit}\t{max(probabilities):.1%}")
+                    digit = "?" if verdict.is_undecided else verdict.digit
+                    shown.result(f"{scan.name}\t{digit}\t{max(verdict.probabilities):.1%}")
     if undecided:
         console.warn(_undecided(undecided))
+
+
+def _reading(name: str, seen: "PreparedDigit", verdict: "Verdict", subject: "Subject") -> dict[str, Any]:
+    """What was read of one picture, for JSON."""
+    notices = [*seen.notices, *([_undecided([name])] if verdict.is_undecided else [])]
+    return {
+        "path": name,
+        "digit": None if verdict.is_undecided else verdict.digit,
+        "probabilities": [round(p, 6) for p in verdict.probabilities],
+        **about(subject, *notices),
+    }
 
 
 def _undecided(names: list[str]) -> str:
