@@ -50,7 +50,7 @@ def test_no_home_is_no_cache_and_nothing_else(invoke, monkeypatch, tmp_path, run
     for line, code in (
         (["doctor", "--json"], 0),
         (["grid", "-n", 1, "--steps", 2, "-o", "grid.png"], 0),
-        (["sample", "-d", 7, "--seed", 1, "-o", "seven.png"], 0),
+        (["sample", "-c", "bundled", "-d", 7, "--seed", 1, "-o", "seven.png"], 0),
         (["classify", "seven.png", "--evaluations", 1], 0),
         (["evaluate", run_copy, "-n", 10, "--steps", 1], 0),
         (["export", run_copy, "-o", "x.onnx"], 0),
