@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mnistdiff import settings_file
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED, model_card
 from mnistdiff.engine.runs.report import report
@@ -172,7 +173,8 @@ def test_an_evaluation_with_anything_anywhere_is_shown_or_refused_in_a_sentence(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "large"])
-def test_an_evaluation_that_is_no_file_is_refused_and_not_waited_for(run, tmp_path, kind):
+def test_an_evaluation_that_is_no_file_is_refused_and_not_waited_for(run, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(settings_file, "_PIPE_SECONDS", 0.2)  # a shell's <(...) is given time to begin
     path = tmp_path / "evaluation.json"
     match kind:
         case "pipe":
