@@ -1,5 +1,6 @@
 """Pictures as people make them: each kind is read as the scan of the same digit is, and what shows none is refused."""
 
+from contextlib import suppress
 from importlib.util import find_spec
 
 import numpy as np
@@ -79,7 +80,11 @@ def test_the_bundled_model_reads_every_kind(kind, real_data_dir):
     """60 digits of MNIST's test set, six of each class."""
     test_images, labels = load_split(real_data_dir, "test", fetch=False)
     chosen = [k for digit in range(10) for k in np.flatnonzero(labels == digit)[:6]]
-    images = [prepared(scans.KINDS[kind](test_images[k], random(n))).image for n, k in enumerate(chosen)]
+    images, expected = [], []
+    for number, k in enumerate(chosen):
+        with suppress(SettingsError):  # one that is refused was not read
+            images.append(prepared(scans.KINDS[kind](test_images[k], random(number))).image)
+            expected.append(labels[k])
     model = load_model(PRETRAINED, weights="ema", device="cpu")
     read = [verdict.digit for _, _, verdicts in classify(model, images) for verdict in verdicts]
-    assert np.mean(np.array(read) == labels[chosen]) >= 0.95
+    assert (np.array(read) == np.array(expected)).sum() >= 0.95 * len(chosen)
