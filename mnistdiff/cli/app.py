@@ -151,7 +151,7 @@ def _usage_hint(arguments: list[str]) -> str:
     """Where help is; and how to write the name of a file that was taken for an option."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     file = next((word for word in options if word.startswith("-") and _is_file_name(word)), None)
-    written = f"If {file} is a file, write it last, after --: -- {file}\n" if file else ""
+    written = f"If {file} is a file, write it last, after two dashes: -- {file}  " if file else ""
     return f"{written}Help: {_help_command(arguments)}"
 
 
