@@ -11,7 +11,7 @@ from mnistdiff import __version__
 from mnistdiff.cli import console
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.registry import COMMANDS, Commands
-from mnistdiff.cli.signals import leave_at_once_on_signals, leave_on_signals
+from mnistdiff.cli.signals import Unwinding, leave_at_once_on_signals, unwind_on_signals
 from mnistdiff.cli.streams import keep_standard_streams
 from mnistdiff.engine.libraries import explain_import
 from mnistdiff.engine.threads import prepare_threads
@@ -69,7 +69,7 @@ def root(
 
 def main() -> None:
     """What the ``mnistdiff`` command runs."""
-    leave_on_signals()
+    unwinding = unwind_on_signals()
     keep_standard_streams()
     prepare_threads()
     console.replace_what_has_no_code()
@@ -79,20 +79,29 @@ def main() -> None:
 
         arguments = with_patterns_expanded(arguments)
     try:
-        sys.exit(run(arguments))
+        sys.exit(run(arguments, unwinding))
     finally:
         leave_at_once_on_signals()
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], unwinding: Unwinding | None = None) -> int:
     """Run a command line; every failure becomes one sentence and an exit code.
+
+    Args:
+        arguments: the words after the program's name.
+        unwinding: remembers a signal that has arrived: what fails after one is not reported.
 
     Returns:
         the exit code.
     """
     as_json = "--json" in arguments
     try:
-        code = app(arguments, prog_name="mnistdiff", standalone_mode=False)
+        try:
+            code = app(arguments, prog_name="mnistdiff", standalone_mode=False)
+        except Exception:
+            if unwinding is not None and unwinding.exit_code:
+                return unwinding.exit_code
+            raise
     except MnistDiffError as error:
         return _report(error.message, error.hint, exit_code_of(error), as_json)
     except typer.TyperException as error:

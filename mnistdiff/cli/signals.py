@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -56,18 +57,48 @@ def _tell(message: bytes) -> None:
         os.write(2, message)
 
 
-def leave_on_signals() -> None:
-    """SIGTERM, SIGHUP and Ctrl-Break unwind the program, so temporary files are removed; SIGINT does so already."""
+class Unwinding:
+    """Unwind the program by an exception when a signal arrives, so that temporary files are removed.
 
-    def handle(number: int, frame: FrameType | None) -> NoReturn:
+    The exception can be raised inside code that replaces it by another one (pydantic's core) or drops it (a finalizer,
+    a callback of the import system). So the signal is remembered: what fails afterwards fails because of it.
+    """
+
+    def __init__(self) -> None:
+        self._signal_number = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> NoReturn:
+        """Handle a signal."""
         del frame
-        raise SystemExit(_exit_code(number))
+        self._signal_number = number
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(_exit_code(number))
 
-    _set(handle, _ENDING)
+    @property
+    def exit_code(self) -> int:
+        """What to leave with; 0 while no signal has arrived."""
+        return _exit_code(self._signal_number) if self._signal_number else 0
+
+    def leave_if_dropped(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """Be ``sys.unraisablehook``: leave if the exception of a signal was dropped."""
+        if self._signal_number and isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
+            os._exit(self.exit_code)
+        sys.__unraisablehook__(unraisable)
+
+
+def unwind_on_signals() -> Unwinding:
+    """SIGINT, SIGTERM, SIGHUP and Ctrl-Break unwind the program.
+
+    Returns:
+        what remembers the signal.
+    """
+    unwinding = Unwinding()
+    _set(unwinding, _SIGNALS)
+    sys.unraisablehook = unwinding.leave_if_dropped
     if hasattr(signal, "SIGBREAK"):
         from mnistdiff.cli.windows import wait_when_the_console_closes
 
         wait_when_the_console_closes()
+    return unwinding
 
 
 def leave_at_once_on_signals() -> None:

@@ -190,6 +190,26 @@ finally:
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "interrupted",
+    [
+        # As pydantic's core does: the exception becomes another one.
+        "\n try: os.kill(os.getpid(), {number}); time.sleep(9)\n except BaseException: raise ValueError from None",
+        # As Python does with what is raised by a finalizer.
+        "\n class Dropped:\n  def __del__(self): os.kill(os.getpid(), {number}); time.sleep(9)\n Dropped()",
+    ],
+)
+def test_a_signal_whose_exception_is_replaced_or_dropped_still_ends_the_program(environment, number, interrupted):
+    program = (
+        f"{NOT_IGNORED}import os, time\nfrom mnistdiff.cli import app\n"
+        f"def command(*words, **options):{interrupted.format(number=int(number))}\n"
+        "app.app = command\napp.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
+
+
 def test_sigterm_while_exporting_is_143_and_leaves_no_file(start, tmp_path):
     with start("export", "-o", "model.onnx") as exporting:
         exporting.wait_for_talk("exporting")

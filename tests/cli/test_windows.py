@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 DRIVER = """
 import json, shlex, sys
 from mnistdiff.cli import app, signals
-signals.leave_on_signals()
+signals.unwind_on_signals()
 print("codes", json.dumps({line: app.run(shlex.split(line)) for line in sys.argv[1:]}), flush=True)
 """
 LINES = (
