@@ -43,7 +43,7 @@ Spacing = Literal["even", "trailing"]
 WeightsName = Literal["ema", "raw"]
 BackendName = Literal["auto", "onnx", "torch"]
 LogName = Literal["none", "tensorboard"]
-JudgeName = Literal["conv", "residual"]
+ClassifierName = Literal["conv", "residual"]
 MAX_SEED = 2**32 - 1
 MAX_EPOCHS = 1_000_000
 

@@ -23,8 +23,8 @@ from mnistdiff.cli import app
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.inference import sampling
 from mnistdiff.engine.data import mnist
-from mnistdiff.engine.rendering import loss_plot
-from mnistdiff.engine.evaluation import judge
+from mnistdiff.engine.outputs import loss_plot
+from mnistdiff.engine.evaluation import reference_classifier
 import torch._dynamo
 
 images = mnist.load_training_images("mnist-5k", data_dir=None)

@@ -56,7 +56,7 @@ NEEDS = (
     Need(
         "folders that can be opened",
         hasattr(os, "O_DIRECTORY"),
-        tests=("engine/rendering/test_picture.py::test_a_folder_is_no_picture",),
+        tests=("engine/data/test_image_files.py::test_a_folder_is_no_picture",),
     ),
     Need(
         "limits on a process",

@@ -14,7 +14,7 @@ from reference import PAGE
 
 from mnistdiff.cli.registry import COMMANDS, load
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.inference.sampling import Request, draw, load_model, requests
+from mnistdiff.engine.inference.sampling import SampleSpec, draw, load_model, requests
 from mnistdiff.settings import SampleSettings
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +144,6 @@ def test_the_example_of_the_library_takes_the_defaults_of_its_model(run_copy, tm
     exec(example, names)
     model, drawing = names["model"], names["drawing"]
     assert model.subject.checkpoint.startswith("run/")
-    [progress] = [p for p in draw(model, [Request(7, 15)], model.sample_settings()) if p.drawings]
+    [progress] = [p for p in draw(model, [SampleSpec(7, 15)], model.sample_settings()) if p.drawings]
     assert model.sample_settings().guidance == 1.5
     assert np.abs(progress.drawings[0].pixels.astype(int) - drawing.pixels).max() <= 1

@@ -13,8 +13,8 @@ from mnistdiff.cli.output import PIPE, Output, file_name, undone_on_failure
 from mnistdiff.cli.progress import Meter, meter
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.inference.editing import Edit, Inpaint
-    from mnistdiff.engine.inference.sampling import Drawing, Model, Request
+    from mnistdiff.engine.inference.editing import RePaint, SDEdit
+    from mnistdiff.engine.inference.sampling import Model, Sample, SampleSpec
     from mnistdiff.settings import SampleSettings
 
 _Where = Annotated[
@@ -66,7 +66,7 @@ class Delivery:
         self._target = Output.parse(self._parameters["output"], as_json=self._json)
         self._films = Films(self._parameters, self._target)
 
-    def expect(self, images: "Sequence[Request]", *, columns: int = 0, from_noise: bool = True) -> None:
+    def expect(self, images: "Sequence[SampleSpec]", *, columns: int = 0, from_noise: bool = True) -> None:
         """Refuse these images, before the first is drawn, if they would find no room or something there already.
 
         ``columns`` and ``from_noise`` are as for ``Trajectory``.
@@ -74,7 +74,7 @@ class Delivery:
         Raises:
             SettingsError: saying what is in the way.
         """
-        from mnistdiff.engine.inference.provenance import require_room
+        from mnistdiff.engine.outputs.provenance import require_room
 
         self._images, self._columns = images, columns
         if self._target.folder is None:
@@ -86,7 +86,7 @@ class Delivery:
         self,
         model: "Model",
         settings: "SampleSettings",
-        walk: "Edit | Inpaint | None" = None,
+        walk: "SDEdit | RePaint | None" = None,
         *,
         notices: Sequence[str] = (),
     ) -> None:
@@ -94,13 +94,13 @@ class Delivery:
 
         ``notices`` are of the picture that the walk begins with, for JSON.
         """
-        from mnistdiff.engine.inference.provenance import picture
+        from mnistdiff.engine.inference.process import FROM_NOISE
         from mnistdiff.engine.inference.sampling import draw
-        from mnistdiff.engine.inference.walk import FROM_NOISE
+        from mnistdiff.engine.outputs.provenance import picture
 
         self._notices = notices
         with undone_on_failure(force=self._force) as written:
-            drawings: list[Drawing] = []
+            drawings: list[Sample] = []
             with meter(label="drawing", quiet=self.quiet) as shown:
                 if self._show and walk is not None:
                     shown.digits([walk.image])  # as the program sees it
@@ -121,7 +121,7 @@ class Delivery:
                 self._write_all(drawings, content, model)
             self._films.write(model, settings, walk, as_json=self._json)
 
-    def _write_one(self, drawing: "Drawing", content: bytes, model: "Model", shown: Meter) -> None:
+    def _write_one(self, drawing: "Sample", content: bytes, model: "Model", shown: Meter) -> None:
         name = self._target.write(file_name(drawing.digit, drawing.seed), content)
         if self._json:
             told = {"path": name, "digit": drawing.digit, "seed": drawing.seed}
@@ -129,7 +129,7 @@ class Delivery:
         else:
             shown.result(name)
 
-    def _write_all(self, drawings: "Sequence[Drawing]", content: bytes, model: "Model") -> None:
+    def _write_all(self, drawings: "Sequence[Sample]", content: bytes, model: "Model") -> None:
         name = self._target.write("", content)
         if self._json:
             images = [{"digit": d.digit, "seed": d.seed} for d in drawings]

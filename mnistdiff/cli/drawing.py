@@ -13,7 +13,7 @@ from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.checkpoint.subject import Subject
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.inference.sampling import Model
 
 _SAMPLING = MappingProxyType(
@@ -33,7 +33,7 @@ _MACHINE_WITH_TORCH = MappingProxyType({"device": options.Device, "backend": opt
 
 
 @dataclass(frozen=True)
-class HowToDraw:
+class SamplingOptions:
     """What the user said of how to draw.
 
     Attributes:
@@ -56,7 +56,7 @@ class HowToDraw:
             CheckpointError: if there is no such model.
             SettingsError: if it cannot be drawn from in this way.
         """
-        from mnistdiff.engine.runs.choice import checkpoint_to_sample
+        from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
         path = checkpoint_to_sample(checkpoint)
         console.note(f"drawing from {options.name_of(path)}{note}", quiet=quiet)
@@ -99,13 +99,13 @@ class HowToDraw:
             )
 
 
-def warn_of(subject: "Subject") -> None:
+def warn_of(subject: "ModelInfo") -> None:
     """Say what the user must know of a model, also when quiet."""
     for notice in subject.notices:
         console.warn(notice)
 
 
-def about(subject: "Subject | None", *notices: str) -> dict[str, Any]:
+def about(subject: "ModelInfo | None", *notices: str) -> dict[str, Any]:
     """What every result says of its model, for JSON: which it is, and what the user must know; ``notices`` are more."""
     if subject is None:
         return {"model": None, "notices": list(notices)}
@@ -137,10 +137,10 @@ def draws(
     if steps_help:
         sampling["steps"] = Annotated[Any, options.steps(steps_help)]
 
-    def how(values: dict[str, Any]) -> HowToDraw:
+    def how(values: dict[str, Any]) -> SamplingOptions:
         given = defaults | {name: value for name, value in values.items() if value is not None}
         machine = {name: given.pop(name) for name in _MACHINE if name in given}
-        return HowToDraw(given, MachineSettings(**machine))
+        return SamplingOptions(given, MachineSettings(**machine))
 
     where = _MACHINE_WITH_TORCH if with_torch else _MACHINE
     offered = {name: Option(annotation) for name, annotation in (sampling | where).items()}

@@ -10,11 +10,11 @@ from mnistdiff.cli.progress import meter
 from mnistdiff.settings import NUM_DIGITS
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.evaluation.metrics import Proportion
-    from mnistdiff.engine.evaluation.originality import Originality
+    from mnistdiff.engine.evaluation.cas import Usefulness
+    from mnistdiff.engine.evaluation.memorization import Originality
+    from mnistdiff.engine.evaluation.metrics import BinomialProportion
     from mnistdiff.engine.evaluation.progress import EvaluationProgress
     from mnistdiff.engine.evaluation.report import Evaluation, Verdict
-    from mnistdiff.engine.evaluation.usefulness import Usefulness
 
 _MOST_MISTAKES = 5
 _NONE = "-"
@@ -169,7 +169,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def _interval(proportion: "Proportion") -> str:
+def _interval(proportion: "BinomialProportion") -> str:
     low, high = proportion.interval
     return f"{100 * low:.2f}-{100 * high:.2f}"
 

@@ -12,8 +12,8 @@ from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.inference.editing import Edit, Inpaint
-    from mnistdiff.engine.inference.sampling import Model, Progress, Request
+    from mnistdiff.engine.inference.editing import RePaint, SDEdit
+    from mnistdiff.engine.inference.sampling import Model, Progress, SampleSpec
     from mnistdiff.settings import SampleSettings
 
 Gif = Annotated[
@@ -50,9 +50,9 @@ class Films:
             if [self._gif, self._film, beside.file].count(path) > 1:
                 raise SettingsError(f"{path} is wanted for two pictures", "Use another name for one of them.")
 
-    def watch(self, wanted: "Sequence[Request]", *, columns: int, from_noise: bool) -> None:
+    def watch(self, wanted: "Sequence[SampleSpec]", *, columns: int, from_noise: bool) -> None:
         """What is to be drawn; the rest as for ``Trajectory``."""
-        from mnistdiff.engine.inference.trajectory import Trajectory
+        from mnistdiff.engine.outputs.trajectory import Trajectory
 
         self._wanted, self._columns = wanted, columns
         asked = self._gif is not None or self._film is not None
@@ -69,18 +69,18 @@ class Films:
             self._trajectory.add(progress)
 
     def write(
-        self, model: "Model", settings: "SampleSettings", walk: "Edit | Inpaint | None", *, as_json: bool
+        self, model: "Model", settings: "SampleSettings", walk: "SDEdit | RePaint | None", *, as_json: bool
     ) -> None:
         """Write the files, and tell their names."""
         if self._trajectory is None:
             return
-        from mnistdiff.engine.inference.provenance import drawn_by, film
+        from mnistdiff.engine.outputs.provenance import film, make_provenance
 
         for path in (self._gif, self._film):
             if path is None:
                 continue
             target = Output(file=path)
-            source = drawn_by(
+            source = make_provenance(
                 model,
                 settings,
                 self._wanted,

@@ -12,7 +12,7 @@ from prompt_toolkit.output import create_output
 from rich.prompt import Prompt
 
 from mnistdiff.cli import console, options
-from mnistdiff.cli.drawing import HowToDraw
+from mnistdiff.cli.drawing import SamplingOptions
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import conclude, meter, show_training
@@ -24,7 +24,7 @@ from mnistdiff.presets import PRESETS, resolve
 from mnistdiff.settings import MAX_SEED, MachineSettings, SampleSettings, Seed
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.inference.sampling import Drawing, Model
+    from mnistdiff.engine.inference.sampling import Model, Sample
 
 _HELP = """7, 2026      draw these digits
 again        the same digits from new noise
@@ -79,7 +79,7 @@ class _Drawn:
     """Digits that were drawn, and all that they were drawn with: what is saved must say so, whatever is set since."""
 
     number: str
-    drawings: "list[Drawing]"
+    drawings: "list[Sample]"
     model: "Model"
     settings: SampleSettings
 
@@ -119,7 +119,7 @@ class Table:
 
     @cached_property
     def _loaded(self) -> "Model":
-        model, _ = HowToDraw({}, MachineSettings()).load(None)
+        model, _ = SamplingOptions({}, MachineSettings()).load(None)
         return model
 
     @property
@@ -131,7 +131,7 @@ class Table:
 
         seed = options.new_seed() if self._seed is None else self._seed
         wanted, model, settings = number(self._number, 1, seed), self._loaded, self._settings
-        drawings: list[Drawing] = []
+        drawings: list[Sample] = []
         with meter(label="drawing") as shown:
             for progress in draw(model, wanted, settings):
                 shown.advance(progress.done, total=progress.total)
@@ -161,7 +161,7 @@ class Table:
         console.note(f"seed {self._seed}")
 
     def _save(self, text: str) -> None:
-        from mnistdiff.engine.inference.provenance import picture
+        from mnistdiff.engine.outputs.provenance import picture
 
         drawn = self._drawn
         if drawn is None:

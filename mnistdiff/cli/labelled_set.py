@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnistdiff.cli import console
-from mnistdiff.cli.drawing import HowToDraw, about
+from mnistdiff.cli.drawing import SamplingOptions, about
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError, StorageError
@@ -14,7 +14,7 @@ from mnistdiff.errors import SettingsError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnistdiff.engine.inference.sampling import Request
+    from mnistdiff.engine.inference.sampling import SampleSpec
 
 Format = Annotated[
     Literal["png", "npz", "idx", "csv"],
@@ -62,11 +62,11 @@ def _in_the_way(path: Path, kind: str) -> Path | None:
 
 
 def write_set(
-    path: Path, wanted: "Sequence[Request]", parameters: dict[str, Any], how: HowToDraw, *, quiet: bool
+    path: Path, wanted: "Sequence[SampleSpec]", parameters: dict[str, Any], how: SamplingOptions, *, quiet: bool
 ) -> None:
     """Draw a labelled set and write it as it is drawn, and tell its name."""
-    from mnistdiff.engine.inference.labelled import LEAST_FOR_IDX, WRITERS
     from mnistdiff.engine.inference.sampling import draw
+    from mnistdiff.engine.outputs.dataset_writers import LEAST_FOR_IDX, WRITERS
 
     kind, first = parameters["format"], wanted[0].seed
     if kind == "idx" and len(wanted) < LEAST_FOR_IDX:

@@ -11,8 +11,8 @@ from mnistdiff.cli import console
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.data.scan import PreparedDigit
-    from mnistdiff.engine.rendering.picture import Picture
+    from mnistdiff.engine.data.image_files import Picture
+    from mnistdiff.engine.data.preprocess import PreparedDigit
 
 STDIN = Path("-")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"}
@@ -37,7 +37,7 @@ def is_picture(path: Path) -> bool:
     """
     if path == STDIN or path.suffix.lower() in _SUFFIXES:
         return True
-    from mnistdiff.engine.rendering.reading.formats import kind_of
+    from mnistdiff.engine.data.decoding.formats import kind_of
 
     try:
         if not path.is_file():
@@ -55,7 +55,7 @@ def read(path: Path) -> "Picture":
         StorageError: if it cannot be read.
         SettingsError: if stdin is a terminal, or closed.
     """
-    from mnistdiff.engine.rendering.picture import Picture
+    from mnistdiff.engine.data.image_files import Picture
 
     if path != STDIN:
         return Picture.read(path)
@@ -71,7 +71,7 @@ def digit(picture: "Picture") -> "PreparedDigit":
         StorageError: if the picture cannot be read.
         SettingsError: if it shows no digit.
     """
-    from mnistdiff.engine.data.scan import as_mnist
+    from mnistdiff.engine.data.preprocess import as_mnist
 
     prepared = as_mnist(picture.photograph(), name=picture.name)
     for notice in prepared.notices:

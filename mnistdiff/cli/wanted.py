@@ -10,7 +10,7 @@ from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MAX_SEED
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.inference.sampling import Request
+    from mnistdiff.engine.inference.sampling import SampleSpec
 
 MAX_IMAGES = 1_000_000
 
@@ -52,7 +52,7 @@ Balance = Annotated[
 ]
 
 
-def wanted(parameters: dict[str, Any]) -> "list[Request]":
+def wanted(parameters: dict[str, Any]) -> "list[SampleSpec]":
     """The images that the parameters of ``sample`` ask for, in their order.
 
     Raises:
@@ -62,15 +62,15 @@ def wanted(parameters: dict[str, Any]) -> "list[Request]":
     if digits and not (digits.isdecimal() and digits.isascii()):
         raise SettingsError(f"--digits {digits!r} is not a number", "Use digits alone, as in --digits 2026.")
 
-    from mnistdiff.engine.data.proportions import MNIST_COUNTS, wanted_digits
-    from mnistdiff.engine.inference.sampling import Request, number, requests
+    from mnistdiff.engine.data.stratified import MNIST_COUNTS, wanted_digits
+    from mnistdiff.engine.inference.sampling import SampleSpec, number, requests
 
     seed = options.new_seed() if parameters["seed"] is None else parameters["seed"]
     if digits:
         return number(digits, n, seed)
     if seeds:
-        return [Request(each, chosen) for each in digit for chosen in seeds]
+        return [SampleSpec(each, chosen) for each in digit for chosen in seeds]
     if balance == "mnist":
         drawn = requests([0], n, seed)
-        return [Request(int(each), r.seed) for each, r in zip(wanted_digits(n, MNIST_COUNTS), drawn, strict=True)]
+        return [SampleSpec(int(each), r.seed) for each, r in zip(wanted_digits(n, MNIST_COUNTS), drawn, strict=True)]
     return requests(digit, n, seed)

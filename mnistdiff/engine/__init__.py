@@ -7,7 +7,7 @@ In reading order:
 3. ``data``: the training images and the order in which they are shown; scans of users brought to their form.
 4. ``training``: the objective, the loop, and its state as named tensors.
 5. ``checkpoint``: the one file format in which a state survives.
-6. ``rendering``: images and curves as files, and pictures read from them.
+6. ``outputs``: images and curves as files, and pictures read from them.
 7. ``inference``: from a checkpoint to images. ``walk`` and ``sampling``; ``editing``: from a picture to another;
    ``interpolation``: from one digit to another; ``classification``: from a picture to its digit. Then how they are
    shown and kept: ``sheets`` of many; ``trajectory``: the way to an image as a film; ``labelled``: sets of them in the

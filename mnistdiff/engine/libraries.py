@@ -33,7 +33,7 @@ LIBRARIES = MappingProxyType(
             "matplotlib",
             "matplotlib",
             "train, resume, report and evaluate --plot",
-            imported_by="mnistdiff.engine.rendering.figures",
+            imported_by="mnistdiff.engine.outputs.figures",
         ),
         "tensorboard": Library(
             "TensorBoard", "tensorboard", "--log tensorboard", imported_by="torch.utils.tensorboard"

@@ -17,11 +17,11 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
 from mnistdiff.engine.runs.events import Event, Finished, Saved, Started
 from mnistdiff.engine.runs.recorder import Recorder
-from mnistdiff.engine.runs.resumption import extended, new_home, newest_valid, replanned_notice, require_furthest
+from mnistdiff.engine.runs.resume import extended, new_home, newest_valid, replanned_notice, require_furthest
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import train_steps
-from mnistdiff.engine.training.plan import steps_within
 from mnistdiff.engine.training.state import TrainState
+from mnistdiff.engine.training.time_budget import steps_within
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import MachineSettings, TrainSettings
 

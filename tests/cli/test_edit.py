@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistdiff.engine.inference.provenance import Provenance
-from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.outputs.provenance import Provenance
 
 QUICK = ["--steps", 3, "--seed", 5]
 

@@ -8,8 +8,8 @@ from PIL import Image
 from warned import beside_the_warning
 
 from mnistdiff.engine.data.mnist import load_training_images
-from mnistdiff.engine.evaluation import usefulness
-from mnistdiff.engine.evaluation.yardstick import RealImages
+from mnistdiff.engine.evaluation import cas
+from mnistdiff.engine.evaluation.reference_stats import RealImages
 
 FEW = ["-n", 12, "--steps", 2]
 JSON_KEYS = {
@@ -47,7 +47,7 @@ def with_data(tiny_toml, invoke, monkeypatch):
     some = slice(None, None, 20)
     real = RealImages.of(data.images[some], data.labels[some], data.images[7::20], data.labels[7::20])
     monkeypatch.setattr(RealImages, "load", lambda data_dir, needed_for: real)
-    monkeypatch.setattr(usefulness.measure_usefulness, "__kwdefaults__", {"real_scores": (), "epochs": 1})
+    monkeypatch.setattr(cas.measure_cas, "__kwdefaults__", {"real_scores": (), "epochs": 1})
 
 
 def table(done):

@@ -9,7 +9,7 @@ import torchvision
 from PIL import Image
 from warned import beside_the_warning
 
-from mnistdiff.engine.data.proportions import MNIST_COUNTS, wanted_digits
+from mnistdiff.engine.data.stratified import MNIST_COUNTS, wanted_digits
 
 QUICK = ["--steps", 1, "-q"]
 

@@ -195,9 +195,9 @@ def test_a_pipe_as_preview_is_refused_without_waiting_for_it(forks, run_copy, tm
 
 
 def test_very_many_previews_are_shown_in_part(run_copy, invoke, monkeypatch, tmp_path):
-    from mnistdiff.engine.runs import film
+    from mnistdiff.engine.runs import preview_animation
 
-    monkeypatch.setattr(film, "_LARGEST_FILM", 5 * 100 * 100)
+    monkeypatch.setattr(preview_animation, "_LARGEST_FILM", 5 * 100 * 100)
     for epoch in range(1, 21):
         content = saved(Image.new("L", (100, 100), epoch * 10), "PNG")
         (run_copy / "samples" / f"epoch_{epoch:04d}.png").write_bytes(content)

@@ -5,8 +5,8 @@ import json
 import pytest
 from forks import same_content
 
-from mnistdiff.engine.inference.provenance import Provenance
-from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.outputs.provenance import Provenance
 
 
 def told(done):

@@ -15,10 +15,10 @@ from warned import beside_the_warning
 
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.inference import provenance
-from mnistdiff.engine.inference.provenance import KEYWORD
-from mnistdiff.engine.rendering.picture import Picture
-from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.outputs import provenance
+from mnistdiff.engine.outputs.png import encode_png
+from mnistdiff.engine.outputs.provenance import KEYWORD
 from mnistdiff.settings import SampleSettings
 
 

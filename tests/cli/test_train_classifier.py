@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mnistdiff.engine.data import mnist
-from mnistdiff.engine.evaluation import classifier, judge_training
-from mnistdiff.engine.evaluation.judge import decode_judge
+from mnistdiff.engine.evaluation import classifier, train_reference_classifier
+from mnistdiff.engine.evaluation.reference_classifier import decode_judge
 
 QUICK = ["train-classifier", "--architecture", "conv", "--epochs", 2, "--seed", 5]
 
@@ -21,7 +21,7 @@ def small_mnist(invoke, monkeypatch, tiny_toml):
     def load_split(data_dir, split):
         return data.images[halves[split]], data.labels[halves[split]]
 
-    monkeypatch.setattr(judge_training, "load_split", load_split)
+    monkeypatch.setattr(train_reference_classifier, "load_split", load_split)
 
 
 @pytest.mark.usefixtures("small_mnist")
@@ -57,10 +57,10 @@ def test_without_epochs_and_seed_it_is_made_as_the_bundled_one(invoke, monkeypat
         asked.append((architecture, recipe))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(judge_training, "make_judge", make_judge)
+    monkeypatch.setattr(train_reference_classifier, "make_judge", make_judge)
     for architecture in ("conv", "residual"):
         assert invoke("train-classifier", "--architecture", architecture, "-o", "x").returncode == 130
-    assert asked == list(judge_training.RECIPES.items())
+    assert asked == list(train_reference_classifier.RECIPES.items())
 
 
 @pytest.mark.usefixtures("small_mnist")

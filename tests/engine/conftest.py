@@ -9,7 +9,7 @@ from trainings import IMAGES, SETTINGS, unbroken
 
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.data.mnist import Dataset
-from mnistdiff.engine.rendering import loss_plot
+from mnistdiff.engine.outputs import loss_plot
 from mnistdiff.engine.runs import recorder
 
 

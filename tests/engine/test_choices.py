@@ -8,10 +8,10 @@ from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.mnist import load_split, load_training_images
 from mnistdiff.engine.diffusion.parameterization import eps_from_prediction, prediction_target
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.sampling import Progress, Request, draw, load_model
-from mnistdiff.engine.inference.trajectory import Trajectory
+from mnistdiff.engine.inference.sampling import Progress, SampleSpec, draw, load_model
 from mnistdiff.engine.network.unet import ConditionalUNet
-from mnistdiff.engine.rendering.animation import animation
+from mnistdiff.engine.outputs.animation import animation
+from mnistdiff.engine.outputs.trajectory import Trajectory
 from mnistdiff.engine.training.objective import Draws, Objective
 from mnistdiff.engine.training.optimizer import build_optimizers, learning_rate_factor
 from mnistdiff.errors import SettingsError
@@ -34,7 +34,7 @@ def target(settings):
 
 def sampled(**values):
     model = load_model(PRETRAINED, weights="ema", device="cpu")
-    return list(draw(model, [Request(7, 0)], SampleSettings(steps=1).model_copy(update=values)))
+    return list(draw(model, [SampleSpec(7, 0)], SampleSettings(steps=1).model_copy(update=values)))
 
 
 CASES = {
@@ -52,7 +52,7 @@ CASES = {
     "data set": lambda: load_training_images("fashion-mnist", data_dir=None),
     "half of a data set": lambda: load_split(None, "validation", fetch=False),
     "animation": lambda: animation([np.zeros((4, 4), np.uint8)], "webp", {"a": "b"}, seconds=1),
-    "view": lambda: Trajectory([Request(7, 0)], "eps").add(sampled()[-1]),
+    "view": lambda: Trajectory([SampleSpec(7, 0)], "eps").add(sampled()[-1]),
 }
 
 

@@ -7,13 +7,13 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import HowToDraw, about, draws
+from mnistdiff.cli.drawing import SamplingOptions, about, draws
 from mnistdiff.cli.progress import meter
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.data.scan import PreparedDigit
-    from mnistdiff.engine.inference.classification import Verdict
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.data.preprocess import PreparedDigit
+    from mnistdiff.engine.inference.diffusion_classifier import Verdict
 
 EXAMPLES = """Examples:
 
@@ -57,7 +57,7 @@ def classify_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
     *,
-    how: HowToDraw,
+    how: SamplingOptions,
 ) -> None:
     """Read digits: which one explains a picture best, by the model that draws them.
 
@@ -67,7 +67,7 @@ def classify_command(
     """
     scans = [pictures.read(path) for path in sources]
 
-    from mnistdiff.engine.inference.classification import classify
+    from mnistdiff.engine.inference.diffusion_classifier import classify
 
     prepared = [pictures.digit(scan) for scan in scans]
     model, _ = how.load(checkpoint, quiet=quiet or json)
@@ -92,7 +92,7 @@ def classify_command(
         console.warn(_undecided(undecided))
 
 
-def _reading(name: str, seen: "PreparedDigit", verdict: "Verdict", subject: "Subject") -> dict[str, Any]:
+def _reading(name: str, seen: "PreparedDigit", verdict: "Verdict", subject: "ModelInfo") -> dict[str, Any]:
     """What was read of one picture, for JSON."""
     notices = [*seen.notices, *([_undecided([name])] if verdict.is_undecided else [])]
     return {

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mnistdiff.cli import options, pictures
 from mnistdiff.cli.delivery import Delivery, delivers
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.drawing import SamplingOptions, draws
 
 EXAMPLES = """Examples:
 
@@ -42,7 +42,7 @@ def edit_command(
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
     *,
-    how: HowToDraw,
+    how: SamplingOptions,
     delivery: Delivery,
 ) -> None:
     """Draw another digit in the hand of a picture, or the same digit cleanly.
@@ -53,11 +53,11 @@ def edit_command(
     delivery.check()
     scan = pictures.read(picture)
 
-    from mnistdiff.engine.inference.editing import Edit
+    from mnistdiff.engine.inference.editing import SDEdit
     from mnistdiff.engine.inference.sampling import requests
 
     prepared = pictures.digit(scan)
-    edit = Edit(image=prepared.image, strength=strength)
+    edit = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit, notices=prepared.notices)

@@ -7,7 +7,7 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_report, options
-from mnistdiff.cli.drawing import HowToDraw, about, draws
+from mnistdiff.cli.drawing import SamplingOptions, about, draws
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
 from mnistdiff.engine.libraries import require
 from mnistdiff.settings import Seed
@@ -96,7 +96,7 @@ def evaluate_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
     *,
-    how: HowToDraw,
+    how: SamplingOptions,
 ) -> None:
     """Draw many digits and measure how good they are, under two classifiers that come with the program.
 
@@ -111,11 +111,11 @@ def evaluate_command(
     if files.plot is not None:
         require("matplotlib")
     require("torch")
-    from mnistdiff.engine.evaluation.judge import load_judges
-    from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
-    from mnistdiff.engine.evaluation.yardstick import RealImages
+    from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each
+    from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
+    from mnistdiff.engine.evaluation.reference_stats import RealImages
     from mnistdiff.engine.network.device import resolve_device
-    from mnistdiff.engine.runs.choice import checkpoint_to_sample
+    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     path = checkpoint_to_sample(checkpoint)
     needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
@@ -127,11 +127,11 @@ def evaluate_command(
     console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
     events = evaluate_each(
         rows,
-        load_judges(),
+        load_reference_classifiers(),
         n=n,
         seed=seed,
         real=real,
-        extras=Extras(usefulness=cas, originality=memorisation),
+        extras=OptionalMetrics(usefulness=cas, originality=memorisation),
         subject=rows[0][0].subject,
     )
     reports = evaluation_report.watch(events, compared, quiet=quiet)

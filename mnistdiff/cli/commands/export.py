@@ -39,15 +39,15 @@ def export_command(
     target.refuse_existing([], force=force)
     quiet = quiet or json
 
-    from mnistdiff.engine.checkpoint.subject import Subject
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.inference.sampling import load_weights
-    from mnistdiff.engine.runs.choice import checkpoint_to_sample
+    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     require("torch")
     path = checkpoint_to_sample(source)
     given = SampleSettings(**options.given(SampleSettings, context.params))
     checkpoint, arrays = load_weights(path, given.weights)
-    subject = Subject.of(path, checkpoint.metadata, checkpoint.sha256)
+    subject = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     warn_of(subject)
     console.note(f"exporting {options.name_of(path)}, which takes half a minute", quiet=quiet)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import HowToDraw, about, draws, warn_of
+from mnistdiff.cli.drawing import SamplingOptions, about, draws, warn_of
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.errors import SettingsError
@@ -14,8 +14,8 @@ from mnistdiff.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.inference.sampling import Drawing, Model, Request
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.inference.sampling import Model, Sample, SampleSpec
     from mnistdiff.engine.runs.run_dir import RunDir
     from mnistdiff.settings import SampleSettings
 
@@ -76,17 +76,17 @@ def grid_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
     *,
-    how: HowToDraw,
+    how: SamplingOptions,
 ) -> None:
     """Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already."""
     target = _target(output, over_time=over_time, as_json=json)
     target.refuse_existing([], force=force)
     sources = sources or []
 
-    from mnistdiff.engine.inference import sheets
     from mnistdiff.engine.inference.sampling import requests
-    from mnistdiff.engine.runs.choice import run_to_show
-    from mnistdiff.engine.runs.film import learning
+    from mnistdiff.engine.outputs import sheets
+    from mnistdiff.engine.runs.lookup import run_to_show
+    from mnistdiff.engine.runs.preview_animation import learning
 
     if pictures.are_given(sources):
         subject, content = None, sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
@@ -104,24 +104,29 @@ def grid_command(
     target.finish(content, {"bytes": len(content), **about(subject)}, as_json=json)
 
 
-def _subject_of(run: "RunDir") -> "Subject | None":
+def _subject_of(run: "RunDir") -> "ModelInfo | None":
     """The model of a run, after warning of it; None if the run holds no checkpoint."""
-    from mnistdiff.engine.checkpoint.subject import Subject
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
 
     if not run.best().is_file():
         return None
-    subject = Subject.read(run.best())
+    subject = ModelInfo.read(run.best())
     warn_of(subject)
     return subject
 
 
 def _from_model(
-    source: Path | None, wanted: "Sequence[Request]", sweeps: tuple[options.By, ...], how: HowToDraw, *, quiet: bool
-) -> "tuple[Subject, bytes]":
+    source: Path | None,
+    wanted: "Sequence[SampleSpec]",
+    sweeps: tuple[options.By, ...],
+    how: SamplingOptions,
+    *,
+    quiet: bool,
+) -> "tuple[ModelInfo, bytes]":
     """A sheet of these images, or of each way to draw them that is compared, and which model drew it."""
-    from mnistdiff.engine.inference import sheets
-    from mnistdiff.engine.inference.provenance import drawn_by, picture, require_room, signed
-    from mnistdiff.engine.runs.choice import checkpoint_to_sample
+    from mnistdiff.engine.outputs import sheets
+    from mnistdiff.engine.outputs.provenance import encode_with_provenance, make_provenance, picture, require_room
+    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     variants = list(sheets.variants(sweeps)) if sweeps else [{}]
     require_room(len(wanted) * len(variants))
@@ -136,7 +141,7 @@ def _from_model(
     image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
     # An interval is told as it is typed.
     told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
-    return model.subject, signed(image, drawn_by(model, settings, wanted, sweeps=told))
+    return model.subject, encode_with_provenance(image, make_provenance(model, settings, wanted, sweeps=told))
 
 
 def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
@@ -146,10 +151,10 @@ def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
     return Output.one_file(output or "grid.png", (".png",), what="a grid", as_json=as_json)
 
 
-def _draw(model: "Model", wanted: "Sequence[Request]", settings: "SampleSettings", *, quiet: bool) -> "list[Drawing]":
+def _draw(model: "Model", wanted: "Sequence[SampleSpec]", settings: "SampleSettings", *, quiet: bool) -> "list[Sample]":
     from mnistdiff.engine.inference.sampling import draw
 
-    drawings: list[Drawing] = []
+    drawings: list[Sample] = []
     with meter(label="drawing", quiet=quiet) as shown:
         for progress in draw(model, wanted, settings):
             shown.advance(progress.done, total=progress.total, images=len(progress.drawings))

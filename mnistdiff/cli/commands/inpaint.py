@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mnistdiff.cli import options, pictures
 from mnistdiff.cli.delivery import Delivery, delivers
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.drawing import SamplingOptions, draws
 
 EXAMPLES = """Examples:
 
@@ -53,7 +53,7 @@ def inpaint_command(
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
     *,
-    how: HowToDraw,
+    how: SamplingOptions,
     delivery: Delivery,
 ) -> None:
     """Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.
@@ -63,12 +63,12 @@ def inpaint_command(
     delivery.check()
     scan = pictures.read(picture)
 
-    from mnistdiff.engine.data.scan import marked, part
-    from mnistdiff.engine.inference.editing import HALVES, Inpaint, half
+    from mnistdiff.engine.data.preprocess import marked, part
+    from mnistdiff.engine.inference.editing import HALVES, RePaint, half
     from mnistdiff.engine.inference.sampling import requests
 
     missing = half(mask) if mask in HALVES else marked(pictures.read(Path(mask)).photograph())
-    inpaint = Inpaint(image=part(scan.photograph(), missing), missing=missing, rounds=rounds)
+    inpaint = RePaint(image=part(scan.photograph(), missing), missing=missing, rounds=rounds)
     first = options.new_seed() if seed is None else seed
     delivery.expect(requests(context.params["digit"], n, first))
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), inpaint)

@@ -25,7 +25,7 @@ def inspect_checkpoint_command(
     """Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole."""
     from mnistdiff.engine.checkpoint.describe import describe
     from mnistdiff.engine.checkpoint.pretrained import model_card
-    from mnistdiff.engine.runs.choice import checkpoint_to_inspect
+    from mnistdiff.engine.runs.lookup import checkpoint_to_inspect
 
     path = checkpoint_to_inspect(source)
     description, card = describe(path), model_card(path)

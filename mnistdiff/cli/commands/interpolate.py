@@ -7,7 +7,7 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import options
-from mnistdiff.cli.drawing import HowToDraw, about, draws
+from mnistdiff.cli.drawing import SamplingOptions, about, draws
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.settings import Seed
@@ -75,7 +75,7 @@ def interpolate_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
     *,
-    how: HowToDraw,
+    how: SamplingOptions,
 ) -> None:
     """Let one digit become another: the same hand, or from one hand to another.
 
@@ -91,11 +91,11 @@ def interpolate_command(
     last_seed = first_seed if to_seed is None else to_seed
 
     from mnistdiff.engine.inference.interpolation import interpolate
-    from mnistdiff.engine.inference.provenance import between, drawn_by
-    from mnistdiff.engine.inference.sampling import Request
+    from mnistdiff.engine.inference.sampling import SampleSpec
+    from mnistdiff.engine.outputs.provenance import between, make_provenance
 
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
-    ends = Request(start, first_seed), Request(end, last_seed)
+    ends = SampleSpec(start, first_seed), SampleSpec(end, last_seed)
     images = None
     with meter(label="drawing", quiet=quiet or json) as shown:
         for done, total, drawn in interpolate(model, *ends, frames, settings):
@@ -103,6 +103,6 @@ def interpolate_command(
             images = drawn
     assert images is not None, "the last step carries the images"
     animated = None if film is not None else target.kind or "gif"
-    content = between(list(images), drawn_by(model, settings, ends, frames=frames, animated=animated))
+    content = between(list(images), make_provenance(model, settings, ends, frames=frames, animated=animated))
     told = {"frames": frames, "from": [start, first_seed], "to": [end, last_seed], **about(model.subject)}
     target.finish(content, told, as_json=json)

@@ -47,13 +47,13 @@ def report_command(
     target = Output.one_file(output, (".html", ".htm"), what="a page", as_json=json)
     target.refuse_existing([], force=force)
 
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.runs.choice import run_to_show
-    from mnistdiff.engine.runs.report import report
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.runs.html_report import report
+    from mnistdiff.engine.runs.lookup import run_to_show
 
     chosen = run_to_show(run)
     console.note(f"reporting on {chosen}", quiet=quiet or json)
     content = report(chosen, evaluation)
-    subject = Subject.read(chosen.best())
+    subject = ModelInfo.read(chosen.best())
     warn_of(subject)
     target.finish(content, {"bytes": len(content), "run": str(chosen), **about(subject)}, as_json=json)

@@ -68,17 +68,17 @@ def reproduce_command(
     target = Output.one_file(output or f"reproduced{ending}", (ending,), what=what, as_json=json)
     target.refuse_existing([], force=force)
 
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.inference.provenance import Provenance, require_affordable
-    from mnistdiff.engine.inference.reproduction import reproduce
-    from mnistdiff.engine.rendering.picture import Picture
-    from mnistdiff.engine.runs.choice import checkpoint_with_digest
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.data.image_files import Picture
+    from mnistdiff.engine.outputs.provenance import Provenance, require_affordable
+    from mnistdiff.engine.outputs.reproduction import reproduce
+    from mnistdiff.engine.runs.lookup import checkpoint_with_digest
 
     source = Provenance.of(given)
     if not any_size:
         require_affordable(source, name=given.name)
     path = checkpoint_with_digest(source.checkpoint, checkpoint)
-    subject = Subject.read(path)
+    subject = ModelInfo.read(path)
     warn_of(subject)
     content = reproduce(source, path)
     identical = content == given.content

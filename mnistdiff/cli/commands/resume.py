@@ -60,7 +60,7 @@ def resume_command(
 ) -> None:
     """Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one."""
     machine = resolve([("command line", options.given(MachineSettings, context.params))]).machine
-    from mnistdiff.engine.runs.choice import checkpoint_to_resume
+    from mnistdiff.engine.runs.lookup import checkpoint_to_resume
 
     chosen = checkpoint_to_resume(source)
     with stop_on_signals() as stop:

@@ -5,7 +5,7 @@ import typer
 from mnistdiff.cli import options
 from mnistdiff.cli.conflicts import is_typed
 from mnistdiff.cli.delivery import Delivery, delivers
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli.drawing import SamplingOptions, draws
 from mnistdiff.cli.labelled_set import Format, set_path, write_set
 from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.wanted import Balance, Number, Seeds, wanted
@@ -38,7 +38,7 @@ def sample_command(
     balance: Balance = "uniform",
     format: Format = "png",
     *,
-    how: HowToDraw,
+    how: SamplingOptions,
     delivery: Delivery,
 ) -> None:
     """Draw digits from a trained model, and print the path of each picture.

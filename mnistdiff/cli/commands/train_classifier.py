@@ -11,13 +11,13 @@ from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError, StorageError
-from mnistdiff.settings import JudgeName, Seed
+from mnistdiff.settings import ClassifierName, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mnistdiff.engine.evaluation.classifier import ClassifierStep
-    from mnistdiff.engine.evaluation.judge_training import JudgeMade
+    from mnistdiff.engine.evaluation.train_reference_classifier import JudgeMade
 
 EXAMPLES = """Examples:
 
@@ -25,14 +25,14 @@ mnistdiff train-classifier --architecture conv -o classifier_conv.safetensors
 
 mnistdiff train-classifier --architecture residual --epochs 1 --seed 7 -o quick.safetensors --json"""
 
-_ARCHITECTURES = get_args(JudgeName)
+_ARCHITECTURES = get_args(ClassifierName)
 
 
 def train_classifier_command(
     architecture: Annotated[
         Any,
         typer.Option(
-            parser=options.checked(JudgeName),
+            parser=options.checked(ClassifierName),
             metavar="|".join(_ARCHITECTURES),
             autocompletion=lambda: list(_ARCHITECTURES),
             help="A plain stack of convolutions, or residual blocks.",
@@ -70,7 +70,7 @@ def train_classifier_command(
     require("torch")
     _claim(output, force=force)
     console.note("loading PyTorch and the images ...", quiet=quiet or json)
-    from mnistdiff.engine.evaluation.judge_training import RECIPES, Recipe, load_images, make_judge
+    from mnistdiff.engine.evaluation.train_reference_classifier import RECIPES, Recipe, load_images, make_judge
     from mnistdiff.engine.storage import write_atomically
 
     usual = RECIPES[architecture]

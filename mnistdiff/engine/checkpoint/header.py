@@ -17,12 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mnistdiff.engine.checkpoint.metadata import (
-    DIGEST_PLACEHOLDER,
-    FORMAT_VERSION,
-    METADATA_KEY,
-    CheckpointMetadata,
-)
+from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, FORMAT_VERSION, METADATA_KEY, CheckpointMetadata
 from mnistdiff.engine.storage import O_BINARY
 from mnistdiff.errors import CheckpointError, NewerFormatError, explain
 

@@ -4,14 +4,7 @@ import math
 from collections.abc import Iterator
 
 from mnistdiff.engine.diffusion.parameterization import Array, diffuse
-from mnistdiff.engine.diffusion.samplers import (
-    DrawNoise,
-    PredictEps,
-    SampleStep,
-    Timesteps,
-    posterior,
-    predict_x_0,
-)
+from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictEps, SampleStep, Timesteps, posterior, predict_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistdiff.engine.evaluation.architectures import NUM_FEATURES, ConvClassifier, ResidualClassifier
-from mnistdiff.engine.evaluation.distortion import distorted
+from mnistdiff.engine.evaluation.augmentation import distorted
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.errors import DivergedError

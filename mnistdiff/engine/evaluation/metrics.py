@@ -22,7 +22,7 @@ _TIE = 1e-12
 
 
 @dataclass(frozen=True)
-class Proportion:
+class BinomialProportion:
     """So many out of so many.
 
     Attributes:
@@ -139,7 +139,7 @@ def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Manifold:
+class PRDC:
     """How two clouds of features overlap, where each point stands for the ball up to its k-th neighbour of its kind.
 
     Attributes:
@@ -155,9 +155,7 @@ class Manifold:
     coverage: float
 
 
-def precision_recall_density_coverage(
-    real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5
-) -> Manifold:
+def precision_recall_density_coverage(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5) -> PRDC:
     """Precision and recall, density and coverage.
 
     The first two are Eqs. 1 and 2 of Kynkäänniemi et al. 2019 (arXiv 1904.06991), the others are Section 3 of Naeem
@@ -191,7 +189,7 @@ def precision_recall_density_coverage(
         covered[rows] = inside.any(axis=1)
         pairs += int(np.count_nonzero(inside))
         in_fake_ball[rows] = (distances <= y_radii).any(axis=1)
-    return Manifold(
+    return PRDC(
         precision=float(in_real_ball.mean()),
         recall=float(in_fake_ball.mean()),
         density=pairs / (k * len(y)),

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from mnistdiff import __version__
-from mnistdiff.engine.checkpoint.subject import Subject
-from mnistdiff.engine.evaluation.metrics import Manifold, Proportion
-from mnistdiff.engine.evaluation.originality import Originality
-from mnistdiff.engine.evaluation.usefulness import Usefulness
+from mnistdiff.engine.checkpoint.model_info import ModelInfo
+from mnistdiff.engine.evaluation.cas import Usefulness
+from mnistdiff.engine.evaluation.memorization import Originality
+from mnistdiff.engine.evaluation.metrics import PRDC, BinomialProportion
 from mnistdiff.errors import BelowThresholdError
 from mnistdiff.settings import SampleSettings
 
@@ -49,14 +49,14 @@ class Verdict:
 
     judge: str
     sha256: str
-    accuracy: Proportion
-    ceiling: Proportion
-    accuracy_by_digit: Mapping[int, Proportion]
+    accuracy: BinomialProportion
+    ceiling: BinomialProportion
+    accuracy_by_digit: Mapping[int, BinomialProportion]
     confusion: tuple[tuple[int, ...], ...]
     fcd: float
     fcd_floor: float | None
-    manifold: Manifold | None
-    manifold_control: Manifold | None
+    manifold: PRDC | None
+    manifold_control: PRDC | None
     num_real: int
 
     @property
@@ -65,7 +65,7 @@ class Verdict:
         return self.fcd / self.fcd_floor if self.fcd_floor else None
 
     @property
-    def lowest(self) -> tuple[int, Proportion]:
+    def lowest(self) -> tuple[int, BinomialProportion]:
         """The digit that is drawn worst, and its accuracy."""
         return min(self.accuracy_by_digit.items(), key=lambda item: item[1].share)
 
@@ -113,7 +113,7 @@ class Evaluation:
     verdicts: tuple[Verdict, ...]
     notices: tuple[str, ...] = ()
     drawn: Drawn | None = None
-    subject: Subject | None = None
+    subject: ModelInfo | None = None
     usefulness: Usefulness | None = None
     originality: Originality | None = None
 
@@ -161,7 +161,7 @@ class Evaluation:
         }
 
 
-def proportion_to_dict(proportion: Proportion) -> dict[str, Any]:
+def proportion_to_dict(proportion: BinomialProportion) -> dict[str, Any]:
     """Plain values, for JSON."""
     low, high = proportion.interval
     return {"hits": proportion.hits, "total": proportion.total, "share": proportion.share, "low": low, "high": high}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnistdiff.engine.evaluation.report import Evaluation
-from mnistdiff.engine.rendering.sweep_plot import JudgeCurve, sweep_plot
+from mnistdiff.engine.outputs.sweep_plot import JudgeCurve, sweep_plot
 
 
 def plot(name: str, values: Sequence[Any], reports: Sequence[Evaluation]) -> bytes:

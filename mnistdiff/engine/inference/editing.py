@@ -1,4 +1,4 @@
-"""Drawing that begins with an image instead of noise: another digit in the same hand, or what is missing of one."""
+"""Sample that begins with an image instead of noise: another digit in the same hand, or what is missing of one."""
 
 import base64
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from mnistdiff.engine.diffusion.parameterization import diffuse
 from mnistdiff.engine.diffusion.repaint import repaint
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, DrawNoise, PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.walk import FROM_NOISE
-from mnistdiff.engine.rendering.png import from_uint8
+from mnistdiff.engine.inference.process import FROM_NOISE
+from mnistdiff.engine.outputs.png import from_uint8
 from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
 
@@ -50,7 +50,7 @@ def half(side: str) -> NDArray[np.bool_]:
     return mask
 
 
-class Edit(BaseModel):
+class SDEdit(BaseModel):
     """A walk that begins with an image as noisy as the way allows (SDEdit: Meng et al. 2022, arXiv 2108.01073).
 
     Attributes:
@@ -88,7 +88,7 @@ class Edit(BaseModel):
         )
 
 
-class Inpaint(BaseModel):
+class RePaint(BaseModel):
     """A walk that draws what is missing of an image, and leaves what is there to the bit.
 
     Attributes:

@@ -9,9 +9,9 @@ from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, Model, Request
+from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, Model, SampleSpec
+from mnistdiff.engine.outputs.png import to_uint8
 from mnistdiff.engine.randomness import sampling_noise
-from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.settings import NULL_LABEL, SampleSettings
 
 
@@ -38,7 +38,7 @@ def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[
 
 
 def interpolate(
-    model: Model, start: Request, end: Request, frames: int, settings: SampleSettings
+    model: Model, start: SampleSpec, end: SampleSpec, frames: int, settings: SampleSettings
 ) -> Iterator[tuple[int, int, NDArray[np.uint8] | None]]:
     """Draw the images on the way from ``start`` to ``end``, which are the first and the last of them.
 

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
-from mnistdiff.engine.checkpoint.subject import UNSAVED, Subject
+from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.walk import FROM_NOISE, Walk
+from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.network.graph import open_graph
+from mnistdiff.engine.network.onnx_runtime import open_graph
+from mnistdiff.engine.outputs.png import to_uint8
 from mnistdiff.engine.randomness import sampling_noise
-from mnistdiff.engine.rendering.png import to_uint8
 from mnistdiff.errors import CheckpointError, OutOfMemoryError, SettingsError
 from mnistdiff.settings import (
     IMAGE_SIZE,
@@ -54,7 +54,7 @@ class Denoiser(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SampleSpec:
     """One image to draw: (digit, seed) determines it for a given model and given sample settings."""
 
     digit: int
@@ -62,7 +62,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Sample:
     """One image drawn: ``pixels`` are grey levels, shape (28, 28), white on black as in MNIST."""
 
     digit: int
@@ -83,7 +83,7 @@ class Progress:
     done: int
     total: int
     step: SampleStep
-    drawings: tuple[Drawing, ...] = ()
+    drawings: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Model:
     denoiser: Denoiser
     settings: TrainSettings
     backend: Literal["onnx", "torch"] = "torch"
-    subject: Subject = UNSAVED
+    subject: ModelInfo = UNSAVED
 
     @property
     def sha256(self) -> str:
@@ -112,7 +112,7 @@ class Model:
         return SampleSettings.for_model(self.settings, given, images_seen=self.subject.images_seen)
 
 
-def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
+def requests(digits: Sequence[int], count: int, seed: int) -> list[SampleSpec]:
     """``count`` images of each digit, with the seeds ``seed``, ``seed + 1``, ...
 
     Raises:
@@ -120,17 +120,17 @@ def requests(digits: Sequence[int], count: int, seed: int) -> list[Request]:
     """
     if seed + count - 1 > MAX_SEED:
         raise SettingsError(f"seed {seed} and {count} images need a seed above {MAX_SEED}", "Use a smaller --seed.")
-    return [Request(digit, seed + k) for digit in digits for k in range(count)]
+    return [SampleSpec(digit, seed + k) for digit in digits for k in range(count)]
 
 
-def number(digits: str, count: int, seed: int) -> list[Request]:
+def number(digits: str, count: int, seed: int) -> list[SampleSpec]:
     """The digits of a number in its order, ``count`` times, with the seeds ``seed``, ``seed + 1``, ...
 
     Raises:
         SettingsError: if the seeds run out of their range.
     """
     wanted = requests([0], count * len(digits), seed)
-    return [Request(int(digit), request.seed) for digit, request in zip(digits * count, wanted, strict=True)]
+    return [SampleSpec(int(digit), request.seed) for digit, request in zip(digits * count, wanted, strict=True)]
 
 
 def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
@@ -170,7 +170,7 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
     """
     checkpoint, arrays = load_weights(path, weights)
     settings = checkpoint.metadata.settings
-    subject = Subject.of(path, checkpoint.metadata, checkpoint.sha256)
+    subject = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     on_cpu = device in ("auto", "cpu")
     match backend:
         case "torch":
@@ -198,10 +198,10 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
 
 def draw(
     model: Model,
-    wanted: Sequence[Request],
+    wanted: Sequence[SampleSpec],
     settings: SampleSettings,
     *,
-    walk: Walk = FROM_NOISE,
+    walk: SamplingProcess = FROM_NOISE,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Progress]:
     """Draw images in batches, in the order asked for. A batch that does not fit into memory is halved and drawn again.
@@ -238,9 +238,9 @@ def draw(
         start, done = start + len(batch), done + evaluations
 
 
-def _drawings(batch: Sequence[Request], x_0: NDArray[np.float32]) -> tuple[Drawing, ...]:
+def _drawings(batch: Sequence[SampleSpec], x_0: NDArray[np.float32]) -> tuple[Sample, ...]:
     pixels = to_uint8(x_0[:, 0])
-    return tuple(Drawing(request.digit, request.seed, image) for request, image in zip(batch, pixels, strict=True))
+    return tuple(Sample(request.digit, request.seed, image) for request, image in zip(batch, pixels, strict=True))
 
 
 def guided_eps(

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
-from mnistdiff.engine.network.graph import (
+from mnistdiff.engine.network.onnx_cache import keep_graph
+from mnistdiff.engine.network.onnx_runtime import (
     IMAGES,
     LABELS,
     PREDICTION,
@@ -21,7 +22,6 @@ from mnistdiff.engine.network.graph import (
     graph_name,
     shipped_graph,
 )
-from mnistdiff.engine.network.graph_cache import keep_graph
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import SettingsError
@@ -39,7 +39,7 @@ _CHECKED_IMAGES = 16
 class _GroupNormByRows(nn.GroupNorm):
     """Group normalisation as a normalisation of rows: ONNX Runtime has no kernel of its own for the former.
 
-    Drawing takes three quarters of the time.
+    Sample takes three quarters of the time.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistdiff.engine.inference.sampling import Drawing
+from mnistdiff.engine.inference.sampling import Sample
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.settings import TrainSettings
@@ -59,7 +59,7 @@ class Saved:
     """
 
     path: Path
-    drawings: tuple[Drawing, ...] = ()
+    drawings: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True)

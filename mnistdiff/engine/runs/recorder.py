@@ -9,11 +9,11 @@ from typing import Literal
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, Drawing, Model, draw, requests
-from mnistdiff.engine.inference.sheets import sheet
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, Sample, draw, requests
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
 from mnistdiff.engine.network.device import execution_fingerprint
-from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.engine.outputs.png import encode_png
+from mnistdiff.engine.outputs.sheets import sheet
 from mnistdiff.engine.runs.events import EpochDone, Logged, Saved
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.storage import is_open_elsewhere, remove, write_atomically
@@ -135,7 +135,7 @@ class Recorder:
         network = build_unet(self._settings, weights, self._state.device, source="the model in training")
         model = Model(TorchDenoiser(network), self._settings)
         settings = SampleSettings.for_model(self._settings, images_seen=self._planned_images)
-        drawings: list[Drawing] = []
+        drawings: list[Sample] = []
         for progress in draw(model, requests(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
             drawings += progress.drawings
             if self._stop():
@@ -152,7 +152,7 @@ class Recorder:
 
     def plot(self) -> None:
         """Draw the loss curve from the metrics."""
-        from mnistdiff.engine.rendering.loss_plot import loss_curve
+        from mnistdiff.engine.outputs.loss_plot import loss_curve
 
         records = [record for record in self._run.read_metrics() if record["kind"] == "step"]
         if records:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.rendering.picture import Picture
 from mnistdiff.engine.runs.events import EpochDone, Event, Logged, Saved, Started
 from mnistdiff.engine.training.loop import TrainStep
 

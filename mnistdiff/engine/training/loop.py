@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.device import is_out_of_memory, memory_format
-from mnistdiff.engine.rendering.png import from_uint8
+from mnistdiff.engine.outputs.png import from_uint8
 from mnistdiff.engine.training.objective import Draws, Objective
 from mnistdiff.engine.training.optimizer import learning_rate_factor, set_learning_rate
 from mnistdiff.engine.training.state import TrainState

@@ -10,9 +10,9 @@ import scans
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.grey import to_grey
 from mnistdiff.engine.data.mnist import load_split, load_training_images
-from mnistdiff.engine.data.scan import as_mnist
-from mnistdiff.engine.evaluation.judge import load_judges
-from mnistdiff.engine.inference.classification import classify
+from mnistdiff.engine.data.preprocess import as_mnist
+from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
+from mnistdiff.engine.inference.diffusion_classifier import classify
 from mnistdiff.engine.inference.sampling import load_model
 from mnistdiff.errors import SettingsError
 
@@ -27,7 +27,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def judge():
-    return load_judges()[1]
+    return load_reference_classifiers()[1]
 
 
 def prepared(picture):

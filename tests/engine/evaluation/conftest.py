@@ -6,9 +6,9 @@ from importlib.util import find_spec
 import pytest
 
 from mnistdiff.engine.data.mnist import load_training_images
-from mnistdiff.engine.data.proportions import evenly
-from mnistdiff.engine.evaluation.judge import load_judges
-from mnistdiff.engine.evaluation.yardstick import RealImages
+from mnistdiff.engine.data.stratified import evenly
+from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
+from mnistdiff.engine.evaluation.reference_stats import RealImages
 
 
 @cache
@@ -22,7 +22,7 @@ def small_real_images():
 
 @pytest.fixture(scope="session")
 def bundled_judges():
-    return load_judges()
+    return load_reference_classifiers()
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mnistdiff.engine.evaluation.metrics import (
+    PRDC,
+    BinomialProportion,
     Gaussian,
-    Manifold,
-    Proportion,
     confusion,
     frechet_distance,
     precision_recall_density_coverage,
@@ -49,7 +49,7 @@ def cloud(rng, num_points, dimensions):
     ],
 )
 def test_the_interval_is_as_published(hits, total, low, high):
-    assert Proportion(hits, total).interval == pytest.approx((low, high), abs=5e-5)
+    assert BinomialProportion(hits, total).interval == pytest.approx((low, high), abs=5e-5)
 
 
 @given(st.integers(1, 10**7).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
@@ -57,7 +57,7 @@ def test_the_interval_is_as_published(hits, total, low, high):
 @example((0, 1))
 def test_the_bounds_are_where_the_score_test_just_rejects(pair):
     hits, total = pair
-    share, (low, high) = Proportion(hits, total).share, Proportion(hits, total).interval
+    share, (low, high) = BinomialProportion(hits, total).share, BinomialProportion(hits, total).interval
     assert 0 <= low <= share <= high <= 1
     assert (low == 0) == (hits == 0)
     assert (high == 1) == (hits == total)
@@ -69,14 +69,14 @@ def test_the_bounds_are_where_the_score_test_just_rejects(pair):
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_misses_have_the_mirrored_interval(hits, misses):
     total = hits + misses or 1
-    low, high = Proportion(min(hits, total), total).interval
-    assert Proportion(total - min(hits, total), total).interval == pytest.approx((1 - high, 1 - low), abs=1e-12)
+    low, high = BinomialProportion(min(hits, total), total).interval
+    assert BinomialProportion(total - min(hits, total), total).interval == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 0), (-1, 3), (4, 3), (0, -2)])
 def test_a_proportion_of_impossible_numbers_is_refused(hits, total):
     with pytest.raises(ValueError, match="0 <= hits <= total"):
-        Proportion(hits, total)
+        BinomialProportion(hits, total)
 
 
 # Confusion
@@ -202,7 +202,7 @@ def by_hand(real, fake, k):
 
     real, fake = real.tolist(), fake.tolist()
     real_radii, fake_radii = radii(real), radii(fake)
-    return Manifold(
+    return PRDC(
         precision=sum(in_balls(y, real, real_radii) > 0 for y in fake) / len(fake),
         recall=sum(in_balls(x, fake, fake_radii) > 0 for x in real) / len(real),
         density=float(Fraction(sum(in_balls(y, real, real_radii) for y in fake), k * len(fake))),
@@ -247,12 +247,12 @@ def test_far_from_the_origin_small_distances_still_count():
 def test_a_cloud_covers_itself():
     points = np.random.default_rng(0).normal(size=(400, 8)) + 100
     # Each ball holds its k neighbours and its own centre.
-    assert precision_recall_density_coverage(points, points, k=5) == Manifold(1.0, 1.0, 6 / 5, 1.0)
+    assert precision_recall_density_coverage(points, points, k=5) == PRDC(1.0, 1.0, 6 / 5, 1.0)
 
 
 def test_clouds_far_apart_have_nothing_in_common():
     points = np.random.default_rng(0).normal(size=(100, 8))
-    assert precision_recall_density_coverage(points, points + 1e4) == Manifold(0.0, 0.0, 0.0, 0.0)
+    assert precision_recall_density_coverage(points, points + 1e4) == PRDC(0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(("num_real", "num_fake", "k"), [(120, 120, 5), (60, 200, 1), (150, 50, 8)])

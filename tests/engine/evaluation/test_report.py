@@ -3,8 +3,8 @@ import json
 import pytest
 
 from mnistdiff.engine.checkpoint import pretrained
-from mnistdiff.engine.evaluation.metrics import Manifold, Proportion
-from mnistdiff.engine.evaluation.report import Drawn, Evaluation, Subject, Verdict
+from mnistdiff.engine.evaluation.metrics import PRDC, BinomialProportion
+from mnistdiff.engine.evaluation.report import Drawn, Evaluation, ModelInfo, Verdict
 from mnistdiff.errors import BelowThresholdError
 from mnistdiff.settings import SampleSettings
 
@@ -13,15 +13,15 @@ def verdict(judge="conv", hits=9950, fcd=1.5, **changes):
     values = {
         "judge": judge,
         "sha256": "ab" * 32,
-        "accuracy": Proportion(hits, 10_000),
-        "ceiling": Proportion(9960, 10_000),
-        "accuracy_by_digit": {0: Proportion(9, 10), 4: Proportion(7, 10)},
+        "accuracy": BinomialProportion(hits, 10_000),
+        "ceiling": BinomialProportion(9960, 10_000),
+        "accuracy_by_digit": {0: BinomialProportion(9, 10), 4: BinomialProportion(7, 10)},
         "confusion": tuple(
             tuple(3 if (row, column) == (4, 9) else 9 * (row == column) for column in range(10)) for row in range(10)
         ),
         "fcd": fcd,
         "fcd_floor": 0.5,
-        "manifold": Manifold(0.7, 0.7, 0.9, 0.9),
+        "manifold": PRDC(0.7, 0.7, 0.9, 0.9),
         "manifold_control": None,
         "num_real": 10_000,
     }
@@ -31,7 +31,7 @@ def verdict(judge="conv", hits=9950, fcd=1.5, **changes):
 def test_a_verdict_knows_its_ratio_and_what_goes_wrong():
     found = verdict()
     assert found.fcd_ratio == 3
-    assert found.lowest == (4, Proportion(7, 10))
+    assert found.lowest == (4, BinomialProportion(7, 10))
     assert found.confusions == [(4, 9, 3)]
     assert verdict(fcd_floor=None).fcd_ratio is None
 
@@ -76,7 +76,7 @@ def test_a_report_is_plain_json():
 
 def test_a_subject_is_the_head_of_its_file(tiny_run):
     file = tiny_run / "conditional_diffusion_mnist.safetensors"
-    subject = Subject.read(file)
+    subject = ModelInfo.read(file)
     assert (subject.checkpoint, subject.preset, subject.step) == (str(file), "tiny", 45)
     assert len(subject.sha256) == 64
 
@@ -84,4 +84,4 @@ def test_a_subject_is_the_head_of_its_file(tiny_run):
 def test_the_bundled_model_is_named_without_its_place(tiny_run, monkeypatch):
     file = tiny_run / "conditional_diffusion_mnist.safetensors"
     monkeypatch.setattr(pretrained, "PRETRAINED", file)
-    assert Subject.read(file).checkpoint == "bundled"
+    assert ModelInfo.read(file).checkpoint == "bundled"

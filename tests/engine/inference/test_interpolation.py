@@ -5,7 +5,7 @@ import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.inference.interpolation import interpolate, slerp
-from mnistdiff.engine.inference.sampling import Request, draw, load_model
+from mnistdiff.engine.inference.sampling import SampleSpec, draw, load_model
 from mnistdiff.settings import SampleSettings
 
 RNG = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def test_on_the_way_noise_stays_as_long_as_noise_is():
     "changes",
     [{}, {"guidance": 0.0}, {"guidance": 1.0}, {"sampler": "ddpm", "steps": 20}, {"guidance_interval": "0.3:1"}],
 )
-@pytest.mark.parametrize(("start", "end"), [(Request(3, 1), Request(8, 1)), (Request(4, 2), Request(9, 7))])
+@pytest.mark.parametrize(("start", "end"), [(SampleSpec(3, 1), SampleSpec(8, 1)), (SampleSpec(4, 2), SampleSpec(9, 7))])
 def test_both_ends_are_the_images_drawn_alone_and_the_way_is_gradual(model, start, end, changes):
     settings = SampleSettings(**{"steps": 6, **changes})
     *_, (done, total, images) = interpolate(model, start, end, 13, settings)
@@ -48,6 +48,6 @@ def test_both_ends_are_the_images_drawn_alone_and_the_way_is_gradual(model, star
 
 
 def test_each_step_is_one_evaluation(model):
-    events = list(interpolate(model, Request(1, 0), Request(2, 0), 3, SampleSettings(steps=4)))
+    events = list(interpolate(model, SampleSpec(1, 0), SampleSpec(2, 0), 3, SampleSettings(steps=4)))
     assert [(done, total) for done, total, _ in events] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert [images is None for *_, images in events] == [True, True, True, False]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, Request, draw, load_model, requests
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, SampleSpec, draw, load_model, requests
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError, SettingsError
@@ -92,13 +92,13 @@ def test_image_k_of_a_seed_is_the_image_of_that_seed_plus_k(model):
 
 
 def test_the_digit_and_the_settings_matter(model):
-    reference = drawings(model, [Request(3, 0)])
+    reference = drawings(model, [SampleSpec(3, 0)])
     for other in (
-        drawings(model, [Request(4, 0)]),
-        drawings(model, [Request(3, 0)], sample_settings(guidance=5)),
-        drawings(model, [Request(3, 0)], sample_settings(guidance=0)),
-        drawings(model, [Request(3, 0)], sample_settings(sampler="ddpm")),
-        drawings(model, [Request(3, 0)], sample_settings(steps=9)),
+        drawings(model, [SampleSpec(4, 0)]),
+        drawings(model, [SampleSpec(3, 0)], sample_settings(guidance=5)),
+        drawings(model, [SampleSpec(3, 0)], sample_settings(guidance=0)),
+        drawings(model, [SampleSpec(3, 0)], sample_settings(sampler="ddpm")),
+        drawings(model, [SampleSpec(3, 0)], sample_settings(steps=9)),
     ):
         assert levels_apart(reference, other) > 1
 
@@ -106,7 +106,7 @@ def test_the_digit_and_the_settings_matter(model):
 def test_guidance_1_asks_with_labels_alone_and_0_without(model):
     for guidance, labels in ((1.0, [3, 8]), (0.0, [NULL_LABEL] * 2)):
         watched = counted(model)
-        drawings(watched, [Request(3, 0), Request(8, 1)], sample_settings(guidance=guidance))
+        drawings(watched, [SampleSpec(3, 0), SampleSpec(8, 1)], sample_settings(guidance=guidance))
         assert [call[0] for call in watched.denoiser.calls] == [2] * 4
         assert all(call[2] == labels for call in watched.denoiser.calls)
 
@@ -114,7 +114,7 @@ def test_guidance_1_asks_with_labels_alone_and_0_without(model):
 @pytest.mark.parametrize("guidance", [0.5, 2.0])
 def test_other_guidance_asks_with_and_without_labels_in_one_call(model, guidance):
     watched = counted(model)
-    drawings(watched, [Request(3, 0), Request(8, 1)], sample_settings(guidance=guidance))
+    drawings(watched, [SampleSpec(3, 0), SampleSpec(8, 1)], sample_settings(guidance=guidance))
     assert [call[0] for call in watched.denoiser.calls] == [4] * 4
     assert all(sorted(call[2]) == [3, 8, NULL_LABEL, NULL_LABEL] for call in watched.denoiser.calls)
 
@@ -128,7 +128,7 @@ def test_guidance_1_is_the_limit_of_guided_drawing(model):
 def test_guidance_acts_in_its_interval_and_plain_conditional_drawing_outside(model):
     """Ten steps at t = 9 ... 0: the first two and the last three on labels alone."""
     watched = counted(model)
-    drawings(watched, [Request(3, 0)], sample_settings(steps=TIMESTEPS, guidance=2, guidance_interval=(0.2, 0.7)))
+    drawings(watched, [SampleSpec(3, 0)], sample_settings(steps=TIMESTEPS, guidance=2, guidance_interval=(0.2, 0.7)))
     assert [call[0] for call in watched.denoiser.calls] == [1] * 2 + [2] * 5 + [1] * 3
     assert all(call[2][-1] == 3 for call in watched.denoiser.calls)
 
@@ -145,7 +145,9 @@ def test_guidance_in_an_empty_interval_is_none_and_weak_guidance_has_no_interval
 def test_unconditional_images_do_not_depend_on_the_digit(model):
     unconditional = sample_settings(guidance=0.0)
     assert (
-        levels_apart(drawings(model, [Request(1, 9)], unconditional), drawings(model, [Request(8, 9)], unconditional))
+        levels_apart(
+            drawings(model, [SampleSpec(1, 9)], unconditional), drawings(model, [SampleSpec(8, 9)], unconditional)
+        )
         == 0
     )
 
@@ -165,14 +167,14 @@ def test_every_step_is_one_evaluation_from_the_last_timestep_down(model, sampler
 
 
 def test_images_come_in_the_order_asked_for(model):
-    wanted = [Request(9, 3), Request(0, 3), Request(9, 1), Request(4, 1000), Request(0, 2)]
+    wanted = [SampleSpec(9, 3), SampleSpec(0, 3), SampleSpec(9, 1), SampleSpec(4, 1000), SampleSpec(0, 2)]
     found = drawings(model, wanted, batch_size=2)
     assert [(drawing.digit, drawing.seed) for drawing in found] == [(r.digit, r.seed) for r in wanted]
     assert levels_apart(found[3:4], drawings(model, wanted[3:4])) <= 1
 
 
 def test_requests_go_digit_by_digit_with_consecutive_seeds():
-    assert requests((4, 2), 2, 7) == [Request(4, 7), Request(4, 8), Request(2, 7), Request(2, 8)]
+    assert requests((4, 2), 2, 7) == [SampleSpec(4, 7), SampleSpec(4, 8), SampleSpec(2, 7), SampleSpec(2, 8)]
 
 
 def test_images_are_grey_levels(model):
@@ -185,7 +187,7 @@ def test_images_are_grey_levels(model):
 def test_more_steps_than_trained_with_are_refused_before_the_first(model):
     watched = counted(model)
     with pytest.raises(SettingsError, match="--steps 11 is more than the 10") as refusal:
-        next(draw(watched, [Request(0, 0)], sample_settings(steps=11)))
+        next(draw(watched, [SampleSpec(0, 0)], sample_settings(steps=11)))
     assert "1 to 10" in refusal.value.hint
     assert watched.denoiser.calls == []
 
@@ -235,11 +237,11 @@ def test_a_network_that_has_diverged_is_reported(value):
         return np.full_like(x_t, value) if t == 0 else np.zeros_like(x_t)
 
     with np.errstate(invalid="ignore"), pytest.raises(DivergedError, match="not finite"):
-        drawings(Model(broken, SETTINGS), [Request(0, 0)], sample_settings(sampler="ddpm", steps=TIMESTEPS))
+        drawings(Model(broken, SETTINGS), [SampleSpec(0, 0)], sample_settings(sampler="ddpm", steps=TIMESTEPS))
 
 
 def test_missing_weights_are_named(tiny_run):
     file = tiny_run / "conditional_diffusion_mnist.safetensors"
     with pytest.raises(CheckpointError, match="holds no raw weights"):
         load_model(file, weights="raw", device="cpu")
-    assert len(drawings(load_model(file, weights="ema", device="cpu"), [Request(1, 1)])) == 1
+    assert len(drawings(load_model(file, weights="ema", device="cpu"), [SampleSpec(1, 1)])) == 1

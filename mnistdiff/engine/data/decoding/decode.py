@@ -1,0 +1,240 @@
+"""From the bytes of a picture file to pixels, in bounded memory and time, without a word of a library's."""
+
+import io
+import itertools
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from PIL import Image, ImageFile, features
+
+from mnistdiff.engine.data.decoding import gif, jpeg, png, tiff, webp
+from mnistdiff.engine.data.decoding.formats import Format
+from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLargeError
+
+_MAX_PIXELS = 128_000_000
+_MAX_SIDE = 2**20
+_MAX_MEMORY = 200 * 2**20
+"""Of a decoded picture before it is reduced, and of what decoding holds beside it."""
+_MAX_VISITS = 2_000_000_000
+"""Of pixels, in all passes of the decoder."""
+_BYTES_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+"""Of other modes, 4."""
+_BYTES_A_ROW = 32
+_BAND_ROWS = 256
+"""Of the reduced picture, made at once."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = {5, 6, 7, 8}
+_STDERR = 2
+_BMP_PACKING, _NOT_PACKED = slice(30, 34), bytes(4)
+
+# Pillow logs what it finds odd, and without any handler Python prints that to stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture whose size is known and whose pixels are not yet unpacked."""
+
+    _image: ImageFile.ImageFile
+    _orientation: int
+    _factor: int
+    """By which it is reduced each way after it is decoded."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width that it will have."""
+        width, height = (math.ceil(side / self._factor) for side in self._image.size)
+        return (width, height) if self._orientation in _ON_ITS_SIDE else (height, width)
+
+    def decode(self) -> Image.Image:
+        """The picture, upright.
+
+        Raises:
+            DamagedError: if its pixels cannot be unpacked.
+        """
+        with _guarded(), _without_words_of_libtiff(self._image):
+            self._image.load()
+            reduced = self._image if self._factor == 1 else _reduced(self._image, self._factor)
+            turn = _TURNS.get(self._orientation)
+            return reduced if turn is None else reduced.transpose(turn)
+
+
+def prepare(content: bytes, kind: Format, *, longest: int | None = None) -> Prepared:
+    """Open a picture: the first one of a file that holds several.
+
+    Args:
+        content: the file.
+        kind: what it begins as.
+        longest: the side, in pixels, above which it is reduced by a whole number.
+
+    Raises:
+        DamagedError: if it does not follow its format.
+        TooLargeError: if it unpacks to more than is decoded.
+    """
+    pixels = _pixels_of(content, kind)
+    _require_bounded(pixels)
+    with _guarded():
+        image = _opened(pixels.content, kind)
+        size = max(image.size)
+        if longest is not None and size > longest:
+            wanted = math.ceil(size / longest)
+            if kind == "JPEG":  # decodes to an eighth, a quarter or half of the size, in less memory and time
+                image.draft(None, (image.width // wanted, image.height // wanted))
+            wanted = math.ceil(max(image.size) / longest)
+        else:
+            wanted = 1
+    if _memory(image) + pixels.extra_bytes > _MAX_MEMORY:
+        raise TooLargeError(f"it has {pixels.width:,}x{pixels.height:,} pixels")
+    return Prepared(image, pixels.orientation, wanted)
+
+
+def frames_of(content: bytes, kind: Format) -> Iterator[Image.Image]:
+    """The frames of a PNG or GIF file, as a viewer shows them, in grey.
+
+    Raises:
+        DamagedError, TooLargeError: as ``prepare`` and ``Prepared.decode``.
+    """
+    pixels = (gif if kind == "GIF" else png).pixels_of(content, animated=True)
+    _require_bounded(pixels)
+    with _guarded():
+        image = _opened(pixels.content, kind)
+    for number in itertools.count():
+        with _guarded():
+            try:
+                image.seek(number)
+            except EOFError:
+                return
+            frame = image.convert("L")
+        yield frame
+
+
+def _pixels_of(content: bytes, kind: Format) -> Pixels:
+    match kind:
+        case "PNG":
+            return png.pixels_of(content)
+        case "JPEG":
+            return jpeg.pixels_of(content)
+        case "GIF":
+            return gif.pixels_of(content)
+        case "TIFF":
+            return tiff.pixels_of(content)
+        case "WebP":
+            if not features.check("webp"):
+                raise DamagedError("this installation of Pillow cannot read WebP")
+            return webp.pixels_of(content)
+        case "BMP":  # holds nothing but pixels
+            with _guarded():
+                width, height = _opened(content, kind).size
+            # Those that are packed are unpacked byte by byte, into a copy of their own.
+            is_packed = content[_BMP_PACKING] not in {_NOT_PACKED, b""}
+            return Pixels(content, width, height, extra_bytes=4 * width * height if is_packed else 0)
+
+
+def _opened(content: bytes, kind: Format) -> ImageFile.ImageFile:
+    """By the one plugin that is meant: whatever else Pillow could read is out of reach."""
+    file = io.BytesIO(content)
+    match kind:
+        case "PNG":
+            from PIL.PngImagePlugin import PngImageFile
+
+            return PngImageFile(file)
+        case "JPEG":
+            from PIL.JpegImagePlugin import JpegImageFile
+
+            return JpegImageFile(file)
+        case "GIF":
+            from PIL.GifImagePlugin import GifImageFile
+
+            return GifImageFile(file)
+        case "TIFF":
+            from PIL.TiffImagePlugin import TiffImageFile
+
+            return TiffImageFile(file)
+        case "WebP":
+            from PIL.WebPImagePlugin import WebPImageFile
+
+            return WebPImageFile(file)
+        case "BMP":
+            from PIL.BmpImagePlugin import BmpImageFile
+
+            return BmpImageFile(file)
+
+
+def _memory(image: Image.Image) -> int:
+    """Bytes that a picture takes once it is unpacked."""
+    return image.height * (image.width * _BYTES_A_PIXEL.get(image.mode, 4) + _BYTES_A_ROW)
+
+
+def _require_bounded(pixels: Pixels) -> None:
+    count = pixels.width * pixels.height
+    if count > _MAX_PIXELS or max(pixels.width, pixels.height) > _MAX_SIDE or pixels.extra_bytes > _MAX_MEMORY:
+        raise TooLargeError(f"it has {pixels.width:,}x{pixels.height:,} pixels")
+    if count * pixels.passes > _MAX_VISITS:
+        raise TooLargeError(f"it has {pixels.width:,}x{pixels.height:,} pixels in {pixels.passes - 1} scans")
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """The picture made smaller, in bands: some modes are converted for it, and the whole would take memory twice."""
+    bands = []
+    for top in range(0, image.height, factor * _BAND_ROWS):
+        band = image.crop((0, top, image.width, min(top + factor * _BAND_ROWS, image.height)))
+        bands.append(_reducible(band).reduce(factor))
+    whole = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
+    for number, band in enumerate(bands):
+        whole.paste(band, (0, number * _BAND_ROWS))
+    return whole
+
+
+def _reducible(image: Image.Image) -> Image.Image:
+    """The picture in a mode whose pixels can be averaged."""
+    if "transparency" in image.info:
+        return image.convert("RGBA")
+    if image.mode.startswith("I;"):
+        return image.convert("I")
+    return image.convert({"P": "RGB", "1": "L"}.get(image.mode, image.mode))
+
+
+@contextmanager
+def _without_words_of_libtiff(image: ImageFile.ImageFile) -> Iterator[None]:
+    """Drop what libtiff finds to say about a file: Pillow lets it write straight to the stderr of the process."""
+    if image.format != "TIFF":
+        yield
+        return
+    try:
+        kept = os.dup(_STDERR)
+    except OSError:  # closed by the caller, as with 2>&-
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Turn whatever Pillow raises into a DamagedError, and its warnings into nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (DamagedError, TooLargeError, MemoryError):
+        raise
+    except Exception as error:  # its readers of chunks, tags and codes raise what they happen to meet
+        raise DamagedError("its pixels cannot be unpacked") from error

@@ -1,0 +1,206 @@
+"""Pictures that users hand over: read with care, for a few kilobytes can unpack to gigabytes."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.data.decoding import decode, gif, png
+from mnistdiff.engine.data.decoding.formats import Format, kind_of, name_of
+from mnistdiff.engine.data.decoding.pixels import DamagedError, TooLargeError
+from mnistdiff.engine.data.grey import to_grey
+from mnistdiff.errors import OutOfMemoryError, StorageError
+
+MAX_SIDE = 4096
+"""A photograph with a longer side, in pixels, is reduced as it is read."""
+MAX_TEXT = 2**20
+"""Longest text, in bytes, that a picture may hold about itself."""
+_MAX_BYTES = 64 * 2**20
+_PNG: tuple[Format, ...] = ("PNG",)
+_WITH_TEXT: tuple[Format, ...] = ("PNG", "GIF")
+PHOTOGRAPHS: tuple[Format, ...] = ("PNG", "JPEG", "WebP", "GIF", "TIFF", "BMP")
+_OPEN_ALREADY = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+"""Where shells put a pipe that they have opened: ``classify <(convert ...)``."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file in memory, not unpacked.
+
+    Attributes:
+        name: what to call it in an error.
+        content: its bytes.
+    """
+
+    name: str
+    content: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises:
+            StorageError: if it is missing, is no regular file, cannot be read, or is too large.
+        """
+        try:
+            with _open_regular(path) as file:
+                return cls.receive(str(path), file)
+        except OSError as error:
+            raise StorageError(
+                f"cannot read the picture {path}: {error.strerror}", "Check the path and its permissions."
+            ) from error
+
+    @classmethod
+    def receive(cls, name: str, file: IO[bytes]) -> Self:
+        """Read an open file, which may be a pipe, to its end.
+
+        Raises:
+            StorageError: if it is too large.
+        """
+        content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise StorageError(f"{name} is larger than {_MAX_BYTES // 2**20} MiB", "Give a smaller picture.")
+        return cls(name, content)
+
+    def grey_levels(self, formats: tuple[Format, ...] = _PNG, *, longest: int | None = None) -> NDArray[np.uint8]:
+        """Its grey levels, shape (H, W), as ``to_grey`` takes them from its pixels.
+
+        Args:
+            formats: those that it may have.
+            longest: the side above which it is reduced by a whole number.
+
+        Raises:
+            StorageError: if it is no picture of these formats, is damaged or unpacks to too much.
+            OutOfMemoryError: if the machine cannot hold it.
+        """
+        prepared = self._prepared(formats, longest=longest)
+        with self._told():
+            return to_grey(prepared.decode())
+
+    def photograph(self) -> NDArray[np.uint8]:
+        """Its grey levels, whatever kind of picture it is; a large one reduced, each side to at most ``MAX_SIDE``.
+
+        Raises:
+            StorageError, OutOfMemoryError: as ``grey_levels``.
+        """
+        return self.grey_levels(PHOTOGRAPHS, longest=MAX_SIDE)
+
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a PNG, without unpacking it.
+
+        Raises:
+            StorageError: as ``grey_levels``.
+        """
+        return self._prepared(_PNG).shape
+
+    def on_sheet(self) -> NDArray[np.uint8]:
+        """Its grey levels, to be laid out beside others: those of a PNG as they are, others as ``photograph``.
+
+        Raises:
+            StorageError, OutOfMemoryError: as ``grey_levels``.
+        """
+        return self.grey_levels() if kind_of(self.content) == "PNG" else self.photograph()
+
+    def shape_on_sheet(self) -> tuple[int, int]:
+        """Height and width of ``on_sheet``, without unpacking it.
+
+        Raises:
+            StorageError: as ``grey_levels``.
+        """
+        is_exact = kind_of(self.content) == "PNG"
+        return self._prepared(PHOTOGRAPHS, longest=None if is_exact else MAX_SIDE).shape
+
+    @property
+    def kind(self) -> Literal["gif", "png"]:
+        """What its name should end in, if it is one of those that say something of themselves."""
+        return "gif" if self.content.startswith(b"GIF8") else "png"
+
+    def text(self, keyword: str) -> str | None:
+        """What a PNG or GIF file says of itself under a keyword; None if it says nothing.
+
+        Raises:
+            StorageError: as ``grey_levels``, or if it is longer than ``MAX_TEXT``.
+        """
+        with self._told():
+            if self._kind(_WITH_TEXT) == "PNG":
+                return png.text_of(self.content, keyword, at_most=MAX_TEXT)
+            lines = gif.comment_of(self.content, at_most=MAX_TEXT).split("\n")  # as ``animation`` writes them
+        found = (value for key, _, value in (line.partition(": ") for line in lines) if key == keyword)
+        return next(found, None)
+
+    def shows_the_same_as(self, other: "Picture") -> bool:
+        """Whether two PNG or GIF files have the same grey levels in every frame, however they hold them.
+
+        Raises:
+            StorageError: as ``grey_levels``.
+        """
+        if self._extent != other._extent:
+            return False
+        return all(
+            one is not None and another is not None and np.array_equal(one, another)
+            for one, another in zip_longest(self._frames(), other._frames())
+        )
+
+    @property
+    def _extent(self) -> tuple[int, int, int]:
+        """Height, width and number of frames, which cost nothing to compare."""
+        frames = gif.frame_count if self.kind == "gif" else png.frame_count
+        with self._told():
+            return (*self._prepared(_WITH_TEXT).shape, frames(self.content))
+
+    def _frames(self) -> Iterator[NDArray[np.uint8]]:
+        """The grey levels of one frame after another."""
+        with self._told():
+            for frame in decode.frames_of(self.content, self._kind(_WITH_TEXT)):
+                yield np.array(frame)
+
+    def _prepared(self, formats: tuple[Format, ...], *, longest: int | None = None) -> decode.Prepared:
+        with self._told():
+            return decode.prepare(self.content, self._kind(formats), longest=longest)
+
+    def _kind(self, formats: tuple[Format, ...]) -> Format:
+        """What it begins as, if that is one of these."""
+        kind = kind_of(self.content)
+        if kind in formats:
+            return kind
+        kinds = f"{', '.join(formats[:-1])} or {formats[-1]}" if len(formats) > 1 else formats[0]
+        what = f"{name_of(self.content)}, " if name_of(self.content) else "" if self.content else "empty, "
+        raise StorageError(f"{self.name} is {what}not a {kinds} picture", f"Give a {kinds} picture.")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What is wrong with the file, in a sentence that names it."""
+        try:
+            yield
+        except TooLargeError as error:
+            raise StorageError(f"{self.name} is too large to be read: {error}", "Give a smaller picture.") from error
+        except DamagedError as error:
+            raise StorageError(
+                f"{self.name} begins as {name_of(self.content)}, but is damaged: {error}",
+                "Save it again, or give another picture.",
+            ) from error
+        except MemoryError as error:
+            raise OutOfMemoryError(f"not enough memory to read {self.name}", "Give a smaller picture.") from error
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    """Open a file to read it. A named pipe or a device is refused, since it may have no end, or never begin."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) and str(path).startswith(_OPEN_ALREADY):
+        os.set_blocking(descriptor, True)
+    elif not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise StorageError(f"{path} is not a file but a pipe or device", "Give a file, or - to read stdin.")
+    return open(descriptor, "rb")

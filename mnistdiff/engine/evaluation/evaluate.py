@@ -1,0 +1,202 @@
+"""The protocol: which images are drawn, what is measured of them, and in which order.
+
+Sample, the long part, comes first. Of the images only the grey levels are kept, as ``sample`` would save them: all
+measures are of those. The same model, settings, seed and number give the same report on the same machine; the size of
+the batches in which images are drawn and judged changes no more than the rounding of floats.
+"""
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.checkpoint.model_info import ModelInfo
+from mnistdiff.engine.data.stratified import wanted_digits
+from mnistdiff.engine.evaluation.cas import Usefulness, measure_cas
+from mnistdiff.engine.evaluation.memorization import Originality, check_memorization
+from mnistdiff.engine.evaluation.metrics import BinomialProportion, confusion
+from mnistdiff.engine.evaluation.progress import EvaluationProgress
+from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
+from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
+from mnistdiff.engine.evaluation.report import Drawn, Evaluation, Verdict
+from mnistdiff.engine.inference.sampling import Model, SampleSpec, draw, requests
+from mnistdiff.settings import IMAGE_SIZE, SampleSettings
+
+BATCH_SIZE = 250
+"""More than ``sample`` draws at once: nobody waits for the first image."""
+
+
+@dataclass(frozen=True)
+class OptionalMetrics:
+    """Measures that take minutes and need MNIST: done if asked for."""
+
+    usefulness: bool = False
+    originality: bool = False
+
+
+NOTHING_MORE = OptionalMetrics()
+
+
+def evaluate_each(
+    rows: Sequence[tuple[Model, SampleSettings]],
+    judges: Sequence[ReferenceClassifier],
+    *,
+    n: int,
+    seed: int,
+    real: RealImages | None,
+    extras: OptionalMetrics = NOTHING_MORE,
+    subject: ModelInfo | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[EvaluationProgress | Evaluation]:
+    """Draw and measure the same digits from the same noise, once for each way of drawing.
+
+    Args:
+        rows: models, and how to draw from them.
+        judges: that look at the images.
+        n: images of each, at least 10, at most as many as the training set has.
+        seed: of the first image; each next one has the next.
+        real: MNIST, if it is here; without it, what needs it is left out and a notice says so.
+        extras: what else to measure; needs ``real``.
+        subject: which model this is, for the report.
+        batch_size: images drawn at once.
+
+    Yields:
+        progress; after the progress of each row its report.
+
+    Raises:
+        SettingsError: before any image is drawn, if the seeds run out of their range or a model does not do what is
+            asked of it.
+        DivergedError: if an image is not finite.
+    """
+    digits = wanted_digits(n, judges[0].facts.class_counts)
+    wanted = [SampleSpec(digit, of.seed) for digit, of in zip(digits.tolist(), requests([0], n, seed), strict=True)]
+    for model, settings in rows:
+        # A rehearsal of one step of one image, so that a refusal does not come after an hour.
+        next(draw(model, wanted[:1], settings))
+    yardsticks = [ReferenceStats(judge, real, n) for judge in judges]
+    real_scores: tuple[float, ...] = ()
+    for model, settings in rows:
+        began = time.monotonic()
+        images = yield from _drawn(model, wanted, settings, batch_size)
+        drawn = Drawn(settings, seed, time.monotonic() - began)
+        verdicts = yield from _judged(images, digits, yardsticks)
+        report = Evaluation(n, verdicts, _notices(yardsticks[0]), drawn, subject)
+        if real is not None:
+            report = yield from _with_extras(report, images, digits, real, extras, real_scores)
+            real_scores = report.usefulness.real if report.usefulness else ()
+        yield report
+
+
+def judge_images(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    judges: Sequence[ReferenceClassifier],
+    *,
+    real: RealImages | None,
+) -> Evaluation:
+    """Measure images that are there already.
+
+    Args:
+        images: grey levels, shape (N, 28, 28), N >= 6.
+        labels: the digits they are meant to be, shape (N,).
+        judges: that look at them.
+        real: MNIST, if it is here.
+    """
+    yardsticks = [ReferenceStats(judge, real, len(images)) for judge in judges]
+    verdicts = tuple(_verdict(images, labels, yardstick) for yardstick in yardsticks)
+    return Evaluation(len(images), verdicts, _notices(yardsticks[0]))
+
+
+def _drawn(
+    model: Model, wanted: Sequence[SampleSpec], settings: SampleSettings, batch_size: int
+) -> Generator[EvaluationProgress, None, NDArray[np.uint8]]:
+    """The images wanted, shape (N, 28, 28), and nothing else of them: 10,000 are 8 MB."""
+    images = np.empty((len(wanted), IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    count = 0
+    for progress in draw(model, wanted, settings, batch_size=batch_size):
+        for drawing in progress.drawings:
+            images[count] = drawing.pixels
+            count += 1
+        yield EvaluationProgress("drawing", progress.done, progress.total, images=len(progress.drawings))
+    return images
+
+
+def _judged(
+    images: NDArray[np.uint8], labels: NDArray[np.integer], yardsticks: Sequence[ReferenceStats]
+) -> Generator[EvaluationProgress, None, tuple[Verdict, ...]]:
+    """The verdict of each judge. For 10,000 images that is a quarter of a minute each, half of it for real ones."""
+    verdicts = []
+    total = 3 * len(yardsticks)
+    for number, yardstick in enumerate(yardsticks):
+        # Each measure is computed when it is first asked for: one by one, so that progress is seen.
+        for done, measure in enumerate(("floor", "control")):
+            yield EvaluationProgress("judging", 3 * number + done, total)
+            getattr(yardstick, measure)
+        yield EvaluationProgress("judging", 3 * number + 2, total)
+        verdicts.append(_verdict(images, labels, yardstick))
+    yield EvaluationProgress("judging", total, total)
+    return tuple(verdicts)
+
+
+def _with_extras(
+    report: Evaluation,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    real: RealImages,
+    extras: OptionalMetrics,
+    real_scores: tuple[float, ...],
+) -> Generator[EvaluationProgress, None, Evaluation]:
+    """The report with what else was asked for."""
+    if extras.usefulness:
+        for item in measure_cas(images, labels, real, real_scores=real_scores):
+            if isinstance(item, Usefulness):
+                report = replace(report, usefulness=item)
+            else:
+                yield item
+    if extras.originality:
+        for found in check_memorization(images, labels, real):
+            if isinstance(found, Originality):
+                report = replace(report, originality=found)
+            else:
+                yield found
+    return report
+
+
+def _verdict(images: NDArray[np.uint8], labels: NDArray[np.integer], yardstick: ReferenceStats) -> Verdict:
+    """What one judge makes of images, shape (N, 28, 28), that are meant to be ``labels``, shape (N,)."""
+    seen = yardstick.judge.judge(images)
+    table = confusion(labels, seen.digits)
+    asked_for = table.sum(axis=1)
+    return Verdict(
+        judge=yardstick.judge.name,
+        sha256=yardstick.judge.digest,
+        accuracy=BinomialProportion(int(np.trace(table)), len(labels)),
+        ceiling=yardstick.ceiling,
+        accuracy_by_digit={
+            digit: BinomialProportion(int(table[digit, digit]), int(asked_for[digit]))
+            for digit in np.flatnonzero(asked_for).tolist()
+        },
+        confusion=tuple(tuple(row) for row in table.tolist()),
+        fcd=yardstick.distance(seen.features),
+        fcd_floor=yardstick.floor,
+        manifold=yardstick.overlap(seen.features),
+        manifold_control=yardstick.control,
+        num_real=yardstick.floor_count,
+    )
+
+
+def _notices(yardstick: ReferenceStats) -> tuple[str, ...]:
+    """What the report lacks, and what in it does not quite compare."""
+    notices = []
+    if yardstick.real is None:
+        left_out = "precision, recall, density and coverage"
+        if yardstick.floor is None:
+            left_out = f"the floor of the fcd, {left_out}"
+        notices.append(f"MNIST is not here: {left_out} are left out; name its folder with --data-dir")
+    if yardstick.floor_count < yardstick.count and yardstick.floor is not None:
+        notices.append(
+            f"there are no more than {yardstick.floor_count:,} test images: floor and coverage are measured with those"
+        )
+    return tuple(notices)

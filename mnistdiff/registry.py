@@ -1,0 +1,83 @@
+"""Open tables of named things: samplers, prediction types, networks, data sets.
+
+A setting accepts the names of its table. The names that the package brings are listed beside the settings, so that help
+and usage errors load no library; the entries are registered by the module that defines them, which is imported at the
+first look-up. A program that uses the package registers its own entries in the same way.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T]):
+    """A table of named things that can be extended.
+
+    Args:
+        kind: what the entries are, for errors: ``sampler``.
+        names: of the entries that ``module`` registers.
+        module: imported at the first look-up.
+    """
+
+    def __init__(self, kind: str, names: Sequence[str], module: str) -> None:
+        self._kind = kind
+        self._names = list(names)
+        self._module = module
+        self._entries: dict[str, T] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, without importing the entries."""
+        return tuple(self._names)
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorate a function or a class to be the entry ``name``; ``add`` is the same for a value.
+
+        Raises:
+            ValueError: if the name is taken.
+        """
+
+        def decorate(entry: T) -> T:
+            self.add(name, entry)
+            return entry
+
+        return decorate
+
+    def add(self, name: str, entry: T) -> None:
+        """Add an entry.
+
+        Raises:
+            ValueError: if the name is taken.
+        """
+        if name in self._entries:
+            raise ValueError(f"{self._kind} {name!r} is already registered")
+        if name not in self._names:
+            self._names.append(name)
+        self._entries[name] = entry
+
+    def require(self, name: str) -> str:
+        """Validate a name without importing its entry, as a Pydantic validator does.
+
+        Raises:
+            ValueError: naming all known names.
+        """
+        if name not in self._names:
+            *first, last = map(repr, self._names)
+            raise ValueError(f"should be {', '.join(first)} or {last}" if first else f"should be {last}")
+        return name
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            import_module(self._module)
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise KeyError(f"unknown {self._kind} {name!r}; known: {', '.join(self._names)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -1,0 +1,144 @@
+"""The diffusion model as a classifier."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.diffusion.parameterization import velocity
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.evaluation.reference_stats import RealImages
+from mnistdiff.engine.inference import diffusion_classifier
+from mnistdiff.engine.inference.diffusion_classifier import Verdict, classify, noisy_timesteps
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, draw, load_model, requests
+from mnistdiff.errors import DivergedError, SettingsError
+from mnistdiff.settings import SampleSettings, TrainSettings
+
+PAPER = TrainSettings(preset="fast", beta_schedule="cosine", prediction="v_prediction")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model(PRETRAINED, weights="ema", device="cpu")
+
+
+def verdicts(model, images, *, evaluations=12, seed=0):
+    events = list(classify(model, images, evaluations=evaluations, seed=seed))
+    assert [done for done, _, _ in events] == list(range(1, events[-1][1] + 1))
+    return [verdict for _, _, found in events for verdict in found]
+
+
+def of_gaussian_digits(means, deviation, settings):
+    """The best possible network for digits whose pixels are N(mean of the digit, deviation^2)."""
+    schedule = NoiseSchedule.from_settings(settings)
+
+    def denoise(x_t, t, labels):
+        alpha_bar = schedule.alpha_bar(t)
+        signal, sigma = np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
+        mean = means[labels][:, None, None, None]
+        x_0 = mean + deviation**2 * signal / (signal**2 * deviation**2 + sigma**2) * (x_t - signal * mean)
+        eps = (x_t - signal * x_0) / sigma
+        return (velocity(x_0, eps, signal, sigma) if settings.prediction == "v_prediction" else eps).astype(np.float32)
+
+    return Model(denoise, settings)
+
+
+@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])
+def test_where_the_posterior_is_known_it_is_found(prediction):
+    """Digits of one grey each, hardly apart: p(digit | image) is a softmax of squared distances."""
+    settings = PAPER.model_copy(update={"prediction": prediction})
+    means, deviation = np.linspace(-0.05, 0.05, 10), 0.3
+    model = of_gaussian_digits(means, deviation, settings)
+    images = []
+    for grey in (-0.03, 0.0, 0.012, 0.05):
+        pixels = np.random.default_rng(1).normal(0, deviation, (28, 28))
+        pixels += grey - pixels.mean()
+        images.append(np.rint(np.clip(pixels + 1, 0, 2) * 127.5).astype(np.uint8))
+    found = np.array([v.probabilities for v in verdicts(model, images, evaluations=374)])
+    for image, probabilities in zip(images, found, strict=True):
+        x = image / 127.5 - 1
+        exact = -((x[None] - means[:, None, None]) ** 2).sum(axis=(1, 2)) / (2 * deviation**2)
+        exact = np.exp(exact - exact.max())
+        # The cleanest quarter of the way is left out, and with it some certainty.
+        assert np.argmax(probabilities) == np.argmax(exact)
+        assert abs((probabilities @ means) - (exact / exact.sum() @ means)) < 0.01
+
+
+def test_it_reads_what_it_draws_without_being_told(model):
+    drawings = [d for p in draw(model, requests(ALL_DIGITS, 2, 40), SampleSettings()) for d in p.drawings]
+    found = verdicts(model, [d.pixels for d in drawings])
+    assert sum(v.digit == d.digit for v, d in zip(found, drawings, strict=True)) >= 19
+    for verdict in found:
+        assert sum(verdict.probabilities) == pytest.approx(1)
+        assert verdict.probabilities[verdict.digit] == max(verdict.probabilities)
+        assert np.argmax(verdict.bounds) == verdict.digit
+    unlabelled = replace(model, denoiser=lambda x_t, t, labels: model.denoiser(x_t, t, np.full_like(labels, 10)))
+    assert max(verdicts(unlabelled, [drawings[0].pixels])[0].probabilities) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_a_verdict_does_not_depend_on_what_is_read_beside_it(model):
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (28, 28), dtype=np.uint8) for _ in range(9)]
+    together = verdicts(model, images, evaluations=5, seed=3)
+    assert len(together) == 9
+    assert [verdicts(model, [image], evaluations=5, seed=3)[0] for image in images] == together
+    assert verdicts(model, images[:1], evaluations=5, seed=4)[0] != together[0]
+
+
+@pytest.mark.parametrize("T", [8, 10, 500])
+def test_the_way_goes_from_noise_to_the_cleanest_quarter(T):
+    schedule = NoiseSchedule.cosine(T)
+    most = T - 1 - round(T / 4)
+    for evaluations in range(1, most + 1):
+        way = noisy_timesteps(schedule, evaluations)
+        assert len(way) == evaluations
+        assert way[0][0] == T - 1
+        assert way[-1][1] == round(T / 4)
+        assert [t for t, _ in way[1:]] == [t_prev for _, t_prev in way[:-1]]
+        assert all(t > t_prev for t, t_prev in way)
+    assert noisy_timesteps(schedule, None) == noisy_timesteps(schedule, min(32, most))
+    with pytest.raises(SettingsError, match=f"--evaluations {most + 1} is more than the {most}"):
+        noisy_timesteps(schedule, most + 1)
+
+
+def test_a_model_of_hardly_any_timesteps_cannot_read():
+    with pytest.raises(SettingsError, match="noisy timesteps of this model"):
+        noisy_timesteps(NoiseSchedule.cosine(1), None)
+
+
+@pytest.mark.soak
+def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypatch, capsys):
+    """And the cleanest quarter of the way, with its large weights, does harm."""
+    real = RealImages.load(real_data_dir)
+    images, labels = list(real.test_images[:300]), real.test_labels[:300]
+
+    def share_right():
+        found = verdicts(model, images, evaluations=32)
+        return np.mean([v.digit == label for v, label in zip(found, labels, strict=True)])
+
+    accuracy = share_right()
+    monkeypatch.setattr(diffusion_classifier, "_CLEAN_SHARE", 0.0)
+    whole_way = share_right()
+    with capsys.disabled():
+        print(f"\nof 300 test images {accuracy:.1%} are read right; by the whole way {whole_way:.1%}")  # noqa: T201
+    assert whole_way < accuracy > 0.97
+
+
+@pytest.mark.parametrize(
+    ("largest", "undecided"), [(0.1, True), (0.19, True), (0.21, False), (0.5, False), (1.0, False)]
+)
+def test_a_model_is_undecided_where_no_digit_is_twice_as_probable_as_a_guess(largest, undecided):
+    probabilities = (largest, *[(1 - largest) / 9] * 9)
+    assert Verdict(probabilities, (0.0,) * 10).is_undecided == undecided
+
+
+def test_a_model_that_ignores_its_label_is_undecided():
+    model = Model(lambda x_t, t, labels: np.zeros_like(x_t), TrainSettings(timesteps=20))
+    assert [verdict.is_undecided for verdict in verdicts(model, [np.zeros((28, 28), np.uint8)] * 2)] == [True, True]
+
+
+def test_a_prediction_that_is_not_finite_is_no_verdict():
+    model = Model(lambda x_t, t, labels: np.full_like(x_t, np.nan), TrainSettings(timesteps=20))
+    with pytest.raises(DivergedError, match="not finite"):
+        verdicts(model, [np.zeros((28, 28), np.uint8)])

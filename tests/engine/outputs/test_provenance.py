@@ -1,0 +1,143 @@
+"""What a picture says of itself is what it takes to draw it again."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.inference.editing import RePaint, SDEdit, half
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, SampleSpec, draw, load_model, requests
+from mnistdiff.engine.outputs.animation import animation
+from mnistdiff.engine.outputs.png import encode_png
+from mnistdiff.engine.outputs.provenance import KEYWORD, Provenance, picture, require_room
+from mnistdiff.engine.outputs.reproduction import reproduce
+from mnistdiff.errors import SettingsError, StorageError
+from mnistdiff.settings import MAX_SEED, SampleSettings
+
+SETTINGS = SampleSettings(steps=3, guidance=2.0, guidance_interval="0.1:0.9", sampler="ddim", eta=0.5)
+WANTED = {
+    "one image": [SampleSpec(7, 42)],
+    "a sheet": requests(ALL_DIGITS, 3, 5),
+    "a number": [SampleSpec(2, 9), SampleSpec(0, 10), SampleSpec(2, 11), SampleSpec(2, 12)],
+    "the last seed": [SampleSpec(1, MAX_SEED)],
+}
+
+
+DIGIT = np.pad(np.full((20, 4), 255, np.uint8), ((4, 4), (12, 12)))
+BLANK = base64.b64encode(bytes(784)).decode()
+
+
+@pytest.fixture(scope="module", params=["onnx", "torch"])
+def model(request):
+    return load_model(PRETRAINED, weights="ema", device="cpu", backend=request.param)
+
+
+def drawn(model, wanted):
+    return [d for progress in draw(model, wanted, SETTINGS, batch_size=4) for d in progress.drawings]
+
+
+@pytest.mark.parametrize("kind", WANTED)
+def test_a_picture_holds_what_it_takes_to_draw_it_again(model, kind):
+    content = picture(drawn(model, WANTED[kind]), model, SETTINGS)
+    told = Provenance.of(Picture("picture.png", content))
+    assert told.settings == SETTINGS
+    assert (told.checkpoint, told.backend) == (model.sha256, model.backend)
+    asked = [SampleSpec(row.digit, row.seed + k) for row in told.rows for k in range(row.number)]
+    assert asked == WANTED[kind]
+    if model.backend == "onnx":  # in torch, an image may differ by a grey level with the batch it is drawn in
+        assert reproduce(told, PRETRAINED) == content
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        SDEdit(image=DIGIT, strength=0.7),
+        RePaint(image=DIGIT, missing=half("right"), rounds=2),
+    ],
+    ids=["edit", "inpaint"],
+)
+def test_a_picture_drawn_from_a_picture_holds_that_too(walk):
+    model = load_model(PRETRAINED, weights="ema", device="cpu")
+    drawings = [d for progress in draw(model, requests([4, 9], 2, 3), SETTINGS, walk=walk) for d in progress.drawings]
+    content = picture(drawings, model, SETTINGS, walk=walk)
+    told = Provenance.of(Picture("edited.png", content))
+    assert type(told.walk) is type(walk)
+    np.testing.assert_array_equal(told.walk.image, DIGIT)
+    assert reproduce(told, PRETRAINED) == content
+    assert reproduce(told.model_copy(update={"walk": None}), PRETRAINED) != content
+
+
+def valid():
+    return {
+        "version": "1",
+        "checkpoint": "0" * 64,
+        "backend": "onnx",
+        "settings": SampleSettings().model_dump(mode="json"),
+        "rows": [[7, 0, 1]],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "[" * 100_000,
+        "null",
+        "7",
+        "{}",
+        json.dumps(valid() | {"more": 1}),
+        json.dumps(valid() | {"checkpoint": "../../etc"}),
+        json.dumps(valid() | {"backend": "os"}),
+        json.dumps(valid() | {"rows": []}),
+        json.dumps(valid() | {"rows": [[10, 0, 1]]}),
+        json.dumps(valid() | {"rows": [[7, 0, 10**9]]}),
+        json.dumps(valid() | {"rows": [[7, 0, 9999]] * 2}),
+        json.dumps(valid() | {"rows": [[7, 0, 1]] * 10_001}),
+        json.dumps(valid() | {"settings": {"steps": 10**9}}),
+        json.dumps(valid() | {"settings": {"steps": float("nan")}}),
+        json.dumps(valid() | {"walk": {"image": BLANK, "strength": 0}}),
+        json.dumps(valid() | {"sweeps": [["__class__", [1]]]}),
+        json.dumps(valid() | {"sweeps": [["steps", [0]]]}),
+        json.dumps(valid() | {"sweeps": [["steps", []]]}),
+        json.dumps(valid() | {"sweeps": [["steps", list(range(1, 200))], ["guidance", list(range(100))]]}),
+        json.dumps(valid() | {"sweeps": [["steps", [1]]], "walk": {"image": BLANK, "strength": 1}}),
+        json.dumps(valid() | {"frames": 5}),
+        json.dumps(valid() | {"frames": 10**9, "rows": [[7, 0, 2]]}),
+        json.dumps(valid() | {"film": "x_T"}),
+        json.dumps(valid() | {"film": "x_t", "frames": 5, "rows": [[7, 0, 2]]}),
+        json.dumps(valid() | {"film": "x_t", "sweeps": [["steps", [1]]]}),
+        json.dumps(valid() | {"film": "x_t", "animated": "mp4"}),
+        json.dumps(valid() | {"animated": "gif"}),
+        json.dumps(valid() | {"film": "x_t", "rows": [[7, 0, 65]]}),
+        json.dumps(valid() | {"walk": {"image": BLANK[:-4], "strength": 1}}),
+        json.dumps(valid() | {"walk": {"image": "\u00e4" * 1048, "strength": 1}}),
+        json.dumps(valid() | {"walk": {"image": 784 * [0], "strength": 1}}),
+        json.dumps(valid() | {"walk": {"image": BLANK, "missing": BLANK, "rounds": 10**9}}),
+        json.dumps(valid() | {"walk": {"image": BLANK, "missing": BLANK, "rounds": 1, "strength": 1}}),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_forged_provenance_is_refused(text):
+    forged = encode_png(np.zeros((28, 28), np.uint8), {KEYWORD: text})
+    with pytest.raises(StorageError, match=r"what forged.png says of how it was drawn is not valid"):
+        Provenance.of(Picture("forged.png", forged))
+    moving = animation([np.zeros((28, 28), np.uint8)] * 2, "gif", {KEYWORD: text}, seconds=1)
+    with pytest.raises(StorageError, match=r"what forged.gif says of how it was drawn is not valid"):
+        Provenance.of(Picture("forged.gif", moving))
+
+
+def test_what_is_no_picture_or_says_nothing_is_named():
+    with pytest.raises(StorageError, match="silent.png does not say how it was drawn"):
+        Provenance.of(Picture("silent.png", encode_png(np.zeros((28, 28), np.uint8))))
+    with pytest.raises(StorageError, match="text.png is not a PNG or GIF picture"):
+        Provenance.of(Picture("text.png", b"I am a picture"))
+
+
+def test_a_sheet_has_an_end():
+    require_room(10_000)
+    with pytest.raises(SettingsError, match="10,001 images are too many for one sheet"):
+        require_room(10_001)

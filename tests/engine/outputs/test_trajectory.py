@@ -1,0 +1,113 @@
+"""The way from noise to image, as films show it."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, SampleSpec, draw, load_model, requests
+from mnistdiff.engine.outputs.animation import animation
+from mnistdiff.engine.outputs.png import to_uint8
+from mnistdiff.engine.outputs.trajectory import Trajectory
+from mnistdiff.engine.randomness import sampling_noise
+from mnistdiff.errors import OutOfMemoryError, SettingsError
+from mnistdiff.settings import SampleSettings
+
+WANTED = [SampleSpec(3, 5), SampleSpec(8, 6)]
+STEPS = 7
+
+
+def frames_of(content):
+    with Image.open(io.BytesIO(content)) as film:
+        pictures, durations = [], []
+        for number in range(film.n_frames):
+            film.seek(number)
+            pictures.append(np.asarray(film.convert("L")))
+            durations.append(film.info["duration"])
+        return pictures, durations, film.info.get("loop")
+
+
+@pytest.fixture(scope="module", params=["x_t", "x_0"])
+def watched(request):
+    trajectory = Trajectory(WANTED, request.param)
+    model = load_model(PRETRAINED, weights="ema", device="cpu")
+    for progress in draw(model, WANTED, SampleSettings(steps=STEPS)):
+        trajectory.add(progress)
+    return request.param, trajectory, progress.drawings
+
+
+def test_a_trajectory_ends_in_the_image_and_x_t_begins_as_the_noise_of_its_seed(watched):
+    view, trajectory, drawings = watched
+    assert len(trajectory.frames) == STEPS + (view == "x_t")
+    assert np.array_equal(trajectory.frames[-1], [drawing.pixels for drawing in drawings])
+    if view == "x_t":
+        assert np.array_equal(trajectory.frames[0], to_uint8(sampling_noise([5, 6], 0, (1, 28, 28))[:, 0]))
+    distances = [np.abs(frame.astype(int) - trajectory.frames[-1]).mean() for frame in trajectory.frames]
+    assert distances[0] > 4 * distances[-2] > 0
+
+
+@pytest.mark.parametrize("kind", ["gif", "png"])
+def test_an_animation_shows_every_frame_and_holds_the_last(watched, kind):
+    _, trajectory, _ = watched
+    pictures, durations, loop = frames_of(trajectory.animated(kind, {}))
+    assert len(pictures) == len(trajectory.frames)
+    for picture, frame in zip(pictures, trajectory.frames, strict=True):
+        for image in frame:
+            tile = np.kron(image, np.ones((2, 2), np.uint8))
+            windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)
+            assert (np.abs(windows.astype(int) - tile).max(axis=(2, 3)) <= 1).any()
+    assert durations[-1] > 1000 > durations[0] >= 20
+    assert loop == 0
+
+
+def test_a_film_has_a_row_for_each_image_and_begins_and_ends_as_the_trajectory(watched):
+    _, trajectory, _ = watched
+    height, width = trajectory.film().shape
+    assert len(trajectory.frames) * 56 < width < len(trajectory.frames) * 75
+    assert 2 * 56 < height < 3 * 56
+
+
+def test_a_long_way_is_shown_in_part():
+    trajectory = Trajectory(WANTED[:1], "x_0")
+    trajectory.frames.extend(np.full((1, 28, 28), level, np.uint8) for level in range(200))
+    film = trajectory.film()
+    row = film[film.shape[0] // 2][29:]  # to the right of the label
+    levels = [level for level, before in zip(row[1:], row[:-1], strict=True) if level != before and level < 200]
+    assert levels[0] == 0
+    assert levels[-1] == 199
+    assert len(set(levels)) == 12
+
+
+def test_a_batch_that_had_to_be_halved_is_not_watched():
+    model = load_model(PRETRAINED, weights="ema", device="cpu")
+    trajectory = Trajectory(WANTED, "x_0")
+    half = next(draw(model, WANTED, SampleSettings(steps=1), batch_size=1))
+    with pytest.raises(OutOfMemoryError, match="animate 2 images at once"):
+        trajectory.add(half)
+
+
+def test_more_than_a_batch_is_not_watched():
+    Trajectory(requests([1], BATCH_SIZE, 0), "x_t")
+    with pytest.raises(SettingsError, match="65 images are too many to watch"):
+        Trajectory(requests([1], BATCH_SIZE + 1, 0), "x_t")
+
+
+@pytest.mark.parametrize("kind", ["gif", "png"])
+def test_the_same_frames_are_the_same_bytes(kind):
+    frames = [np.random.default_rng(k).integers(0, 256, (30, 20), dtype=np.uint8) for k in range(4)]
+    assert animation(frames, kind=kind, seconds=1) == animation(frames, kind=kind, seconds=1)
+    pictures, durations, _ = frames_of(animation(frames, kind=kind, seconds=1))
+    assert np.array_equal(pictures, frames)
+    assert durations[:-1] == [250] * 3
+    film, shorter = (Picture("film", animation(some, kind, seconds=1)) for some in (frames, frames[:-1]))
+    assert film.shows_the_same_as(Picture("slower", animation(frames, kind, seconds=2)))
+    assert not film.shows_the_same_as(shorter)
+    assert not shorter.shows_the_same_as(film)
+    text = {"Software": "it", "story": "long: " + "\u00e9" * 1000}
+    film = Picture("film", animation(frames, kind, text, seconds=1))
+    assert [film.text(keyword) for keyword in (*text, "nothing")] == [*text.values(), None]
+    with pytest.raises(ValueError, match="at least one frame"):
+        animation([], kind=kind, seconds=1)
