@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from mnistdiff.errors import CheckpointError
+from mnistdiff.registry import Registry
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.data.datasets import DatasetSpec
+
+DATASETS: "Registry[DatasetSpec]" = Registry("data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets")
 
 IMAGE_SIZE = 28
 NUM_DIGITS = 10
@@ -33,7 +41,7 @@ SHORT_TRAINING_IMAGES = 100_000
 SHORT_TRAINING_GUIDANCE = 1.5
 
 PresetName = Literal["base", "fast", "tiny"]
-DatasetName = Literal["mnist", "mnist-5k"]
+DatasetName = Annotated[str, AfterValidator(DATASETS.require)]
 BetaSchedule = Literal["linear", "cosine"]
 Prediction = Literal["epsilon", "v_prediction"]
 OptimizerName = Literal["adamw", "muon"]
@@ -181,6 +189,21 @@ class TrainSettings(_Frozen):
                     "use a smaller beta_end"
                 )
         return self
+
+    @property
+    def spec(self) -> "DatasetSpec":
+        """The data set: size of the images, classes.
+
+        Raises:
+            CheckpointError: if it is not registered, as these settings are from a checkpoint of another program.
+        """
+        try:
+            return DATASETS[self.dataset]
+        except KeyError:
+            raise CheckpointError(
+                f"the model was trained on the data set {self.dataset!r}, which is not registered here",
+                "Import the module that registers it first.",
+            ) from None
 
     def blocks_by_level(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Residual blocks of each level on the way down, and on the way up."""

@@ -3,7 +3,7 @@
 import os
 import re
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -11,6 +11,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from mnistdiff.registry import Registry
 from mnistdiff.settings import (
     NUM_DIGITS,
     SHORT_TRAINING_GUIDANCE,
@@ -49,12 +50,12 @@ def setting(
     """
     field = model.model_fields[name]
     flag = f"--{name.replace('_', '-')}"
-    choices = _choices(field.annotation)
+    choices = _choices(field)
     return typer.Option(
         *(flags or (flag,)),
         parser=checked(field.rebuild_annotation()),
         metavar=metavar or "|".join(choices) or _metavar(field.annotation),
-        autocompletion=(lambda: choices) if choices else None,
+        autocompletion=(lambda: [*choices]) if choices else None,
         envvar=variable(name) if from_environment else None,
         show_envvar=False,
         show_default=False,
@@ -143,8 +144,12 @@ def _help(field: FieldInfo, default: str = "") -> str:
     return f"{(field.description or '').rstrip('.')} ({', '.join(facts)})." if facts else field.description or ""
 
 
-def _choices(annotation: Any) -> list[str]:
-    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
+def _choices(field: FieldInfo) -> Sequence[str]:
+    """The names that a field accepts; empty if it is no choice."""
+    for rule in field.metadata:
+        if isinstance(table := getattr(getattr(rule, "func", None), "__self__", None), Registry):
+            return table.names
+    return [str(value) for value in get_args(field.annotation)] if get_origin(field.annotation) is Literal else []
 
 
 def _metavar(annotation: Any) -> str:

@@ -6,49 +6,15 @@ import math
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.datasets import MNIST, IdxFile
 from mnistdiff.errors import DataError
-from mnistdiff.settings import IMAGE_SIZE
 
-
-@dataclass(frozen=True)
-class IdxFile:
-    """An IDX file as it must be: a header of four bytes and four more per dimension, then one byte per entry.
-
-    Attributes:
-        shape: of the array that it holds.
-        sha256: of all its bytes, unpacked.
-    """
-
-    shape: tuple[int, ...]
-    sha256: str
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return len(self.header) + math.prod(self.shape)
-
-    @property
-    def header(self) -> bytes:
-        """Two zeros, the kind of number, how many dimensions, and each of them."""
-        return bytes([0, 0, 8, len(self.shape)]) + b"".join(size.to_bytes(4, "big") for size in self.shape)
-
-
-FILES: Mapping[str, IdxFile] = {
-    "train-images-idx3-ubyte": IdxFile(
-        (60_000, IMAGE_SIZE, IMAGE_SIZE), "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-    ),
-    "train-labels-idx1-ubyte": IdxFile((60_000,), "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-    "t10k-images-idx3-ubyte": IdxFile(
-        (10_000, IMAGE_SIZE, IMAGE_SIZE), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-    ),
-    "t10k-labels-idx1-ubyte": IdxFile((10_000,), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
-}
+FILES: Mapping[str, IdxFile] = {file.name: file for files in MNIST.files.values() for file in files}
 _OTHER_SET = "; it is laid out alike, as the files of Fashion-MNIST and others are, which have the same names"
 _CORRUPT_HINT = "Delete the file, or move it away, and run again; or point --data-dir at another folder."
 

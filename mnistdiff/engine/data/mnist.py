@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, assert_never
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from mnistdiff.engine.data.download import download
 from mnistdiff.engine.data.mnist_5k import load_mnist_5k, mnist_5k_path
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import DataError, MissingLibraryError
-from mnistdiff.settings import DatasetName
+from mnistdiff.settings import DATASETS, DatasetName
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
@@ -65,13 +65,9 @@ def load_training_images(name: DatasetName, *, data_dir: Path | None, allow_fall
         DataError: if a file is corrupt (never a reason to fall back), or missing and not to be had.
         OSError: if the file system refuses.
     """
-    match name:
-        case "mnist-5k":
-            return Dataset(name, *load_mnist_5k())
-        case "mnist":
-            return _load_mnist(data_dir, allow_fallback=allow_fallback)
-        case _:
-            assert_never(name)
+    if DATASETS[name].name == "mnist-5k":
+        return Dataset(name, *load_mnist_5k())
+    return _load_mnist(data_dir, allow_fallback=allow_fallback)
 
 
 def _load_mnist(data_dir: Path | None, *, allow_fallback: bool) -> Dataset:

@@ -54,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         ):
             header = np.array([magic, *shape], dtype=">i4").tobytes()
             contents[name] = header + rng.integers(0, top, shape, dtype=np.uint8).tobytes()
-            table[name] = idx.IdxFile(shape, hashlib.sha256(contents[name]).hexdigest())
+            table[name] = idx.IdxFile(name, shape, hashlib.sha256(contents[name]).hexdigest())
     monkeypatch.setattr(idx, "FILES", table)
     return contents
 
