@@ -212,8 +212,8 @@ def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
         return _End(layers, preset, epochs_yield=False, dropped={})
     ends = [name for name in _ENDS if name in deciding.values]
     if all(name in ends for name in _LIMITS):
-        both = " and ".join(f"{name} ({deciding.origin_of(name)})" for name in reversed(_LIMITS))
-        raise SettingsError(f"{both} both end the run", "Give one of them: --max-minutes or --max-steps.")
+        both = " and ".join(f"`{name}` ({deciding.origin_of(name)})" for name in reversed(_LIMITS))
+        raise SettingsError(f"{both} both end the run", "Set one of them: `max_minutes` or `max_steps`.")
     limits = [name for name in _LIMITS if name in preset or any(name in layer.values for layer in layers)]
     return _End(
         layers=[layer if layer is deciding else layer.without(_LIMITS) for layer in layers],

@@ -10,7 +10,8 @@ import typer
 from mnistdiff import __version__
 from mnistdiff.cli import console
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
-from mnistdiff.cli.registry import COMMANDS, Commands
+from mnistdiff.cli.flags import fields_in, flags_of, with_flags
+from mnistdiff.cli.registry import COMMANDS, Commands, load
 from mnistdiff.cli.signals import Unwinding, leave_at_once_on_signals, unwind_on_signals
 from mnistdiff.cli.streams import keep_standard_streams
 from mnistdiff.engine.libraries import explain_import
@@ -103,7 +104,7 @@ def run(arguments: list[str], unwinding: Unwinding | None = None) -> int:
                 return unwinding.exit_code
             raise
     except MnistDiffError as error:
-        return _report(error.message, error.hint, exit_code_of(error), as_json)
+        return _report_failure(error, _called(arguments), as_json)
     except typer.TyperException as error:
         hint = "" if error.exit_code != ExitCode.USAGE else _usage_hint(arguments)
         return _report(_usage_message(error), hint, ExitCode(error.exit_code), as_json)
@@ -151,8 +152,16 @@ def _leave_closed_pipe() -> int:
     return ExitCode.SIGPIPE
 
 
-def _report(message: str, hint: str, code: ExitCode, as_json: bool) -> int:
-    console.error(message, hint, code=code, as_json=as_json)
+def _report_failure(error: MnistDiffError, command: str, as_json: bool) -> int:
+    """Report an error of the engine, which names fields, to a user who gave flags."""
+    flags = flags_of(load(command)) if command else {}
+    field = next((name for name in fields_in(error.message) if name in flags), "")
+    message, hint = with_flags(error.message, flags), with_flags(error.hint, flags)
+    return _report(message, hint, exit_code_of(error), as_json, field=field)
+
+
+def _report(message: str, hint: str, code: ExitCode, as_json: bool, *, field: str = "") -> int:
+    console.error(message, hint, code=code, as_json=as_json, field=field)
     return code
 
 
@@ -168,6 +177,10 @@ def _is_file_name(word: str) -> bool:
     return os.path.lexists(word) or (os.path.splitext(word)[1][1:2].isalpha() and "=" not in word)
 
 
+def _called(arguments: list[str]) -> str:
+    """The command that is called; empty if none is."""
+    return next((word for word in arguments if word in COMMANDS), "")
+
+
 def _help_command(arguments: list[str]) -> str:
-    command = next((word for word in arguments if word in COMMANDS), "")
-    return f"mnistdiff {command} --help".replace("  ", " ")
+    return f"mnistdiff {_called(arguments)} --help".replace("  ", " ")

@@ -65,11 +65,14 @@ def warn(message: str) -> None:
     talk().print(Text.assemble(("warning: ", "yellow"), printable(message)))
 
 
-def error(message: str, hint: str, *, code: int, as_json: bool) -> None:
-    """Say what went wrong and what to do, as text or as one JSON object, on stderr."""
+def error(message: str, hint: str, *, code: int, as_json: bool, field: str = "") -> None:
+    """Print what went wrong and what to do, as text or as one JSON object, on stderr.
+
+    ``field`` is the parameter at fault, for JSON, if the message names one.
+    """
     if as_json:
-        content = {"error": {"code": code, "message": message, "hint": hint}}
-        print(json.dumps(content), file=sys.stderr)  # noqa: T201
+        content = {"code": code, "message": message, "hint": hint, **({"field": field} if field else {})}
+        print(json.dumps({"error": content}), file=sys.stderr)  # noqa: T201
         return
     from rich.text import Text
 

@@ -15,8 +15,9 @@ from mnistdiff.cli import console, options
 from mnistdiff.cli.drawing import SamplingOptions
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
-from mnistdiff.cli.progress import conclude, meter, show_training
+from mnistdiff.cli.progress import meter
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.libraries import require
 from mnistdiff.errors import MnistDiffError, SettingsError

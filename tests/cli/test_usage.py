@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from mnistdiff.cli.flags import flags_of, with_flags
+from mnistdiff.cli.registry import load
+
 
 def refused(done, code, *fragments):
     assert done.returncode == code, done.stderr.decode()
@@ -145,6 +148,22 @@ def test_with_json_an_error_is_one_object_on_stderr(invoke, line, code):
     assert (done.returncode, done.stdout) == (code, b"")
     content = json.loads(done.stderr)
     assert content.keys() == {"error"}
-    assert content["error"].keys() == {"code", "message", "hint"}
+    assert content["error"].keys() >= {"code", "message", "hint"}
     assert content["error"]["code"] == code
     assert content["error"]["message"]
+
+
+def test_a_field_in_an_error_is_shown_as_the_flag_of_the_command(invoke):
+    text = invoke("train", "--max-steps", 5, "--max-minutes", 3)
+    message = refused(text, 2, "--max-steps", "--max-minutes")
+    assert "`" not in message
+    as_json = json.loads(invoke("train", "--max-steps", 5, "--max-minutes", 3, "--json").stderr)["error"]
+    assert "--max-minutes" in as_json["message"]
+    assert as_json["field"] in ("max_steps", "max_minutes")
+
+
+def test_a_field_without_a_flag_stays_as_it_is():
+    flags = flags_of(load("sample"))
+    assert with_flags("`num_inference_steps` 11, `steps` 11, `timesteps` 10", flags) == (
+        "--steps 11, --steps 11, `timesteps` 10"
+    )

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from mnistdiff.cli import console, options
-from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.engine.libraries import require
 from mnistdiff.presets import resolve
 from mnistdiff.settings import MachineSettings, TrainSettings

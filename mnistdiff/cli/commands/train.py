@@ -8,8 +8,8 @@ import typer
 
 from mnistdiff.cli import conflicts, console, options
 from mnistdiff.cli.options import setting
-from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.engine.libraries import require
 from mnistdiff.presets import Layer, Resolved, read_settings_file, resolve
 from mnistdiff.settings import MachineSettings, TrainSettings
