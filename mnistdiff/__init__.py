@@ -1,3 +1,3 @@
 """Train a class-conditional diffusion model (DDPM) on MNIST and draw the digit you ask for."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

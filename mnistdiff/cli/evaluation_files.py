@@ -15,7 +15,7 @@ from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.evaluation.report import Evaluation
+    from mnistdiff.engine.evaluation.report import EvaluationReport
 
 _DEFAULT_PAIRS = "memorisation_pairs.png"
 PlotFile = Annotated[
@@ -68,7 +68,7 @@ class EvaluationFiles:
         )
 
     def write(
-        self, reports: "Sequence[Evaluation]", content: dict[str, Any], compared: By | None, *, quiet: bool
+        self, reports: "Sequence[EvaluationReport]", content: dict[str, Any], compared: By | None, *, quiet: bool
     ) -> None:
         """Write what was asked for, and say where on stderr.
 
@@ -80,8 +80,8 @@ class EvaluationFiles:
             written += [file.file for file in (self.report, self.pairs, self.plot) if file is not None]
             if self.report is not None:
                 _write(self.report, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), quiet=quiet)
-            if self.pairs is not None and reports[0].originality is not None:
-                _write(self.pairs, reports[0].originality.sheet(), quiet=quiet)
+            if self.pairs is not None and reports[0].memorization is not None:
+                _write(self.pairs, reports[0].memorization.sheet, quiet=quiet)
             if self.plot is not None and compared is not None:
                 from mnistdiff.engine.evaluation.sweep import plot
 

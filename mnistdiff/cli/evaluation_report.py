@@ -1,6 +1,6 @@
 """What a person sees of an evaluation: progress while it goes on, and tables of the report."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
@@ -10,55 +10,63 @@ from mnistdiff.cli.progress import meter
 from mnistdiff.settings import NUM_DIGITS
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.evaluation.cas import Usefulness
-    from mnistdiff.engine.evaluation.memorization import Originality
-    from mnistdiff.engine.evaluation.metrics import BinomialProportion
     from mnistdiff.engine.evaluation.progress import EvaluationProgress
-    from mnistdiff.engine.evaluation.report import Evaluation, Verdict
+    from mnistdiff.engine.evaluation.report import (
+        CAS,
+        BinomialProportion,
+        ClassifierMetrics,
+        EvaluationReport,
+        Memorization,
+    )
 
 _MOST_MISTAKES = 5
 _NONE = "-"
 
 
 def watch(
-    events: "Iterable[EvaluationProgress | Evaluation]", compared: By | None = None, *, quiet: bool
-) -> "list[Evaluation]":
+    events: "Iterable[EvaluationProgress | EvaluationReport]",
+    compared: By | None = None,
+    *,
+    told: Sequence[str] = (),
+    quiet: bool,
+) -> "list[EvaluationReport]":
     """Show an evaluation as it happens, a bar for each stage.
 
     Args:
         events: of ``protocol.evaluate_each``.
         compared: what differs between several evaluations; each is summed up as it comes.
+        told: notices that the user has seen.
         quiet: show warnings only.
 
     Returns:
         the reports.
     """
-    from mnistdiff.engine.evaluation.report import Evaluation
+    from mnistdiff.engine.evaluation.report import EvaluationReport
 
-    reports: list[Evaluation] = []
+    reports: list[EvaluationReport] = []
     for _, items in groupby(events, key=lambda item: getattr(item, "stage", None)):
         first = next(items)
-        if isinstance(first, Evaluation):
+        if isinstance(first, EvaluationReport):
             reports.append(first)
             if compared is not None:
                 _sum_up(compared, first, quiet=quiet)
             continue
         with meter(label=first.stage, total=first.total, quiet=quiet) as shown:
             for item in chain([first], items):
-                if not isinstance(item, Evaluation) and item.done:
+                if not isinstance(item, EvaluationReport) and item.done:
                     shown.advance(item.done, images=item.images)
-    for notice in dict.fromkeys(notice for report in reports for notice in report.notices):
+    for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in told):
         console.warn(notice)
     return reports
 
 
-def _sum_up(compared: By, report: "Evaluation", *, quiet: bool) -> None:
-    value = getattr(report.drawn.settings, compared.name) if report.drawn else ""
-    found = [f"{_percent(v.accuracy.share)}, fcd {_number(v.fcd)} ({v.judge})" for v in report.verdicts]
+def _sum_up(compared: By, report: "EvaluationReport", *, quiet: bool) -> None:
+    value = getattr(report.sampling, compared.name)
+    found = [f"{_percent(v.accuracy.share)}, fcd {_number(v.fcd)} ({name})" for name, v in report.classifiers.items()]
     console.note(f"{compared.name} {value}: accuracy {'; '.join(found)}", quiet=quiet)
 
 
-def show(report: "Evaluation", *, confusion: bool) -> None:
+def show(report: "EvaluationReport", *, confusion: bool) -> None:
     """One report on stdout.
 
     Args:
@@ -66,66 +74,63 @@ def show(report: "Evaluation", *, confusion: bool) -> None:
         confusion: also show the whole table of which digit was taken for which.
     """
     console.result_table("", _origin(report))
-    names = [name for verdict in report.verdicts for name in (verdict.judge, "real")]
-    console.result_table("", _measures(report.verdicts), header=["measure", *names])
+    names = [name for judge in report.classifiers for name in (judge, "real")]
+    console.result_table("", _measures(report.classifiers), header=["measure", *names])
     digits = [str(digit) for digit in range(NUM_DIGITS)]
-    console.result_table("", [_by_digit(verdict) for verdict in report.verdicts], header=["accuracy %", *digits])
-    for verdict in report.verdicts if confusion else ():
+    console.result_table("", [_by_digit(*item) for item in report.classifiers.items()], header=["accuracy %", *digits])
+    for name, verdict in report.classifiers.items() if confusion else ():
         rows = [[f"asked for {digit}", *map(str, row)] for digit, row in enumerate(verdict.confusion)]
-        console.result_table("", rows, header=[f"seen by {verdict.judge}", *digits])
-    if report.usefulness is not None:
-        console.result_table("", _usefulness(report.usefulness), header=["learnt from", "drawn", "real"])
-    if report.originality is not None:
+        console.result_table("", rows, header=[f"seen by {name}", *digits])
+    if report.cas is not None:
+        console.result_table("", _cas(report.cas), header=["learnt from", "drawn", "real"])
+    if report.memorization is not None:
         header = ["nearest training image", "drawn", "real test"]
-        console.result_table("", _originality(report.originality), header=header)
-    console.result_table("", _mistakes(report.verdicts))
+        console.result_table("", _memorization(report.memorization), header=header)
+    console.result_table("", _mistakes(report.classifiers))
 
 
-def show_sweep(compared: By, reports: "Sequence[Evaluation]") -> None:
+def show_sweep(compared: By, reports: "Sequence[EvaluationReport]") -> None:
     """Several reports on stdout, a row each; ratio and coverage are those of the less pleased judge."""
-    judges = [verdict.judge for verdict in reports[0].verdicts]
+    judges = list(reports[0].classifiers)
     header = [compared.name, *(f"acc. {judge}" for judge in judges), *(f"fcd {judge}" for judge in judges)]
-    header += ["ratio", "coverage", *(["CAS"] if reports[0].usefulness else [])]
+    header += ["ratio", "coverage", *(["CAS"] if reports[0].cas else [])]
     console.result_table("", [_summary(*pair) for pair in zip(compared.values, reports, strict=True)], header=header)
 
 
-def _summary(value: Any, report: "Evaluation") -> list[str]:
-    ratios = [verdict.fcd_ratio for verdict in report.verdicts if verdict.fcd_ratio is not None]
-    coverages = [verdict.manifold.coverage for verdict in report.verdicts if verdict.manifold]
+def _summary(value: Any, report: "EvaluationReport") -> list[str]:
+    ratios = [verdict.fcd_ratio for verdict in report.classifiers.values() if verdict.fcd_ratio is not None]
+    coverages = [verdict.prdc.coverage for verdict in report.classifiers.values() if verdict.prdc]
     return [
         str(value),
-        *(_percent(verdict.accuracy.share) for verdict in report.verdicts),
-        *(_number(verdict.fcd) for verdict in report.verdicts),
+        *(_percent(verdict.accuracy.share) for verdict in report.classifiers.values()),
+        *(_number(verdict.fcd) for verdict in report.classifiers.values()),
         _number(max(ratios, default=None)),
         _number(min(coverages, default=None)),
-        *([_percent(report.usefulness.score)] if report.usefulness else []),
+        *([_percent(report.cas.score)] if report.cas else []),
     ]
 
 
-def _origin(report: "Evaluation") -> list[tuple[str, str]]:
-    rows = []
-    if report.subject is not None:
-        s = report.subject
-        rows.append(("checkpoint", f"{s.checkpoint} (preset {s.preset}, step {s.step:,}, SHA-256 {s.sha256[:12]})"))
-    if report.drawn is not None:
-        rows.append(("sampling", ", ".join(f"{name} {value}" for name, value in report.drawn.settings)))
-        rate = report.images_per_second
-        speed = f", {rate:.0f} images/s" if rate else ""
-        rows.append(("images", f"{report.num_images:,}, seed {report.drawn.seed}{speed}"))
-    return rows
+def _origin(report: "EvaluationReport") -> list[tuple[str, str]]:
+    model, rate = report.model, report.images_per_second
+    checkpoint = f"{model.checkpoint} (preset {model.preset}, step {model.step:,}, SHA-256 {model.sha256[:12]})"
+    sampling = ", ".join(f"{name} {value}" for name, value in report.sampling if name != "seed")
+    speed = f", {rate:.0f} images/s" if rate else ""
+    images = f"{report.num_images:,}, seed {report.sampling.seed}{speed}"
+    return [("checkpoint", checkpoint), ("sampling", sampling), ("images", images)]
 
 
-def _measures(verdicts: "Sequence[Verdict]") -> list[list[str]]:
+def _measures(verdicts: "Mapping[str, ClassifierMetrics]") -> list[list[str]]:
     """A row for each measure: for each judge of the images, and of real ones."""
     kinds = ("precision", "recall", "density", "coverage")
     columns = []
-    for v in verdicts:
-        digit, lowest = v.lowest
+    for v in verdicts.values():
+        digit = v.lowest_digit
+        lowest = v.accuracy_by_digit[digit]
         drawn = [_percent(v.accuracy.share), _interval(v.accuracy), f"{digit}: {_percent(lowest.share)}"]
-        real = [_percent(v.ceiling.share), _interval(v.ceiling), ""]
+        real = [_percent(v.accuracy_of_test_images.share), _interval(v.accuracy_of_test_images), ""]
         drawn += [_number(v.fcd), _number(v.fcd_ratio)]
-        real += [_number(v.fcd_floor), ""]
-        for overlap, column in ((v.manifold, drawn), (v.manifold_control, real)):
+        real += [_number(v.fcd_real), ""]
+        for overlap, column in ((v.prdc, drawn), (v.prdc_of_training_images, real)):
             column += [_number(getattr(overlap, kind) if overlap else None) for kind in kinds]
         columns += [drawn, real]
     names = ["accuracy", "  95 % interval", "  lowest digit", "fcd", "  over its floor", *kinds]
@@ -133,35 +138,36 @@ def _measures(verdicts: "Sequence[Verdict]") -> list[list[str]]:
     return [row for row in rows if {*row[1:]} - {_NONE, ""}]
 
 
-def _by_digit(verdict: "Verdict") -> list[str]:
+def _by_digit(judge: str, verdict: "ClassifierMetrics") -> list[str]:
     found = [verdict.accuracy_by_digit.get(digit) for digit in range(NUM_DIGITS)]
-    return [verdict.judge, *(_NONE if p is None else f"{100 * p.share:.1f}".removesuffix(".0") for p in found)]
+    return [judge, *(_NONE if p is None else f"{100 * p.share:.1f}".removesuffix(".0") for p in found)]
 
 
-def _mistakes(verdicts: "Sequence[Verdict]") -> list[tuple[str, str]]:
+def _mistakes(verdicts: "Mapping[str, ClassifierMetrics]") -> list[tuple[str, str]]:
     return [
         (
-            f"mistakes, {verdict.judge}",
+            f"mistakes, {judge}",
             ", ".join(f"{d} taken for {seen}: {n}" for d, seen, n in verdict.confusions[:_MOST_MISTAKES]) or "none",
         )
-        for verdict in verdicts
+        for judge, verdict in verdicts.items()
     ]
 
 
-def _usefulness(found: "Usefulness") -> list[list[str]]:
+def _cas(found: "CAS") -> list[list[str]]:
     seeds = [
-        [f"seed {n}", _percent(a), _percent(b)] for n, (a, b) in enumerate(zip(found.drawn, found.real, strict=True))
+        [f"seed {n}", _percent(a), _percent(b)]
+        for n, (a, b) in enumerate(zip(found.by_seed, found.by_seed_of_real_images, strict=True))
     ]
-    return [["accuracy (CAS)", _percent(found.score), _percent(found.real_score)], *seeds]
+    return [["accuracy (CAS)", _percent(found.score), _percent(found.score_of_real_images)], *seeds]
 
 
-def _originality(found: "Originality") -> list[list[str]]:
-    sides = (found.drawn, found.control)
-    quantiles = zip(*(side.quantiles for side in sides), strict=True)
+def _memorization(found: "Memorization") -> list[list[str]]:
+    sides = (found.images, found.test_images)
+    quantiles = zip(*(side.quantiles.items() for side in sides), strict=True)
     return [
         ["copies", *(str(side.copies) for side in sides)],
         ["d1/d2 < 1/3", *(_percent(side.ratio_share) for side in sides)],
-        *([f"d1, {100 * a[0]:.0f} %", f"{a[1]:.2f}", f"{b[1]:.2f}"] for a, b in quantiles),
+        *([f"d1, {100 * float(a[0]):.0f} %", f"{a[1]:.2f}", f"{b[1]:.2f}"] for a, b in quantiles),
     ]
 
 

@@ -7,13 +7,13 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_report, options
-from mnistdiff.cli.drawing import SamplingOptions, about, draws
+from mnistdiff.cli.drawing import SamplingOptions, draws
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
 from mnistdiff.engine.libraries import require
 from mnistdiff.settings import Seed
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.evaluation.report import Evaluation
+    from mnistdiff.engine.evaluation.report import EvaluationReport
 
 EXAMPLES = """Examples:
 
@@ -132,10 +132,10 @@ def evaluate_command(
         seed=seed,
         real=real,
         extras=OptionalMetrics(usefulness=cas, originality=memorisation),
-        subject=rows[0][0].subject,
     )
-    reports = evaluation_report.watch(events, compared, quiet=quiet)
-    content = reports[0].to_dict() if compared is None else _sweep_to_dict(compared, reports)
+    told = rows[0][0].subject.notices
+    reports = evaluation_report.watch(events, compared, told=told, quiet=quiet)
+    content = reports[0].model_dump(mode="json") if compared is None else _sweep_to_dict(compared, reports, told)
     files.write(reports, content, compared, quiet=quiet)
     if json:
         console.result_json(content)
@@ -147,11 +147,12 @@ def evaluate_command(
         reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
 
 
-def _sweep_to_dict(compared: options.By, reports: "Sequence[Evaluation]") -> dict[str, Any]:
+def _sweep_to_dict(compared: options.By, reports: "Sequence[EvaluationReport]", told: Sequence[str]) -> dict[str, Any]:
     """Plain values, for JSON."""
     return {
         "by": compared.name,
         "values": list(compared.values),
-        "evaluations": [report.to_dict() for report in reports],
-        **about(reports[0].subject),
+        "evaluations": [report.model_dump(mode="json") for report in reports],
+        "model": reports[0].model.model_dump(mode="json"),
+        "notices": list(told),
     }

@@ -1,9 +1,6 @@
 """Can a classifier learn digits from drawn images alone? It cannot learn a style that is never drawn."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from statistics import fmean
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,54 +8,11 @@ from numpy.typing import NDArray
 from mnistdiff.engine.evaluation.classifier import classify, train_classifier
 from mnistdiff.engine.evaluation.progress import EvaluationProgress
 from mnistdiff.engine.evaluation.reference_stats import RealImages
+from mnistdiff.engine.evaluation.report import CAS
 
 ARCHITECTURE = "conv"
 EPOCHS = 20
 SEEDS = (0, 1, 2)
-
-
-@dataclass(frozen=True)
-class Usefulness:
-    """Classification accuracy score (Ravuri & Vinyals 2019, arXiv 1905.10887) and what real images score instead.
-
-    Attributes:
-        num_images: that each classifier learns from.
-        epochs: how often it sees each.
-        drawn: shares of the real test images that it gets right after learning from drawn images, by seed.
-        real: the same after learning from as many real training images.
-    """
-
-    num_images: int
-    epochs: int
-    drawn: tuple[float, ...]
-    real: tuple[float, ...]
-
-    @property
-    def score(self) -> float:
-        """The mean over the seeds."""
-        return fmean(self.drawn)
-
-    @property
-    def real_score(self) -> float:
-        """The mean over the seeds, after learning from real images."""
-        return fmean(self.real)
-
-    @property
-    def gap(self) -> float:
-        """What learning from drawn images costs; below zero if they teach better than real ones."""
-        return self.real_score - self.score
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {
-            "num_images": self.num_images,
-            "epochs": self.epochs,
-            "score": self.score,
-            "score_of_real_images": self.real_score,
-            "gap": self.gap,
-            "by_seed": list(self.drawn),
-            "by_seed_of_real_images": list(self.real),
-        }
 
 
 def measure_cas(
@@ -68,7 +22,7 @@ def measure_cas(
     *,
     real_scores: tuple[float, ...] = (),
     epochs: int = EPOCHS,
-) -> Iterator[EvaluationProgress | Usefulness]:
+) -> Iterator[EvaluationProgress | CAS]:
     """Train a small classifier on the images alone, and one on as many real images alone; test both on real ones.
 
     The two differ in nothing else: same architecture, seeds, number of steps and, within an image, digits.
@@ -95,4 +49,9 @@ def measure_cas(
             yield EvaluationProgress(stage, done, total, images=step.batch_size)
         digits, _ = classify(step.model, real.test_images)
         scores[name].append(float(np.mean(digits == real.test_labels)))
-    yield Usefulness(len(images), epochs, tuple(scores["drawn"]), real_scores or tuple(scores["real"]))
+    yield CAS(
+        num_images=len(images),
+        epochs=epochs,
+        by_seed=tuple(scores["drawn"]),
+        by_seed_of_real_images=real_scores or tuple(scores["real"]),
+    )

@@ -7,20 +7,29 @@ the batches in which images are drawn and judged changes no more than the roundi
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.checkpoint.model_info import ModelInfo
+from mnistdiff import __version__
 from mnistdiff.engine.data.stratified import wanted_digits
-from mnistdiff.engine.evaluation.cas import Usefulness, measure_cas
-from mnistdiff.engine.evaluation.memorization import Originality, check_memorization
-from mnistdiff.engine.evaluation.metrics import BinomialProportion, confusion
+from mnistdiff.engine.evaluation.cas import measure_cas
+from mnistdiff.engine.evaluation.memorization import check_memorization
+from mnistdiff.engine.evaluation.metrics import confusion
 from mnistdiff.engine.evaluation.progress import EvaluationProgress
 from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
 from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
-from mnistdiff.engine.evaluation.report import Drawn, Evaluation, Verdict
+from mnistdiff.engine.evaluation.report import (
+    CAS,
+    BinomialProportion,
+    ClassifierMetrics,
+    EvaluatedModel,
+    EvaluationReport,
+    Memorization,
+    Sampling,
+)
 from mnistdiff.engine.inference.sampling import Model, SampleSpec, draw, requests
 from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
@@ -47,9 +56,8 @@ def evaluate_each(
     seed: int,
     real: RealImages | None,
     extras: OptionalMetrics = NOTHING_MORE,
-    subject: ModelInfo | None = None,
     batch_size: int = BATCH_SIZE,
-) -> Iterator[EvaluationProgress | Evaluation]:
+) -> Iterator[EvaluationProgress | EvaluationReport]:
     """Draw and measure the same digits from the same noise, once for each way of drawing.
 
     Args:
@@ -59,7 +67,6 @@ def evaluate_each(
         seed: of the first image; each next one has the next.
         real: MNIST, if it is here; without it, what needs it is left out and a notice says so.
         extras: what else to measure; needs ``real``.
-        subject: which model this is, for the report.
         batch_size: images drawn at once.
 
     Yields:
@@ -80,33 +87,20 @@ def evaluate_each(
     for model, settings in rows:
         began = time.monotonic()
         images = yield from _drawn(model, wanted, settings, batch_size)
-        drawn = Drawn(settings, seed, time.monotonic() - began)
-        verdicts = yield from _judged(images, digits, yardsticks)
-        report = Evaluation(n, verdicts, _notices(yardsticks[0]), drawn, subject)
+        seconds = time.monotonic() - began
+        report = EvaluationReport(
+            model=EvaluatedModel(**model.subject.to_dict()),
+            sampling=Sampling(**settings.model_dump(), seed=seed),
+            num_images=n,
+            classifiers=(yield from _judged(images, digits, yardsticks)),
+            seconds=round(seconds, 3),
+            versions={"mnistdiff": __version__, "torch": version("torch")},
+            notices=(*model.subject.notices, *_notices(yardsticks[0])),
+        )
         if real is not None:
             report = yield from _with_extras(report, images, digits, real, extras, real_scores)
-            real_scores = report.usefulness.real if report.usefulness else ()
+            real_scores = report.cas.by_seed_of_real_images if report.cas else ()
         yield report
-
-
-def judge_images(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    judges: Sequence[ReferenceClassifier],
-    *,
-    real: RealImages | None,
-) -> Evaluation:
-    """Measure images that are there already.
-
-    Args:
-        images: grey levels, shape (N, 28, 28), N >= 6.
-        labels: the digits they are meant to be, shape (N,).
-        judges: that look at them.
-        real: MNIST, if it is here.
-    """
-    yardsticks = [ReferenceStats(judge, real, len(images)) for judge in judges]
-    verdicts = tuple(_verdict(images, labels, yardstick) for yardstick in yardsticks)
-    return Evaluation(len(images), verdicts, _notices(yardsticks[0]))
 
 
 def _drawn(
@@ -125,9 +119,9 @@ def _drawn(
 
 def _judged(
     images: NDArray[np.uint8], labels: NDArray[np.integer], yardsticks: Sequence[ReferenceStats]
-) -> Generator[EvaluationProgress, None, tuple[Verdict, ...]]:
+) -> Generator[EvaluationProgress, None, dict[str, ClassifierMetrics]]:
     """The verdict of each judge. For 10,000 images that is a quarter of a minute each, half of it for real ones."""
-    verdicts = []
+    verdicts: dict[str, ClassifierMetrics] = {}
     total = 3 * len(yardsticks)
     for number, yardstick in enumerate(yardsticks):
         # Each measure is computed when it is first asked for: one by one, so that progress is seen.
@@ -135,55 +129,54 @@ def _judged(
             yield EvaluationProgress("judging", 3 * number + done, total)
             getattr(yardstick, measure)
         yield EvaluationProgress("judging", 3 * number + 2, total)
-        verdicts.append(_verdict(images, labels, yardstick))
+        verdicts[yardstick.judge.name] = _verdict(images, labels, yardstick)
     yield EvaluationProgress("judging", total, total)
-    return tuple(verdicts)
+    return verdicts
 
 
 def _with_extras(
-    report: Evaluation,
+    report: EvaluationReport,
     images: NDArray[np.uint8],
     labels: NDArray[np.integer],
     real: RealImages,
     extras: OptionalMetrics,
     real_scores: tuple[float, ...],
-) -> Generator[EvaluationProgress, None, Evaluation]:
+) -> Generator[EvaluationProgress, None, EvaluationReport]:
     """The report with what else was asked for."""
     if extras.usefulness:
         for item in measure_cas(images, labels, real, real_scores=real_scores):
-            if isinstance(item, Usefulness):
-                report = replace(report, usefulness=item)
+            if isinstance(item, CAS):
+                report = report.model_copy(update={"cas": item})
             else:
                 yield item
     if extras.originality:
         for found in check_memorization(images, labels, real):
-            if isinstance(found, Originality):
-                report = replace(report, originality=found)
+            if isinstance(found, Memorization):
+                report = report.model_copy(update={"memorization": found})
             else:
                 yield found
     return report
 
 
-def _verdict(images: NDArray[np.uint8], labels: NDArray[np.integer], yardstick: ReferenceStats) -> Verdict:
+def _verdict(images: NDArray[np.uint8], labels: NDArray[np.integer], yardstick: ReferenceStats) -> ClassifierMetrics:
     """What one judge makes of images, shape (N, 28, 28), that are meant to be ``labels``, shape (N,)."""
     seen = yardstick.judge.judge(images)
     table = confusion(labels, seen.digits)
     asked_for = table.sum(axis=1)
-    return Verdict(
-        judge=yardstick.judge.name,
+    return ClassifierMetrics(
         sha256=yardstick.judge.digest,
-        accuracy=BinomialProportion(int(np.trace(table)), len(labels)),
-        ceiling=yardstick.ceiling,
+        accuracy=BinomialProportion(hits=int(np.trace(table)), total=len(labels)),
+        accuracy_of_test_images=yardstick.ceiling,
         accuracy_by_digit={
-            digit: BinomialProportion(int(table[digit, digit]), int(asked_for[digit]))
+            digit: BinomialProportion(hits=int(table[digit, digit]), total=int(asked_for[digit]))
             for digit in np.flatnonzero(asked_for).tolist()
         },
         confusion=tuple(tuple(row) for row in table.tolist()),
         fcd=yardstick.distance(seen.features),
-        fcd_floor=yardstick.floor,
-        manifold=yardstick.overlap(seen.features),
-        manifold_control=yardstick.control,
-        num_real=yardstick.floor_count,
+        fcd_real=yardstick.floor,
+        prdc=yardstick.overlap(seen.features),
+        prdc_of_training_images=yardstick.control,
+        num_test_images=yardstick.floor_count,
     )
 
 

@@ -3,7 +3,6 @@
 NumPy alone and float64 throughout, so that the numbers depend on the features and on nothing else.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -11,53 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.evaluation.report import PRDC
 from mnistdiff.settings import NUM_DIGITS
 
-# Between -z and z lies 95 % of a standard normal distribution.
-_Z_95 = 1.959963984540054
 # Rows of distances held at a time: with 10,000 columns, 10 MB, about what a cache holds.
 _ROWS = 128
 # Share of the largest squared length that may separate two squared distances which are equal but for rounding.
 _TIE = 1e-12
-
-
-@dataclass(frozen=True)
-class BinomialProportion:
-    """So many out of so many.
-
-    Attributes:
-        hits: 0 ... total.
-        total: at least 1.
-
-    Raises:
-        ValueError: if the numbers are out of range.
-    """
-
-    hits: int
-    total: int
-
-    def __post_init__(self) -> None:
-        if self.total < 1 or not 0 <= self.hits <= self.total:
-            raise ValueError(f"a proportion needs 0 <= hits <= total and total >= 1, not {self.hits} of {self.total}")
-
-    @property
-    def share(self) -> float:
-        """The ratio of the two, in [0, 1]."""
-        return self.hits / self.total
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The score interval at 95 % (Wilson 1927, JASA 22, 209-212): bounds in [0, 1], the share between them.
-
-        Unlike share +- 1.96 standard errors it does not shrink to nothing where all, or none, are hits.
-        """
-        weight = _Z_95**2 / self.total
-        centre = (self.share + weight / 2) / (1 + weight)
-        half_width = math.sqrt(weight * (self.share * (1 - self.share) + weight / 4)) / (1 + weight)
-        # At the ends the formula gives the end itself, were it not for rounding.
-        low = centre - half_width if self.hits else 0.0
-        high = centre + half_width if self.hits < self.total else 1.0
-        return low, high
 
 
 def confusion(wanted: NDArray[np.integer], found: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -136,23 +95,6 @@ def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh(covariance)
     root: NDArray[np.float64] = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     return root
-
-
-@dataclass(frozen=True)
-class PRDC:
-    """How two clouds of features overlap, where each point stands for the ball up to its k-th neighbour of its kind.
-
-    Attributes:
-        precision: share of the fake points in at least one real ball, in [0, 1].
-        recall: share of the real points in at least one fake ball, in [0, 1].
-        density: real balls that a fake point lies in, on average, over k: about 1 for equal distributions, at least 0.
-        coverage: share of the real balls with at least one fake point, in [0, 1].
-    """
-
-    precision: float
-    recall: float
-    density: float
-    coverage: float
 
 
 def precision_recall_density_coverage(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5) -> PRDC:

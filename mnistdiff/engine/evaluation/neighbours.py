@@ -7,6 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.evaluation.report import NearestTrainingImages
+
 # 1,000 images by 2,000 training images: 8 MB of distances at a time, and two or three copies.
 _CHUNK = 1000
 _BLOCK = 2000
@@ -116,24 +118,7 @@ def _squared_lengths(centred: NDArray[np.float32]) -> NDArray[np.int32]:
     return lengths.astype(np.int32)
 
 
-@dataclass(frozen=True)
-class Memorisation:
-    """Signs that images come from memory. To be read beside the same numbers for real images never trained on.
-
-    Attributes:
-        copies: images that differ from their nearest training image by at most one grey level in every pixel.
-        quantiles: pairs of a share q and the distance to the nearest training image that the nearest q of the
-            images keep, q = 0, 1, 5, 25 and 50 %.
-        ratio_share: share of the images more than three times nearer to one training image than to any other, the
-            criterion of Gu et al. 2023 (arXiv 2310.02664), in [0, 1].
-    """
-
-    copies: int
-    quantiles: tuple[tuple[float, float], ...]
-    ratio_share: float
-
-
-def memorisation(neighbours: Neighbours, images: NDArray[np.uint8], training: NDArray[np.uint8]) -> Memorisation:
+def summarize(neighbours: Neighbours, images: NDArray[np.uint8], training: NDArray[np.uint8]) -> NearestTrainingImages:
     """Sum up what the neighbours say.
 
     Args:
@@ -143,9 +128,9 @@ def memorisation(neighbours: Neighbours, images: NDArray[np.uint8], training: ND
     """
     apart = np.abs(images.astype(np.int16) - training[neighbours.index])  # (N, H, W)
     distances = np.quantile(neighbours.distance, _QUANTILES)
-    return Memorisation(
+    return NearestTrainingImages(
         copies=int(np.count_nonzero((apart <= 1).all(axis=(1, 2)))),
-        quantiles=tuple(zip(_QUANTILES, distances.tolist(), strict=True)),
+        quantiles={f"{share:g}": distance for share, distance in zip(_QUANTILES, distances.tolist(), strict=True)},
         ratio_share=float(np.mean(neighbours.ratio < _RATIO)),
     )
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from mnistdiff.engine.data.mnist import UnavailableError, load_split
 from mnistdiff.engine.data.stratified import evenly
 from mnistdiff.engine.evaluation.metrics import (
-    PRDC,
-    BinomialProportion,
     Gaussian,
     frechet_distance,
     precision_recall_density_coverage,
 )
 from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
+from mnistdiff.engine.evaluation.report import PRDC, BinomialProportion
 from mnistdiff.errors import DataError
 
 _MOST_BLOCKS = 5
@@ -114,7 +113,7 @@ class ReferenceStats:
     def ceiling(self) -> BinomialProportion:
         """The judge's own accuracy on the test set: the highest accuracy that says anything."""
         facts = self.judge.facts
-        return BinomialProportion(facts.num_test_images - facts.test_errors, facts.num_test_images)
+        return BinomialProportion(hits=facts.num_test_images - facts.test_errors, total=facts.num_test_images)
 
     @property
     def floor_count(self) -> int:

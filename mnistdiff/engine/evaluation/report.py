@@ -1,167 +1,333 @@
-"""What an evaluation found: plain frozen values, ready for a table or for JSON."""
+"""The evaluation report: what ``evaluate`` measures, writes as JSON and reads again.
 
+The names of the fields are the keys of the JSON. Reports of version 0.1 are read too: where a key has another name
+since, the old one is an alias. Values that follow from others are written, and computed anew from those when read.
+"""
+
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Self
 
-import torch
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, computed_field, model_validator
 
-from mnistdiff import __version__
-from mnistdiff.engine.checkpoint.model_info import ModelInfo
-from mnistdiff.engine.evaluation.cas import Usefulness
-from mnistdiff.engine.evaluation.memorization import Originality
-from mnistdiff.engine.evaluation.metrics import PRDC, BinomialProportion
-from mnistdiff.errors import BelowThresholdError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.errors import BelowThresholdError, StorageError, explain
+from mnistdiff.settings import SampleSettings, Seed
+from mnistdiff.settings_file import read_file_or_pipe
 
+_MAX_BYTES = 2**20
+# Between -z and z lies 95 % of a standard normal distribution.
+_Z_95 = 1.959963984540054
 
-@dataclass(frozen=True)
-class Drawn:
-    """How the images came about.
-
-    Attributes:
-        settings: of the sampler.
-        seed: of the first image; each next one has the next.
-        seconds: that drawing took; no part of what makes two reports equal.
-    """
-
-    settings: SampleSettings
-    seed: int
-    seconds: float = field(compare=False)
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Distance = Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What one judge says of the images, and beside it what it says of real ones.
+class _Part(BaseModel):
+    # Built at first use; keys of a later version are ignored.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
+
+
+class BinomialProportion(_Part):
+    """A number of hits in a number of trials, with its 95 % confidence interval.
 
     Attributes:
-        judge: its name; sha256: of its file, since no number here compares with that of another judge.
-        accuracy: images taken for the digit that was asked for.
-        ceiling: the same for the real test images.
-        accuracy_by_digit: for each digit that was asked for.
-        confusion: counts; row = digit asked for, column = digit seen.
-        fcd: Fréchet classifier distance to the training set, on the judge's features.
-        fcd_floor: that of as many real test images; None if unknown.
-        manifold: precision, recall, density and coverage against real test images; None if those are not here.
-        manifold_control: the same for real training images.
-        num_real: real test images that the last three were measured with.
+        hits: 0 ... total.
+        total: at least 1.
+
+    Raises:
+        pydantic.ValidationError: if the numbers are out of range.
     """
 
-    judge: str
+    hits: _Count
+    total: Annotated[int, Field(ge=1, le=10**12)]
+
+    @model_validator(mode="after")
+    def _hits_are_of_the_total(self) -> Self:
+        if self.hits > self.total:
+            raise ValueError(f"hits {self.hits} is more than total {self.total}")
+        return self
+
+    @computed_field
+    @property
+    def share(self) -> float:
+        """Hits over total, in [0, 1]."""
+        return self.hits / self.total
+
+    @computed_field
+    @property
+    def low(self) -> float:
+        """The lower bound of ``interval``."""
+        return self.interval[0]
+
+    @computed_field
+    @property
+    def high(self) -> float:
+        """The upper bound of ``interval``."""
+        return self.interval[1]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The score interval at 95 % (Wilson 1927, JASA 22, 209-212): bounds in [0, 1], the share between them.
+
+        Unlike share +- 1.96 standard errors it has a width even where all trials, or none, are hits.
+        """
+        weight = _Z_95**2 / self.total
+        centre = (self.share + weight / 2) / (1 + weight)
+        half_width = math.sqrt(weight * (self.share * (1 - self.share) + weight / 4)) / (1 + weight)
+        # At the ends the formula gives exactly 0 and 1, but for rounding.
+        low = centre - half_width if self.hits else 0.0
+        high = centre + half_width if self.hits < self.total else 1.0
+        return low, high
+
+
+class PRDC(_Part):
+    """Precision, recall, density and coverage of generated against real images; see ``metrics.prdc``.
+
+    Attributes:
+        precision, recall, coverage: in [0, 1].
+        density: at least 0, about 1 for equal distributions.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+class ClassifierMetrics(_Part):
+    """What is measured with one reference classifier, of the generated images and beside them of real ones.
+
+    Attributes:
+        sha256: of the classifier's file: figures of two classifiers do not compare.
+        accuracy: generated images that are classified as their label; accuracy_of_test_images: real test images.
+        accuracy_by_digit: for each label.
+        confusion: counts, row = label, column = predicted class.
+        fcd: Fréchet classifier distance to the training set, on the classifier's features.
+        fcd_real: that of as many real test images; None if unknown.
+        prdc: against real test images; prdc_of_training_images: of real training images. None without a data set.
+        num_test_images: real test images that the last three were measured with.
+    """
+
     sha256: str
     accuracy: BinomialProportion
-    ceiling: BinomialProportion
-    accuracy_by_digit: Mapping[int, BinomialProportion]
-    confusion: tuple[tuple[int, ...], ...]
-    fcd: float
-    fcd_floor: float | None
-    manifold: PRDC | None
-    manifold_control: PRDC | None
-    num_real: int
+    accuracy_of_test_images: BinomialProportion
+    accuracy_by_digit: Mapping[int, BinomialProportion] = Field(min_length=1)
+    confusion: tuple[tuple[_Count, ...], ...] = ()
+    fcd: _Distance
+    fcd_real: _Distance | None = Field(validation_alias=AliasChoices("fcd_real", "fcd_floor"))
+    prdc: PRDC | None = Field(validation_alias=AliasChoices("prdc", "manifold"))
+    prdc_of_training_images: PRDC | None = Field(
+        None, validation_alias=AliasChoices("prdc_of_training_images", "manifold_of_training_images")
+    )
+    num_test_images: _Count = 0
 
+    @computed_field
     @property
     def fcd_ratio(self) -> float | None:
-        """The distance over its floor: 1 for images as good as real ones."""
-        return self.fcd / self.fcd_floor if self.fcd_floor else None
+        """``fcd`` over ``fcd_real``: 1 for images as good as real ones."""
+        return self.fcd / self.fcd_real if self.fcd_real else None
 
+    @computed_field
     @property
-    def lowest(self) -> tuple[int, BinomialProportion]:
-        """The digit that is drawn worst, and its accuracy."""
-        return min(self.accuracy_by_digit.items(), key=lambda item: item[1].share)
+    def lowest_digit(self) -> int:
+        """The label with the lowest accuracy."""
+        return min(self.accuracy_by_digit, key=lambda digit: self.accuracy_by_digit[digit].share)
 
     @property
     def confusions(self) -> list[tuple[int, int, int]]:
-        """(digit asked for, digit seen, count) of all mistakes, the most frequent first."""
+        """(label, predicted class, count) of all mistakes, the most frequent first."""
         rows = enumerate(self.confusion)
-        mistakes = [(d, seen, n) for d, row in rows for seen, n in enumerate(row) if n and seen != d]
+        mistakes = [(label, found, n) for label, row in rows for found, n in enumerate(row) if n and found != label]
         return sorted(mistakes, key=lambda mistake: -mistake[2])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        lowest, _ = self.lowest
-        return {
-            "sha256": self.sha256,
-            "accuracy": proportion_to_dict(self.accuracy),
-            "accuracy_of_test_images": proportion_to_dict(self.ceiling),
-            "accuracy_by_digit": {str(d): proportion_to_dict(p) for d, p in self.accuracy_by_digit.items()},
-            "lowest_digit": lowest,
-            "confusion": [list(row) for row in self.confusion],
-            "fcd": self.fcd,
-            "fcd_floor": self.fcd_floor,
-            "fcd_ratio": self.fcd_ratio,
-            "manifold": asdict(self.manifold) if self.manifold else None,
-            "manifold_of_training_images": asdict(self.manifold_control) if self.manifold_control else None,
-            "num_test_images": self.num_real,
-        }
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The whole report. Equal for equal images, whatever the time they took.
+class CAS(_Part):
+    """Classification accuracy score (Ravuri & Vinyals 2019, arXiv 1905.10887), and that of real images.
 
     Attributes:
-        num_images: that were measured.
-        verdicts: one of each judge.
-        notices: sentences for the user: what was left out, and why.
-        drawn: how the images came about, if they were drawn here.
-        subject: which model drew them, if it was told.
-        usefulness: what a classifier learns from them, if asked for.
-        originality: their nearest training images, if asked for.
+        num_images: that each classifier is trained on.
+        epochs: of its training.
+        by_seed: accuracies on real test images after training on generated images, one for each seed.
+        by_seed_of_real_images: the same after training on as many real training images.
     """
 
-    num_images: int
-    verdicts: tuple[Verdict, ...]
-    notices: tuple[str, ...] = ()
-    drawn: Drawn | None = None
-    subject: ModelInfo | None = None
-    usefulness: Usefulness | None = None
-    originality: Originality | None = None
+    num_images: _Count
+    epochs: _Count
+    by_seed: tuple[_Share, ...] = Field(min_length=1)
+    by_seed_of_real_images: tuple[_Share, ...] = Field(min_length=1)
 
+    @computed_field
+    @property
+    def score(self) -> float:
+        """The mean over the seeds."""
+        return fmean(self.by_seed)
+
+    @computed_field
+    @property
+    def score_of_real_images(self) -> float:
+        """The mean over the seeds, after training on real images."""
+        return fmean(self.by_seed_of_real_images)
+
+    @computed_field
+    @property
+    def gap(self) -> float:
+        """How much less accurate training on generated images makes a classifier; may be negative."""
+        return self.score_of_real_images - self.score
+
+
+class NearestTrainingImages(_Part):
+    """Distances of images to their nearest training images: L2 over pixels in [0, 1].
+
+    Attributes:
+        copies: images that differ from their nearest training image by at most one grey level in every pixel.
+        quantiles: of the distances, by share: 0, 0.01, 0.05, 0.25, 0.5.
+        ratio_share: share of the images more than three times nearer to one training image than to any other, the
+            criterion of Gu et al. 2023 (arXiv 2310.02664), in [0, 1].
+    """
+
+    copies: _Count
+    quantiles: Mapping[str, _Distance]
+    ratio_share: _Share
+
+
+class NearestToTestImages(NearestTrainingImages):
+    """The same of real test images, the first ``num_images``."""
+
+    num_images: _Count
+
+
+class ClosestPair(_Part):
+    """An image and its nearest training image.
+
+    Attributes:
+        image: its index, from 0: its seed is the first seed plus this.
+        digit: its label.
+        distance: L2 over pixels in [0, 1]; ratio: over the distance to the second nearest.
+    """
+
+    image: _Count
+    digit: _Count
+    distance: _Distance
+    ratio: _Share
+
+
+class Memorization(_Part):
+    """How near generated images come to training images.
+
+    Attributes:
+        images: of the generated images.
+        test_images: of real test images, which cannot be memorized.
+        closest: the most suspicious pairs, at most 30.
+        sheet: these pairs as a PNG, each image above its training image; no part of the JSON.
+    """
+
+    images: NearestTrainingImages
+    test_images: NearestToTestImages
+    closest: tuple[ClosestPair, ...]
+    sheet: bytes = Field(b"", exclude=True, repr=False)
+
+
+class EvaluatedModel(_Part):
+    """Which model was evaluated; the attributes are those of ``ModelInfo``."""
+
+    checkpoint: str
+    sha256: str
+    preset: str
+    step: _Count
+    total_steps: _Count | None = None
+    images_seen: _Count | None = None
+
+
+class Sampling(SampleSettings):
+    """How the images were sampled; ``seed`` is that of the first image, each next one has the next."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    seed: Seed
+
+
+class EvaluationReport(_Part):
+    """The whole report.
+
+    Attributes:
+        model: which was evaluated.
+        sampling: how the images were sampled.
+        num_images: that were measured.
+        classifiers: metrics by the name of the reference classifier.
+        cas: classification accuracy score, if asked for.
+        memorization: nearest training images, if asked for.
+        seconds: that sampling took.
+        versions: of the program and of PyTorch.
+        notices: sentences for the user, such as what was left out, and why.
+    """
+
+    model: EvaluatedModel
+    sampling: Sampling
+    num_images: _Count
+    classifiers: Mapping[str, ClassifierMetrics] = Field(
+        min_length=1, validation_alias=AliasChoices("classifiers", "judges")
+    )
+    cas: CAS | None = None
+    memorization: Memorization | None = Field(None, validation_alias=AliasChoices("memorization", "memorisation"))
+    seconds: float | None = None
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    @computed_field
     @property
     def images_per_second(self) -> float | None:
-        """How fast they were drawn."""
-        return self.num_images / self.drawn.seconds if self.drawn and self.drawn.seconds > 0 else None
+        """How fast they were sampled."""
+        return round(self.num_images / self.seconds, 1) if self.seconds else None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file, or a pipe, that holds the JSON of a report.
+
+        Raises:
+            StorageError: if it cannot be read, or is something else.
+        """
+        try:
+            content = read_file_or_pipe(path, max_bytes=_MAX_BYTES)
+            if len(content) > _MAX_BYTES:
+                raise _not_a_report(path, f"it holds more than {_MAX_BYTES // 2**20} MiB")
+            return cls.model_validate(json.loads(content))
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}", "Check the path.") from error
+        except ValidationError as error:
+            raise _not_a_report(path, explain(error)) from error
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise _not_a_report(path, "it is not JSON") from error
+        except ValueError as error:  # neither a file nor a pipe; or a number of thousands of digits
+            raise _not_a_report(path, str(error)[:80]) from error
 
     def require(self, *, min_accuracy: float | None = None, max_fcd: float | None = None) -> None:
-        """Hold the images to a standard, under the judge that thinks worse of them.
+        """Compare with thresholds, by the classifier with the worse value.
 
         Args:
             min_accuracy: in percent, 0 ... 100.
             max_fcd: at least 0.
 
         Raises:
-            BelowThresholdError: naming what was missed, by how much.
+            BelowThresholdError: naming each threshold that is missed, and the value.
         """
         missed = []
-        least = min(self.verdicts, key=lambda verdict: verdict.accuracy.share)
+        name, least = min(self.classifiers.items(), key=lambda item: item[1].accuracy.share)
         # Multiplied before it is divided: 9,950 of 10,000 are 99.5 %, exactly.
         percent = 100 * least.accuracy.hits / least.accuracy.total
         if min_accuracy is not None and percent < min_accuracy:
-            missed.append(f"accuracy {percent:.2f} % ({least.judge}) is less than {min_accuracy:g} %")
-        most = max(self.verdicts, key=lambda verdict: verdict.fcd)
+            missed.append(f"accuracy {percent:.2f} % ({name}) is less than {min_accuracy:g} %")
+        name, most = max(self.classifiers.items(), key=lambda item: item[1].fcd)
         if max_fcd is not None and most.fcd > max_fcd:
-            missed.append(f"fcd {most.fcd:.4g} ({most.judge}) is more than {max_fcd:g}")
+            missed.append(f"fcd {most.fcd:.4g} ({name}) is more than {max_fcd:g}")
         if missed:
             raise BelowThresholdError(" and ".join(missed))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        drawn, rate = self.drawn, self.images_per_second
-        return {
-            "model": self.subject.to_dict() if self.subject else None,
-            "sampling": {**drawn.settings.model_dump(mode="json"), "seed": drawn.seed} if drawn else None,
-            "num_images": self.num_images,
-            "judges": {verdict.judge: verdict.to_dict() for verdict in self.verdicts},
-            "cas": self.usefulness.to_dict() if self.usefulness else None,
-            "memorisation": self.originality.to_dict() if self.originality else None,
-            "seconds": round(drawn.seconds, 3) if drawn else None,
-            "images_per_second": round(rate, 1) if rate else None,
-            "versions": {"mnistdiff": __version__, "torch": str(torch.__version__)},
-            "notices": [*(self.subject.notices if self.subject else ()), *self.notices],
-        }
 
-
-def proportion_to_dict(proportion: BinomialProportion) -> dict[str, Any]:
-    """Plain values, for JSON."""
-    low, high = proportion.interval
-    return {"hits": proportion.hits, "total": proportion.total, "share": proportion.share, "low": low, "high": high}
+def _not_a_report(path: Path, why: str) -> StorageError:
+    return StorageError(
+        f"{path} is not the evaluation of a model: {why}", "Write one: mnistdiff evaluate RUN -o RUN/evaluation.json"
+    )

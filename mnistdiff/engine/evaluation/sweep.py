@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mnistdiff.engine.evaluation.report import Evaluation
+from mnistdiff.engine.evaluation.report import EvaluationReport
 from mnistdiff.engine.outputs.sweep_plot import JudgeCurve, sweep_plot
 
 
-def plot(name: str, values: Sequence[Any], reports: Sequence[Evaluation]) -> bytes:
+def plot(name: str, values: Sequence[Any], reports: Sequence[EvaluationReport]) -> bytes:
     """Accuracy and Fréchet distance over the values of one setting, as PNG.
 
     Args:
@@ -16,15 +16,15 @@ def plot(name: str, values: Sequence[Any], reports: Sequence[Evaluation]) -> byt
         reports: one for each value, all of the same judges.
     """
     curves = []
-    for number, first in enumerate(reports[0].verdicts):
-        verdicts = [report.verdicts[number] for report in reports]
+    for judge, first in reports[0].classifiers.items():
+        verdicts = [report.classifiers[judge] for report in reports]
         curves.append(
             JudgeCurve(
-                judge=first.judge,
+                judge=judge,
                 accuracies=[verdict.accuracy.share for verdict in verdicts],
                 intervals=[verdict.accuracy.interval for verdict in verdicts],
                 distances=[verdict.fcd for verdict in verdicts],
-                floor=first.fcd_floor,
+                floor=first.fcd_real,
             )
         )
     return sweep_plot(name, values, curves)

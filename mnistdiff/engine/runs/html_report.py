@@ -1,115 +1,27 @@
 """A run as one page: what was trained, how it went, what it draws, how good that is."""
 
 import base64
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.describe import Description, describe
+from mnistdiff.engine.evaluation.report import EvaluationReport
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.runs.preview_animation import evenly, preview
 from mnistdiff.engine.runs.run_dir import RunDir
-from mnistdiff.errors import CheckpointError, StorageError, explain
+from mnistdiff.errors import CheckpointError
 from mnistdiff.presets import PRESETS
 from mnistdiff.settings import TrainSettings
-from mnistdiff.settings_file import read_file_or_pipe
 from mnistdiff.shell import quoted
 
 _MOST_PREVIEWS = 24
 """Of a long run so many are shown, evenly from the first to the last: the page stays small enough to be sent."""
-
-
-_MAX_EVALUATION_BYTES = 2**20
-_Count = Annotated[int, Field(ge=0, le=10**12)]
-
-
-class _Told(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Share(_Told):
-    share: float = Field(ge=0, le=1)
-    low: float = Field(ge=0, le=1)
-    high: float = Field(ge=0, le=1)
-
-
-class _Overlap(_Told):
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-
-
-class _Judge(_Told):
-    accuracy: _Share
-    accuracy_of_test_images: _Share
-    accuracy_by_digit: dict[str, _Share]
-    fcd: float
-    fcd_floor: float | None
-    fcd_ratio: float | None
-    manifold: _Overlap | None
-
-
-class _Usefulness(_Told):
-    score: float
-    score_of_real_images: float
-    num_images: _Count
-
-
-class _Subject(_Told):
-    sha256: str
-    step: _Count
-
-
-class _Sampling(_Told):
-    sampler: str
-    steps: _Count
-    guidance: float
-
-
-class EvaluationSummary(_Told):
-    """What a page shows of an evaluation: a part of what ``evaluate -o FILE`` writes."""
-
-    model: _Subject
-    sampling: _Sampling
-    num_images: _Count
-    judges: dict[str, _Judge] = Field(min_length=1)
-    cas: _Usefulness | None
-
-    @classmethod
-    def read(cls, path: Path) -> "EvaluationSummary":
-        """From the file.
-
-        Raises:
-            StorageError: if it cannot be read, or is something else.
-        """
-        try:
-            content = read_file_or_pipe(path, max_bytes=_MAX_EVALUATION_BYTES)
-            if len(content) > _MAX_EVALUATION_BYTES:
-                raise _no_evaluation(path, f"it holds more than {_MAX_EVALUATION_BYTES // 2**20} MiB")
-            values = json.loads(content)
-            return cls.model_validate(values)
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}", "Check the path.") from error
-        except ValidationError as error:
-            raise _no_evaluation(path, explain(error)) from error
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise _no_evaluation(path, "it is not JSON") from error
-        except ValueError as error:  # neither a file nor a pipe; or a number of thousands of digits
-            raise _no_evaluation(path, str(error)[:80]) from error
-
-
-def _no_evaluation(path: Path, why: str) -> StorageError:
-    return StorageError(
-        f"{path} is not the evaluation of a model: {why}", "Write one: mnistdiff evaluate RUN -o RUN/evaluation.json"
-    )
 
 
 class Preview(NamedTuple):
@@ -147,7 +59,7 @@ def report(run: RunDir, evaluation: Path | None = None) -> bytes:
     steps = [record for record in records if record["kind"] == "step"]
     speeds = [record["images_per_second"] for record in steps if record.get("images_per_second")]
     judged = evaluation or (run.evaluation if run.evaluation.is_file() else None)
-    summary = EvaluationSummary.read(judged) if judged else None
+    summary = EvaluationReport.read(judged) if judged else None
     page = _pages().get_template("report.html")
     text = page.render(
         version=__version__,

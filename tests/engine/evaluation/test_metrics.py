@@ -4,18 +4,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mnistdiff.engine.evaluation.metrics import (
-    PRDC,
-    BinomialProportion,
     Gaussian,
     confusion,
     frechet_distance,
     precision_recall_density_coverage,
 )
+from mnistdiff.engine.evaluation.report import PRDC
 
 seeds = st.integers(0, 2**32 - 1)
 # Few values, so that ties and repeated points abound; whole numbers, so that a reference can be exact.
@@ -34,49 +33,6 @@ def cloud(rng, num_points, dimensions):
     """Points of some mean, spread and correlation."""
     points = rng.normal(size=(num_points, dimensions)) * rng.uniform(0.1, 3, dimensions)
     return points @ rotation(rng, dimensions) + rng.normal(size=dimensions)
-
-
-# Proportions
-
-
-@pytest.mark.parametrize(
-    ("hits", "total", "low", "high"),
-    [
-        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, Statist. Med. 17, Table I, method 3
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_the_interval_is_as_published(hits, total, low, high):
-    assert BinomialProportion(hits, total).interval == pytest.approx((low, high), abs=5e-5)
-
-
-@given(st.integers(1, 10**7).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
-@example((10_000, 10_000))
-@example((0, 1))
-def test_the_bounds_are_where_the_score_test_just_rejects(pair):
-    hits, total = pair
-    share, (low, high) = BinomialProportion(hits, total).share, BinomialProportion(hits, total).interval
-    assert 0 <= low <= share <= high <= 1
-    assert (low == 0) == (hits == 0)
-    assert (high == 1) == (hits == total)
-    for bound in {low, high} - {0.0, 1.0}:
-        score = (share - bound) / math.sqrt(bound * (1 - bound) / total)
-        assert abs(score) == pytest.approx(1.959964, rel=1e-4)
-
-
-@given(st.integers(0, 500), st.integers(0, 500))
-def test_misses_have_the_mirrored_interval(hits, misses):
-    total = hits + misses or 1
-    low, high = BinomialProportion(min(hits, total), total).interval
-    assert BinomialProportion(total - min(hits, total), total).interval == pytest.approx((1 - high, 1 - low), abs=1e-12)
-
-
-@pytest.mark.parametrize(("hits", "total"), [(0, 0), (-1, 3), (4, 3), (0, -2)])
-def test_a_proportion_of_impossible_numbers_is_refused(hits, total):
-    with pytest.raises(ValueError, match="0 <= hits <= total"):
-        BinomialProportion(hits, total)
 
 
 # Confusion
@@ -247,12 +203,14 @@ def test_far_from_the_origin_small_distances_still_count():
 def test_a_cloud_covers_itself():
     points = np.random.default_rng(0).normal(size=(400, 8)) + 100
     # Each ball holds its k neighbours and its own centre.
-    assert precision_recall_density_coverage(points, points, k=5) == PRDC(1.0, 1.0, 6 / 5, 1.0)
+    assert precision_recall_density_coverage(points, points, k=5) == PRDC(
+        precision=1, recall=1, density=6 / 5, coverage=1
+    )
 
 
 def test_clouds_far_apart_have_nothing_in_common():
     points = np.random.default_rng(0).normal(size=(100, 8))
-    assert precision_recall_density_coverage(points, points + 1e4) == PRDC(0.0, 0.0, 0.0, 0.0)
+    assert precision_recall_density_coverage(points, points + 1e4) == PRDC(precision=0, recall=0, density=0, coverage=0)
 
 
 @pytest.mark.parametrize(("num_real", "num_fake", "k"), [(120, 120, 5), (60, 200, 1), (150, 50, 8)])

@@ -11,7 +11,8 @@ import pytest
 
 from mnistdiff import settings_file
 from mnistdiff.engine.checkpoint.describe import describe
-from mnistdiff.engine.checkpoint.pretrained import PRETRAINED, model_card
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.evaluation.model_card import model_card
 from mnistdiff.engine.runs.html_report import report
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, StorageError
@@ -53,7 +54,7 @@ def run(run_copy):
 
 
 def evaluation():
-    return model_card(PRETRAINED).evaluation
+    return json.loads(model_card(PRETRAINED).evaluation.model_dump_json())
 
 
 def test_a_page_shows_the_run_and_needs_nothing_beside_it(run):
@@ -108,15 +109,15 @@ def test_an_evaluation_is_shown_and_one_of_another_checkpoint_is_said_to_be(run,
     told = evaluation()
     run.evaluation.write_text(json.dumps(told))
     page = Page(report(run).decode())
-    conv = told["judges"]["conv"]
+    conv = told["classifiers"]["conv"]
     assert "How good it is" in page.text
     assert f"{100 * conv['accuracy']['share']:.2f} %" in page.text
-    assert f"{conv['fcd']:.3f}, {conv['fcd_ratio']:.1f} × floor" in page.text
+    assert f"{conv['fcd']:.3f}, {conv['fcd_ratio']:.1f} × that of real images" in page.text
     assert "of another checkpoint" in page.text
     told["model"]["sha256"] = describe(run.best()).sha256
     told["cas"] = None
-    for judge in told["judges"].values():
-        judge |= {"fcd_ratio": None, "fcd_floor": None, "manifold": None}
+    for metrics in told["classifiers"].values():
+        metrics |= {"fcd_real": None, "prdc": None}
     (tmp_path / "other.json").write_text(json.dumps(told))
     page = Page(report(run, tmp_path / "other.json").decode())
     assert "of another checkpoint" not in page.text
@@ -131,9 +132,9 @@ def test_an_evaluation_is_shown_and_one_of_another_checkpoint_is_said_to_be(run,
         (b"\xff", "it is not JSON"),
         (b"{}", "model"),
         (
-            b'{"model": {"sha256": "0", "step": 1}, "judges": {}, "cas": null, '
-            b'"sampling": {"sampler": "ddim", "steps": 1, "guidance": 1}, "num_images": 1}',
-            "judges",
+            b'{"model": {"checkpoint": "a", "sha256": "0", "preset": "base", "step": 1}, "classifiers": {}, '
+            b'"sampling": {"sampler": "ddim", "steps": 1, "guidance": 1, "seed": 0}, "num_images": 1}',
+            "classifiers",
         ),
     ],
 )
@@ -152,9 +153,9 @@ def test_an_evaluation_with_anything_anywhere_is_shown_or_refused_in_a_sentence(
     monkeypatch.setattr("mnistdiff.engine.runs.html_report._curves", lambda *_: {})
     monkeypatch.setattr("mnistdiff.engine.runs.html_report._previews", lambda *_: [])
     told = evaluation()
-    told["judges"] = {"conv": told["judges"]["conv"]}
-    part_of = [(told, name) for name in ("model", "sampling", "num_images", "judges", "cas")]
-    conv = told["judges"]["conv"]
+    told["classifiers"] = {"conv": told["classifiers"]["conv"]}
+    part_of = [(told, name) for name in ("model", "sampling", "num_images", "classifiers", "cas")]
+    conv = told["classifiers"]["conv"]
     part_of += [(told[name], key) for name in ("model", "sampling", "cas") for key in told[name]]
     part_of += [(conv, key) for key in conv] + [(conv["accuracy"], key) for key in conv["accuracy"]]
     refused = []
@@ -194,8 +195,7 @@ def test_a_run_of_somebody_else_cannot_put_code_into_the_page(run, tmp_path):
     """Whatever is read from the folder is text: its name, its records, its evaluation, its pictures."""
     evil = "<script>alert(1)</script>"
     told = evaluation()
-    told["sampling"]["sampler"] = evil
-    told["judges"] = {evil: told["judges"]["conv"]}
+    told["classifiers"] = {evil: told["classifiers"]["conv"]}
     hostile = RunDir(run.path.rename(tmp_path / 'a"><img src=x onerror=alert(1)>'))
     hostile.evaluation.write_text(json.dumps(told))
     hostile.append_metrics({"kind": "step", "step": 1, "loss": 0.5, "lr": 1e-3, "images_per_second": 9, "epoch": evil})
