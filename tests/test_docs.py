@@ -14,7 +14,9 @@ from reference import PAGE
 
 from mnistdiff.cli.registry import COMMANDS, load
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.inference.sampling import SampleSpec, draw, load_model, requests
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
+from mnistdiff.engine.progress import collect
 from mnistdiff.settings import SampleSettings
 
 ROOT = Path(__file__).parents[1]
@@ -130,8 +132,7 @@ def test_the_example_of_the_library_draws_what_the_command_draws(tmp_path, envir
     drawn = load_model(PRETRAINED, weights="ema", device="cpu", backend="onnx")
     defaults = SampleSettings()
     assert drawn.sample_settings() == defaults
-    [*_, last] = draw(drawn, requests([7], 16, 0), defaults)
-    for drawing in last.drawings:
+    for drawing in collect(sample(drawn, specs_for_labels([7], 16, 0), defaults)):
         with Image.open(tmp_path / f"{drawing.seed}.png") as picture:
             assert np.array_equal(np.asarray(picture), drawing.pixels)
 
@@ -143,7 +144,7 @@ def test_the_example_of_the_library_takes_the_defaults_of_its_model(run_copy, tm
     names = {}
     exec(example, names)
     model, drawing = names["model"], names["drawing"]
-    assert model.subject.checkpoint.startswith("run/")
-    [progress] = [p for p in draw(model, [SampleSpec(7, 15)], model.sample_settings()) if p.drawings]
+    assert model.info.checkpoint.startswith("run/")
+    [expected] = collect(sample(model, [SampleSpec(7, 15)], model.sample_settings()))
     assert model.sample_settings().guidance == 1.5
-    assert np.abs(progress.drawings[0].pixels.astype(int) - drawing.pixels).max() <= 1
+    assert np.abs(expected.pixels.astype(int) - drawing.pixels).max() <= 1

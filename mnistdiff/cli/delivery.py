@@ -14,7 +14,8 @@ from mnistdiff.cli.progress import Meter, meter
 
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.editing import RePaint, SDEdit
-    from mnistdiff.engine.inference.sampling import Model, Sample, SampleSpec
+    from mnistdiff.engine.inference.model import Model
+    from mnistdiff.engine.inference.sampling import Sample, SampleSpec
     from mnistdiff.settings import SampleSettings
 
 _Where = Annotated[
@@ -79,60 +80,60 @@ class Delivery:
         self._images, self._columns = images, columns
         if self._target.folder is None:
             require_room(len(images))
-        self._target.refuse_existing([file_name(i.digit, i.seed) for i in images], force=self._force)
+        self._target.refuse_existing([file_name(i.label, i.seed) for i in images], force=self._force)
         self._films.watch(images, columns=columns, from_noise=from_noise)
 
     def draw(
         self,
         model: "Model",
         settings: "SampleSettings",
-        walk: "SDEdit | RePaint | None" = None,
+        process: "SDEdit | RePaint | None" = None,
         *,
         notices: Sequence[str] = (),
     ) -> None:
         """Draw the images that were expected, and write each as soon as it is there; then tell the names.
 
-        ``notices`` are of the picture that the walk begins with, for JSON.
+        ``notices`` are of the picture that the process starts from, for JSON.
         """
         from mnistdiff.engine.inference.process import FROM_NOISE
-        from mnistdiff.engine.inference.sampling import draw
+        from mnistdiff.engine.inference.sampling import sample
         from mnistdiff.engine.outputs.provenance import picture
 
         self._notices = notices
+        way = process or FROM_NOISE
         with undone_on_failure(force=self._force) as written:
             drawings: list[Sample] = []
             with meter(label="drawing", quiet=self.quiet) as shown:
-                if self._show and walk is not None:
-                    shown.digits([walk.image])  # as the program sees it
-                for progress in draw(model, self._images, settings, walk=walk or FROM_NOISE):
-                    shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
-                    self._films.add(progress)
-                    if self._show and progress.drawings:
-                        shown.digits([drawing.pixels for drawing in progress.drawings])
+                if self._show and process is not None:
+                    shown.digits([process.image])  # as the program sees it
+                for progress in sample(model, self._images, settings, process=way, on_step=self._films.add):
+                    shown.advance(progress.done, total=progress.total, images=len(progress.results))
+                    if self._show and progress.results:
+                        shown.digits([drawing.pixels for drawing in progress.results])
                     if self._target.folder is None:
-                        drawings += progress.drawings
+                        drawings += progress.results
                         continue
-                    for drawing in progress.drawings:
-                        written.append(self._target.path_of(file_name(drawing.digit, drawing.seed)))
-                        self._write_one(drawing, picture([drawing], model, settings, walk=walk), model, shown)
+                    for drawing in progress.results:
+                        written.append(self._target.path_of(file_name(drawing.label, drawing.seed)))
+                        self._write_one(drawing, picture([drawing], model, settings, process=way), model, shown)
             written += [self._target.file, *self._films.paths]
             if drawings:
-                content = picture(drawings, model, settings, columns=self._columns, walk=walk)
+                content = picture(drawings, model, settings, columns=self._columns, process=way)
                 self._write_all(drawings, content, model)
-            self._films.write(model, settings, walk, as_json=self._json)
+            self._films.write(model, settings, way, as_json=self._json)
 
     def _write_one(self, drawing: "Sample", content: bytes, model: "Model", shown: Meter) -> None:
-        name = self._target.write(file_name(drawing.digit, drawing.seed), content)
+        name = self._target.write(file_name(drawing.label, drawing.seed), content)
         if self._json:
-            told = {"path": name, "digit": drawing.digit, "seed": drawing.seed}
-            console.result_json({**told, **about(model.subject, *self._notices)})
+            told = {"path": name, "digit": drawing.label, "seed": drawing.seed}
+            console.result_json({**told, **about(model.info, *self._notices)})
         else:
             shown.result(name)
 
     def _write_all(self, drawings: "Sequence[Sample]", content: bytes, model: "Model") -> None:
         name = self._target.write("", content)
         if self._json:
-            images = [{"digit": d.digit, "seed": d.seed} for d in drawings]
-            console.result_json({"path": name, "images": images, **about(model.subject, *self._notices)})
+            images = [{"digit": d.label, "seed": d.seed} for d in drawings]
+            console.result_json({"path": name, "images": images, **about(model.info, *self._notices)})
         elif self._target != PIPE:
             console.result(name)

@@ -14,7 +14,7 @@ from mnistdiff.settings import MachineSettings, SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
-    from mnistdiff.engine.inference.sampling import Model
+    from mnistdiff.engine.inference.model import Model
 
 _SAMPLING = MappingProxyType(
     {
@@ -74,7 +74,7 @@ class SamplingOptions:
             variants: the fields of SampleSettings that differ from what was given.
             device: instead of that which was given.
         """
-        from mnistdiff.engine.inference.sampling import load_model
+        from mnistdiff.engine.inference.model import load_model
 
         # The averaged weights and those of the last step are two models.
         load = functools.cache(
@@ -85,7 +85,7 @@ class SamplingOptions:
         ways = [{**self.given, **variant} for variant in variants]
         models = [load(SampleSettings(**way).weights) for way in ways]
         for model in models[:1]:  # all are of one checkpoint
-            warn_of(model.subject)
+            warn_of(model.info)
         self._refuse_ineffective_spacing(models[0])
         return [(model, model.sample_settings(way)) for model, way in zip(models, ways, strict=True)]
 

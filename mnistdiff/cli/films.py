@@ -12,8 +12,10 @@ from mnistdiff.cli.output import PIPE, Output
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.inference.editing import RePaint, SDEdit
-    from mnistdiff.engine.inference.sampling import Model, Progress, SampleSpec
+    from mnistdiff.engine.diffusion.samplers import SampleStep
+    from mnistdiff.engine.inference.model import Model
+    from mnistdiff.engine.inference.process import SamplingProcess
+    from mnistdiff.engine.inference.sampling import SampleSpec
     from mnistdiff.settings import SampleSettings
 
 Gif = Annotated[
@@ -63,14 +65,12 @@ class Films:
         """Where they go; None for one that nobody asked for."""
         return [self._gif, self._film]
 
-    def add(self, progress: "Progress") -> None:
+    def add(self, step: "SampleStep") -> None:
         """Another step is done."""
         if self._trajectory is not None:
-            self._trajectory.add(progress)
+            self._trajectory.add(step)
 
-    def write(
-        self, model: "Model", settings: "SampleSettings", walk: "SDEdit | RePaint | None", *, as_json: bool
-    ) -> None:
+    def write(self, model: "Model", settings: "SampleSettings", process: "SamplingProcess", *, as_json: bool) -> None:
         """Write the files, and tell their names."""
         if self._trajectory is None:
             return
@@ -84,7 +84,7 @@ class Films:
                 model,
                 settings,
                 self._wanted,
-                walk=walk,
+                process=process,
                 film=self._view,
                 columns=self._columns,
                 animated=target.kind if path is self._gif else None,
@@ -92,7 +92,7 @@ class Films:
             name = target.write("", film(self._trajectory, source))
             if as_json:
                 told = {"path": name, "frames": len(self._trajectory.frames), "view": self._view}
-                console.result_json({**told, **about(model.subject)})
+                console.result_json({**told, **about(model.info)})
             elif self._piped:
                 console.note(name)
             else:

@@ -25,7 +25,8 @@ from mnistdiff.presets import PRESETS, resolve
 from mnistdiff.settings import MAX_SEED, MachineSettings, SampleSettings, Seed
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.inference.sampling import Model, Sample
+    from mnistdiff.engine.inference.model import Model
+    from mnistdiff.engine.inference.sampling import Sample
 
 _HELP = """7, 2026      draw these digits
 again        the same digits from new noise
@@ -128,15 +129,15 @@ class Table:
         return self._loaded.sample_settings(self._given)
 
     def _draw(self) -> None:
-        from mnistdiff.engine.inference.sampling import draw, number
+        from mnistdiff.engine.inference.sampling import sample, specs_for_number
 
         seed = options.new_seed() if self._seed is None else self._seed
-        wanted, model, settings = number(self._number, 1, seed), self._loaded, self._settings
+        wanted, model, settings = specs_for_number(self._number, 1, seed), self._loaded, self._settings
         drawings: list[Sample] = []
         with meter(label="drawing") as shown:
-            for progress in draw(model, wanted, settings):
+            for progress in sample(model, wanted, settings):
                 shown.advance(progress.done, total=progress.total)
-                drawings += progress.drawings
+                drawings += progress.results
             shown.digits([drawing.pixels for drawing in drawings])
         self._drawn = _Drawn(self._number, drawings, model, settings)
         console.note(f"seed {seed}, guidance {settings.guidance:g}, {settings.steps} steps")

@@ -65,7 +65,7 @@ def write_set(
     path: Path, wanted: "Sequence[SampleSpec]", parameters: dict[str, Any], how: SamplingOptions, *, quiet: bool
 ) -> None:
     """Draw a labelled set and write it as it is drawn, and tell its name."""
-    from mnistdiff.engine.inference.sampling import draw
+    from mnistdiff.engine.inference.sampling import sample
     from mnistdiff.engine.outputs.dataset_writers import LEAST_FOR_IDX, WRITERS
 
     kind, first = parameters["format"], wanted[0].seed
@@ -78,13 +78,13 @@ def write_set(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with WRITERS[kind](path, len(wanted)) as add, meter(label="drawing", quiet=quiet) as shown:
-            for progress in draw(model, wanted, settings):
-                shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
-                add(progress.drawings)
+            for progress in sample(model, wanted, settings):
+                shown.advance(progress.done, total=progress.total, images=len(progress.results))
+                add(progress.results)
     except (FileExistsError, NotADirectoryError) as error:
         raise StorageError(f"{error.filename} is not a folder", "Choose another -o.") from error
     if parameters["json"]:
         told = {"path": str(path), "format": kind, "images": len(wanted), "seed": first}
-        console.result_json({**told, **about(model.subject)})
+        console.result_json({**told, **about(model.info)})
     else:
         console.result(str(path))

@@ -63,14 +63,14 @@ def wanted(parameters: dict[str, Any]) -> "list[SampleSpec]":
         raise SettingsError(f"--digits {digits!r} is not a number", "Use digits alone, as in --digits 2026.")
 
     from mnistdiff.engine.data.stratified import MNIST_COUNTS, wanted_digits
-    from mnistdiff.engine.inference.sampling import SampleSpec, number, requests
+    from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_for_number
 
     seed = options.new_seed() if parameters["seed"] is None else parameters["seed"]
     if digits:
-        return number(digits, n, seed)
+        return specs_for_number(digits, n, seed)
     if seeds:
         return [SampleSpec(each, chosen) for each in digit for chosen in seeds]
     if balance == "mnist":
-        drawn = requests([0], n, seed)
+        drawn = specs_for_labels([0], n, seed)
         return [SampleSpec(int(each), r.seed) for each, r in zip(wanted_digits(n, MNIST_COUNTS), drawn, strict=True)]
-    return requests(digit, n, seed)
+    return specs_for_labels(digit, n, seed)

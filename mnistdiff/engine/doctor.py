@@ -14,8 +14,10 @@ from mnistdiff import __version__
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.mnist import UnavailableError, load_split, mnist_folder
-from mnistdiff.engine.inference.sampling import SampleSpec, draw, load_model
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import SampleSpec, sample
 from mnistdiff.engine.libraries import problem_with
+from mnistdiff.engine.progress import collect
 from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import DataError, MnistDiffError
 from mnistdiff.settings import BackendName, SampleSettings
@@ -118,6 +120,5 @@ def _steers(name: str) -> bool:
 def _seconds_to_draw(backend: BackendName) -> float:
     began = time.perf_counter()
     model = load_model(PRETRAINED, weights="ema", device="cpu", backend=backend)
-    for _ in draw(model, [SampleSpec(7, 0)], SampleSettings()):
-        pass
+    collect(sample(model, [SampleSpec(7, 0)], SampleSettings()))
     return time.perf_counter() - began

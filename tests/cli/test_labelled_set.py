@@ -143,11 +143,11 @@ def test_a_set_that_was_not_finished_is_not_there(invoke, tiny_run, tmp_path, mo
     from mnistdiff.engine.inference import sampling
 
     def torn(*arguments):
-        yield from list(draw(*arguments))[:-1]
+        yield from list(sample(*arguments))[:-1]
         raise OSError(28, "No space left on device")
 
-    draw = sampling.draw
-    monkeypatch.setattr(sampling, "draw", torn)
+    sample = sampling.sample
+    monkeypatch.setattr(sampling, "sample", torn)
     for kind in ("npz", "csv", "idx"):
         done = invoke("sample", "-c", tiny_run, "--format", kind, "-n", 20, "-o", f"set.{kind}", *QUICK)
         assert (done.returncode, done.stdout) == (5, b"")

@@ -13,7 +13,7 @@ from mnistdiff.cli.progress import meter
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.data.preprocess import PreparedDigit
-    from mnistdiff.engine.inference.diffusion_classifier import Verdict
+    from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
 
 EXAMPLES = """Examples:
 
@@ -67,7 +67,7 @@ def classify_command(
     """
     scans = [pictures.read(path) for path in sources]
 
-    from mnistdiff.engine.inference.diffusion_classifier import classify
+    from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
     prepared = [pictures.digit(scan) for scan in scans]
     model, _ = how.load(checkpoint, quiet=quiet or json)
@@ -75,30 +75,30 @@ def classify_command(
     told = iter(zip(scans, prepared, strict=True))
     undecided: list[str] = []
     with meter(label="reading", quiet=quiet or json) as shown:
-        for done, total, verdicts in classify(model, images, evaluations=evaluations, seed=seed):
-            shown.advance(done, total=total, images=len(verdicts))
-            for verdict in verdicts:
+        for progress in class_posteriors(model, images, evaluations=evaluations, seed=seed):
+            shown.advance(progress.done, total=progress.total, images=len(progress.results))
+            for posterior in progress.results:
                 scan, seen = next(told)
                 if show:
                     shown.digits([seen.image])
-                if verdict.is_undecided:
+                if posterior.is_undecided:
                     undecided.append(scan.name)
                 if json:
-                    console.result_json(_reading(scan.name, seen, verdict, model.subject))
+                    console.result_json(_reading(scan.name, seen, posterior, model.info))
                 else:
-                    digit = "?" if verdict.is_undecided else verdict.digit
-                    shown.result(f"{scan.name}\t{digit}\t{max(verdict.probabilities):.1%}")
+                    digit = "?" if posterior.is_undecided else posterior.label
+                    shown.result(f"{scan.name}\t{digit}\t{max(posterior.probabilities):.1%}")
     if undecided:
         console.warn(_undecided(undecided))
 
 
-def _reading(name: str, seen: "PreparedDigit", verdict: "Verdict", subject: "ModelInfo") -> dict[str, Any]:
+def _reading(name: str, seen: "PreparedDigit", posterior: "ClassPosterior", subject: "ModelInfo") -> dict[str, Any]:
     """What was read of one picture, for JSON."""
-    notices = [*seen.notices, *([_undecided([name])] if verdict.is_undecided else [])]
+    notices = [*seen.notices, *([_undecided([name])] if posterior.is_undecided else [])]
     return {
         "path": name,
-        "digit": None if verdict.is_undecided else verdict.digit,
-        "probabilities": [round(p, 6) for p in verdict.probabilities],
+        "digit": None if posterior.is_undecided else posterior.label,
+        "probabilities": [round(p, 6) for p in posterior.probabilities],
         **about(subject, *notices),
     }
 

@@ -54,10 +54,10 @@ def edit_command(
     scan = pictures.read(picture)
 
     from mnistdiff.engine.inference.editing import SDEdit
-    from mnistdiff.engine.inference.sampling import requests
+    from mnistdiff.engine.inference.sampling import specs_for_labels
 
     prepared = pictures.digit(scan)
     edit = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
-    delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
+    delivery.expect(specs_for_labels(context.params["digit"], n, first), from_noise=False)
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit, notices=prepared.notices)

@@ -133,7 +133,7 @@ def evaluate_command(
         real=real,
         extras=OptionalMetrics(usefulness=cas, originality=memorisation),
     )
-    told = rows[0][0].subject.notices
+    told = rows[0][0].info.notices
     reports = evaluation_report.watch(events, compared, told=told, quiet=quiet)
     content = reports[0].model_dump(mode="json") if compared is None else _sweep_to_dict(compared, reports, told)
     files.write(reports, content, compared, quiet=quiet)

@@ -40,7 +40,7 @@ def export_command(
     quiet = quiet or json
 
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
-    from mnistdiff.engine.inference.sampling import load_weights
+    from mnistdiff.engine.inference.model import load_weights
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     require("torch")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
-    from mnistdiff.engine.inference.sampling import Model, Sample, SampleSpec
+    from mnistdiff.engine.inference.model import Model
+    from mnistdiff.engine.inference.sampling import Sample, SampleSpec
     from mnistdiff.engine.runs.run_dir import RunDir
     from mnistdiff.settings import SampleSettings
 
@@ -83,7 +84,7 @@ def grid_command(
     target.refuse_existing([], force=force)
     sources = sources or []
 
-    from mnistdiff.engine.inference.sampling import requests
+    from mnistdiff.engine.inference.sampling import specs_for_labels
     from mnistdiff.engine.outputs import sheets
     from mnistdiff.engine.runs.lookup import run_to_show
     from mnistdiff.engine.runs.preview_animation import learning
@@ -97,7 +98,7 @@ def grid_command(
         content = learning(run)
         subject = _subject_of(run)
     else:
-        wanted = requests(context.params["digit"], n, seed)
+        wanted = specs_for_labels(context.params["digit"], n, seed)
         subject, content = _from_model(
             sources[0] if sources else None, wanted, context.params["sweep"], how, quiet=quiet or json
         )
@@ -137,11 +138,11 @@ def _from_model(
     (model, settings), *loaded = how.load_each(path, [{}, *variants])
     drawn = [_draw(each, wanted, way, quiet=quiet) for each, way in loaded]
     if not sweeps:
-        return model.subject, picture(drawn[0], model, settings, labelled=True)
+        return model.info, picture(drawn[0], model, settings, labelled=True)
     image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
     # An interval is told as it is typed.
     told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
-    return model.subject, encode_with_provenance(image, make_provenance(model, settings, wanted, sweeps=told))
+    return model.info, encode_with_provenance(image, make_provenance(model, settings, wanted, sweeps=told))
 
 
 def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
@@ -152,11 +153,11 @@ def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
 
 
 def _draw(model: "Model", wanted: "Sequence[SampleSpec]", settings: "SampleSettings", *, quiet: bool) -> "list[Sample]":
-    from mnistdiff.engine.inference.sampling import draw
+    from mnistdiff.engine.inference.sampling import sample
 
     drawings: list[Sample] = []
     with meter(label="drawing", quiet=quiet) as shown:
-        for progress in draw(model, wanted, settings):
-            shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
-            drawings += progress.drawings
+        for progress in sample(model, wanted, settings):
+            shown.advance(progress.done, total=progress.total, images=len(progress.results))
+            drawings += progress.results
     return drawings

@@ -93,16 +93,13 @@ def interpolate_command(
     from mnistdiff.engine.inference.interpolation import interpolate
     from mnistdiff.engine.inference.sampling import SampleSpec
     from mnistdiff.engine.outputs.provenance import between, make_provenance
+    from mnistdiff.engine.progress import finish
 
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
     ends = SampleSpec(start, first_seed), SampleSpec(end, last_seed)
-    images = None
     with meter(label="drawing", quiet=quiet or json) as shown:
-        for done, total, drawn in interpolate(model, *ends, frames, settings):
-            shown.advance(done, total=total)
-            images = drawn
-    assert images is not None, "the last step carries the images"
+        images = finish(interpolate(model, *ends, frames, settings), lambda at: shown.advance(at.done, total=at.total))
     animated = None if film is not None else target.kind or "gif"
     content = between(list(images), make_provenance(model, settings, ends, frames=frames, animated=animated))
-    told = {"frames": frames, "from": [start, first_seed], "to": [end, last_seed], **about(model.subject)}
+    told = {"frames": frames, "from": [start, first_seed], "to": [end, last_seed], **about(model.info)}
     target.finish(content, told, as_json=json)

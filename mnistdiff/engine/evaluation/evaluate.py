@@ -30,7 +30,8 @@ from mnistdiff.engine.evaluation.report import (
     Memorization,
     Sampling,
 )
-from mnistdiff.engine.inference.sampling import Model, SampleSpec, draw, requests
+from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
 from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
 BATCH_SIZE = 250
@@ -78,10 +79,12 @@ def evaluate_each(
         DivergedError: if an image is not finite.
     """
     digits = wanted_digits(n, judges[0].facts.class_counts)
-    wanted = [SampleSpec(digit, of.seed) for digit, of in zip(digits.tolist(), requests([0], n, seed), strict=True)]
+    wanted = [
+        SampleSpec(digit, of.seed) for digit, of in zip(digits.tolist(), specs_for_labels([0], n, seed), strict=True)
+    ]
     for model, settings in rows:
         # A rehearsal of one step of one image, so that a refusal does not come after an hour.
-        next(draw(model, wanted[:1], settings))
+        next(sample(model, wanted[:1], settings))
     yardsticks = [ReferenceStats(judge, real, n) for judge in judges]
     real_scores: tuple[float, ...] = ()
     for model, settings in rows:
@@ -89,13 +92,13 @@ def evaluate_each(
         images = yield from _drawn(model, wanted, settings, batch_size)
         seconds = time.monotonic() - began
         report = EvaluationReport(
-            model=EvaluatedModel(**model.subject.to_dict()),
+            model=EvaluatedModel(**model.info.to_dict()),
             sampling=Sampling(**settings.model_dump(), seed=seed),
             num_images=n,
             classifiers=(yield from _judged(images, digits, yardsticks)),
             seconds=round(seconds, 3),
             versions={"mnistdiff": __version__, "torch": version("torch")},
-            notices=(*model.subject.notices, *_notices(yardsticks[0])),
+            notices=(*model.info.notices, *_notices(yardsticks[0])),
         )
         if real is not None:
             report = yield from _with_extras(report, images, digits, real, extras, real_scores)
@@ -109,11 +112,11 @@ def _drawn(
     """The images wanted, shape (N, 28, 28), and nothing else of them: 10,000 are 8 MB."""
     images = np.empty((len(wanted), IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     count = 0
-    for progress in draw(model, wanted, settings, batch_size=batch_size):
-        for drawing in progress.drawings:
+    for progress in sample(model, wanted, settings, batch_size=batch_size):
+        for drawing in progress.results:
             images[count] = drawing.pixels
             count += 1
-        yield EvaluationProgress("drawing", progress.done, progress.total, images=len(progress.drawings))
+        yield EvaluationProgress("drawing", progress.done, progress.total, images=len(progress.results))
     return images
 
 

@@ -5,7 +5,7 @@ Li et al. 2023, "Your Diffusion Model is Secretly a Zero-Shot Classifier" (arXiv
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from mnistdiff.engine.diffusion.parameterization import diffuse, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import predict_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, BATCH_SIZE, IMAGE_SHAPE, Model
+from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, BATCH_SIZE, IMAGE_SHAPE
 from mnistdiff.engine.outputs.png import from_uint8
+from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import DivergedError, SettingsError
 from mnistdiff.settings import NUM_DIGITS
@@ -30,8 +32,8 @@ _LEAST_PROBABILITY = 2 / NUM_DIGITS
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the model takes an image for.
+class ClassPosterior:
+    """The class posterior of one image.
 
     Attributes:
         probabilities: of each digit, shape (10,), their sum 1; all digits are as likely beforehand.
@@ -42,7 +44,7 @@ class Verdict:
     bounds: tuple[float, ...]
 
     @property
-    def digit(self) -> int:
+    def label(self) -> int:
         """The most probable one."""
         return int(np.argmax(self.probabilities))
 
@@ -52,15 +54,15 @@ class Verdict:
         return max(self.probabilities) < _LEAST_PROBABILITY
 
 
-def classify(
+def class_posteriors(
     model: Model, images: Sequence[NDArray[np.uint8]], *, evaluations: int | None = None, seed: int = 0
-) -> Iterator[tuple[int, int, tuple[Verdict, ...]]]:
+) -> Work[ClassPosterior, None]:
     """Compare how well the model predicts an image from its noisy versions, given each label.
 
     By Bayes' rule p(digit | image) is proportional to p(image | digit), of which the model gives a bound: the sum of
     (SNR(t_prev) - SNR(t)) / 2 * |x_0 - x_0_pred(x_t, digit)|^2 over the way (Kingma et al. 2021, Eq. 13;
     arXiv 2107.00630). All images and all digits meet the same noise, so that their differences are exact to it and an
-    image has one verdict, whatever is classified beside it.
+    image has one posterior, whatever is classified beside it.
 
     Args:
         model: conditional on the digit.
@@ -70,7 +72,7 @@ def classify(
         seed: of the noise.
 
     Yields:
-        network evaluations done, those planned, and the verdicts on the images that they completed; mostly none.
+        progress in network evaluations; the last evaluation of a batch carries the posteriors of its images.
 
     Raises:
         SettingsError: if there are fewer timesteps than evaluations.
@@ -100,7 +102,7 @@ def classify(
                     "The training diverged: take an earlier checkpoint, or train again with a smaller --lr.",
                 )
             done += 1
-            yield done, total, tuple(map(_verdict, bounds)) if draw == len(way) - 1 else ()
+            yield Progress("classifying", done, total, tuple(map(_posterior, bounds)) if draw == len(way) - 1 else ())
 
 
 def noisy_timesteps(schedule: NoiseSchedule, evaluations: int | None) -> list[tuple[int, int]]:
@@ -127,6 +129,6 @@ def _snr(alpha_bar: float) -> float:
     return alpha_bar / (1 - alpha_bar)
 
 
-def _verdict(bounds: NDArray[np.float64]) -> Verdict:
+def _posterior(bounds: NDArray[np.float64]) -> ClassPosterior:
     likelihoods = np.exp(bounds - bounds.max())
-    return Verdict(tuple((likelihoods / likelihoods.sum()).tolist()), tuple(bounds.tolist()))
+    return ClassPosterior(tuple((likelihoods / likelihoods.sum()).tolist()), tuple(bounds.tolist()))

@@ -1,6 +1,6 @@
 """From one digit to another: the noise turns from that of one image to that of the other, and the label with it."""
 
-from collections.abc import Iterator
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,10 @@ from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, Model, SampleSpec
+from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, SampleSpec
 from mnistdiff.engine.outputs.png import to_uint8
+from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.settings import NULL_LABEL, SampleSettings
 
@@ -39,7 +41,7 @@ def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[
 
 def interpolate(
     model: Model, start: SampleSpec, end: SampleSpec, frames: int, settings: SampleSettings
-) -> Iterator[tuple[int, int, NDArray[np.uint8] | None]]:
+) -> Work[Never, NDArray[np.uint8]]:
     """Draw the images on the way from ``start`` to ``end``, which are the first and the last of them.
 
     Args:
@@ -50,7 +52,10 @@ def interpolate(
         settings: a sampler that adds fresh noise adds the same to every frame.
 
     Yields:
-        steps done, steps planned, and after the last the images, grey levels, shape (frames, 28, 28).
+        progress in network evaluations.
+
+    Returns:
+        the images, grey levels, shape (frames, 28, 28).
     """
     schedule = NoiseSchedule.from_settings(model.settings)
     shares = np.linspace(0, 1, frames, dtype=np.float32)
@@ -60,7 +65,7 @@ def interpolate(
         return slerp(first, last, shares)
 
     steps = SAMPLERS[settings.sampler](
-        mixed_eps(model, schedule, (start.digit, end.digit), shares, settings),
+        mixed_eps(model, schedule, (start.label, end.label), shares, settings),
         noise(0),
         schedule=schedule,
         timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
@@ -68,7 +73,9 @@ def interpolate(
         eta=settings.eta,
     )
     for done, step in enumerate(steps, start=1):
-        yield done, settings.steps, to_uint8(step.x_t[:, 0]) if done == settings.steps else None
+        x_0 = step.x_t
+        yield Progress("sampling", done, settings.steps)
+    return to_uint8(x_0[:, 0])
 
 
 def mixed_eps(

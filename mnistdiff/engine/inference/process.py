@@ -34,8 +34,8 @@ class FromNoise:
         """As many as the settings say."""
         if settings.steps > schedule.num_train_timesteps:
             raise SettingsError(
-                f"--steps {settings.steps} is more than the {schedule.num_train_timesteps} this model was trained with",
-                f"Use --steps 1 to {schedule.num_train_timesteps}.",
+                f"`steps` {settings.steps} is more than the {schedule.num_train_timesteps} timesteps of this model",
+                f"Use `steps` 1 to {schedule.num_train_timesteps}.",
             )
         return settings.steps
 

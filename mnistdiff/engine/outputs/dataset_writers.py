@@ -42,7 +42,7 @@ def npz_file(path: Path, count: int) -> Iterator[Add]:
             def add(drawings: Iterable[Sample]) -> None:
                 for drawing in drawings:
                     images.write(drawing.pixels.tobytes())
-                    labels.append(drawing.digit)
+                    labels.append(drawing.label)
                     seeds.append(drawing.seed)
 
             yield add
@@ -83,7 +83,7 @@ def idx_folder(path: Path, count: int) -> Iterator[Add]:
                 place += 1
                 images, labels = streams["t10k" if place % min(_SHARE_FOR_TESTS, count) == 0 else "train"]
                 images.write(drawing.pixels.tobytes())
-                labels.write(bytes([drawing.digit]))
+                labels.write(bytes([drawing.label]))
 
         yield add
         for stream in itertools.chain(*streams.values()):
@@ -119,7 +119,7 @@ def csv_file(path: Path, count: int) -> Iterator[Add]:
         table.writerow(["label", *(f"pixel{place}" for place in range(IMAGE_SIZE**2)), "seed"])
 
         def add(drawings: Iterable[Sample]) -> None:
-            table.writerows([d.digit, *d.pixels.reshape(-1).tolist(), d.seed] for d in drawings)
+            table.writerows([d.label, *d.pixels.reshape(-1).tolist(), d.seed] for d in drawings)
 
         yield add
         text.flush()

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, mode
 from mnistdiff import __version__
 from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.inference.editing import RePaint, SDEdit
-from mnistdiff.engine.inference.sampling import BATCH_SIZE, Model, Sample, SampleSpec, View, requests
+from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, View, specs_for_labels
 from mnistdiff.engine.outputs.animation import Kind
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.sheets import Comparison, morph, sheet, strip, variants
@@ -110,7 +112,7 @@ class Provenance(BaseModel):
     @property
     def images(self) -> list[SampleSpec]:
         """The images, in the order in which they were drawn."""
-        return [request for row in self.rows for request in requests([row.digit], row.number, row.seed)]
+        return [spec for row in self.rows for spec in specs_for_labels([row.digit], row.number, row.seed)]
 
     @property
     def ways(self) -> list[SampleSettings]:
@@ -130,6 +132,11 @@ class Provenance(BaseModel):
             (name, [getattr(SampleSettings(**{**dict(self.settings), name: value}), name) for value in values])
             for name, values in self.sweeps
         ]
+
+    @property
+    def process(self) -> SamplingProcess:
+        """What to start from, and how to get to the image."""
+        return self.walk or FROM_NOISE
 
     @property
     def evaluations(self) -> int:
@@ -163,7 +170,12 @@ def _not_ours(name: str, why: str) -> StorageError:
 
 
 def make_provenance(
-    model: Model, settings: SampleSettings, images: Sequence[Sample | SampleSpec], **how: Any
+    model: Model,
+    settings: SampleSettings,
+    images: Sequence[Sample | SampleSpec],
+    *,
+    process: SamplingProcess = FROM_NOISE,
+    **how: Any,
 ) -> Provenance:
     """The provenance of a picture of these images; ``how`` are its other fields."""
     return Provenance(
@@ -172,6 +184,7 @@ def make_provenance(
         backend=model.backend,
         settings=settings,
         rows=_rows(images),
+        walk=None if process is FROM_NOISE else process,
         **how,
     )
 
@@ -201,7 +214,7 @@ def picture(
     settings: SampleSettings,
     *,
     columns: int = 0,
-    walk: SDEdit | RePaint | None = None,
+    process: SamplingProcess = FROM_NOISE,
     labelled: bool = False,
 ) -> bytes:
     """A PNG that says how it was drawn: one image; or of several a labelled sheet, a row for each digit.
@@ -211,7 +224,7 @@ def picture(
     """
     alone = len(drawings) == 1
     image = drawings[0].pixels if alone and not labelled else sheet(drawings, columns=columns)
-    source = make_provenance(model, settings, drawings, columns=columns, walk=walk, sheet=alone and labelled)
+    source = make_provenance(model, settings, drawings, process=process, columns=columns, sheet=alone and labelled)
     return encode_with_provenance(image, source)
 
 
@@ -219,10 +232,10 @@ def _rows(images: Sequence[Sample | SampleSpec]) -> tuple[Row, ...]:
     rows: list[Row] = []
     for image in images:
         last = rows[-1] if rows else None
-        if last is not None and (image.digit, image.seed) == (last.digit, last.seed + last.number):
+        if last is not None and (image.label, image.seed) == (last.digit, last.seed + last.number):
             rows[-1] = last._replace(number=last.number + 1)
         else:
-            rows.append(Row(image.digit, image.seed))
+            rows.append(Row(image.label, image.seed))
     return tuple(rows)
 
 

@@ -1,7 +1,7 @@
 """Sample a picture again, from what it says of itself."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from mnistdiff import __version__
 from mnistdiff.engine.inference.editing import SDEdit
 from mnistdiff.engine.inference.interpolation import interpolate
-from mnistdiff.engine.inference.process import FROM_NOISE
-from mnistdiff.engine.inference.sampling import Model, Sample, View, draw, load_model
+from mnistdiff.engine.inference.model import Model, load_model
+from mnistdiff.engine.inference.sampling import Sample, View, sample
 from mnistdiff.engine.outputs import sheets
 from mnistdiff.engine.outputs.provenance import Provenance, between, encode_with_provenance, film
 from mnistdiff.engine.outputs.trajectory import Trajectory
+from mnistdiff.engine.progress import collect, finish
 from mnistdiff.settings import SampleSettings
 
 _Load = Callable[[str], Model]
@@ -46,16 +47,13 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
 
 def _interpolated(source: Provenance, load: _Load, frames: int) -> list[NDArray[np.uint8]]:
     first, last = source.images
-    *_, (_, _, found) = interpolate(load(source.settings.weights), first, last, frames, source.settings)
-    assert found is not None, "the last step carries the images"
-    return list(found)
+    return list(finish(interpolate(load(source.settings.weights), first, last, frames, source.settings)))
 
 
 def _watched(source: Provenance, load: _Load, view: View) -> Trajectory:
     images, settings = source.images, source.settings
     trajectory = Trajectory(images, view, columns=source.columns, from_noise=not isinstance(source.walk, SDEdit))
-    for progress in draw(load(settings.weights), images, settings, walk=source.walk or FROM_NOISE):
-        trajectory.add(progress)
+    finish(sample(load(settings.weights), images, settings, process=source.process, on_step=trajectory.add))
     return trajectory
 
 
@@ -67,6 +65,5 @@ def _image(source: Provenance, load: _Load) -> NDArray[np.uint8]:
     return drawn[0][0].pixels if bare else sheets.sheet(drawn[0], columns=source.columns)
 
 
-def _draw(source: Provenance, model: Model, settings: SampleSettings) -> list[Sample]:
-    steps = draw(model, source.images, settings, walk=source.walk or FROM_NOISE)
-    return [drawing for progress in steps for drawing in progress.drawings]
+def _draw(source: Provenance, model: Model, settings: SampleSettings) -> Sequence[Sample]:
+    return collect(sample(model, source.images, settings, process=source.process))

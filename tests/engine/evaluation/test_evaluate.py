@@ -12,7 +12,7 @@ from mnistdiff.engine.evaluation.memorization import check_memorization
 from mnistdiff.engine.evaluation.progress import EvaluationProgress
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.evaluation.report import Evaluation
-from mnistdiff.engine.inference.sampling import Model
+from mnistdiff.engine.inference.model import Model
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MAX_SEED, SampleSettings, TrainSettings
 
@@ -119,19 +119,19 @@ def test_more_images_than_the_test_set_has_are_noted(bundled_judges, tiny_real):
 
 def test_digits_are_as_frequent_as_in_mnist_and_every_seed_is_used_once(bundled_judges, monkeypatch):
     drawn = []
-    draw = evaluate.draw
+    sample = evaluate.sample
 
     def recorded(model, wanted, settings, **options):
         drawn.append(wanted)
-        return draw(model, wanted, settings, **options)
+        return sample(model, wanted, settings, **options)
 
-    monkeypatch.setattr(evaluate, "draw", recorded)
+    monkeypatch.setattr(evaluate, "sample", recorded)
     *_, evaluation = evaluate_each([(MODEL, FEW)], bundled_judges, n=50, seed=7, real=None)
     rehearsal, wanted = drawn
     assert len(rehearsal) == 1
     assert [request.seed for request in wanted] == list(range(7, 57))
     digits = wanted_digits(50, bundled_judges[0].facts.class_counts).tolist()
-    assert [request.digit for request in wanted] == digits
+    assert [request.label for request in wanted] == digits
     assert [sum(row) for row in evaluation.verdicts[0].confusion] == np.bincount(digits, minlength=10).tolist()
     assert (evaluation.drawn.seed, evaluation.drawn.settings) == (7, FEW)
 
@@ -165,7 +165,7 @@ def test_rows_differ_by_what_was_changed_alone(bundled_judges):
 
 def test_a_refusal_comes_before_any_image_is_drawn(bundled_judges):
     rows = [(MODEL, replace_settings(steps=steps)) for steps in (2, 11)]
-    with pytest.raises(SettingsError, match="--steps 11"):
+    with pytest.raises(SettingsError, match="`steps` 11"):
         next(iter(evaluate_each(rows, bundled_judges, n=10, seed=0, real=None)))
     with pytest.raises(SettingsError, match=str(MAX_SEED)):
         next(iter(evaluate_each([(MODEL, FEW)], bundled_judges, n=10, seed=MAX_SEED - 8, real=None)))

@@ -10,8 +10,10 @@ from mnistdiff.engine.diffusion.parameterization import velocity
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.inference import diffusion_classifier
-from mnistdiff.engine.inference.diffusion_classifier import Verdict, classify, noisy_timesteps
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, Model, draw, load_model, requests
+from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior, class_posteriors, noisy_timesteps
+from mnistdiff.engine.inference.model import Model, load_model
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, sample, specs_for_labels
+from mnistdiff.engine.progress import collect
 from mnistdiff.errors import DivergedError, SettingsError
 from mnistdiff.settings import SampleSettings, TrainSettings
 
@@ -23,10 +25,10 @@ def model():
     return load_model(PRETRAINED, weights="ema", device="cpu")
 
 
-def verdicts(model, images, *, evaluations=12, seed=0):
-    events = list(classify(model, images, evaluations=evaluations, seed=seed))
-    assert [done for done, _, _ in events] == list(range(1, events[-1][1] + 1))
-    return [verdict for _, _, found in events for verdict in found]
+def posteriors(model, images, *, evaluations=12, seed=0):
+    events = list(class_posteriors(model, images, evaluations=evaluations, seed=seed))
+    assert [event.done for event in events] == list(range(1, events[-1].total + 1))
+    return [posterior for event in events for posterior in event.results]
 
 
 def of_gaussian_digits(means, deviation, settings):
@@ -55,7 +57,7 @@ def test_where_the_posterior_is_known_it_is_found(prediction):
         pixels = np.random.default_rng(1).normal(0, deviation, (28, 28))
         pixels += grey - pixels.mean()
         images.append(np.rint(np.clip(pixels + 1, 0, 2) * 127.5).astype(np.uint8))
-    found = np.array([v.probabilities for v in verdicts(model, images, evaluations=374)])
+    found = np.array([p.probabilities for p in posteriors(model, images, evaluations=374)])
     for image, probabilities in zip(images, found, strict=True):
         x = image / 127.5 - 1
         exact = -((x[None] - means[:, None, None]) ** 2).sum(axis=(1, 2)) / (2 * deviation**2)
@@ -66,24 +68,24 @@ def test_where_the_posterior_is_known_it_is_found(prediction):
 
 
 def test_it_reads_what_it_draws_without_being_told(model):
-    drawings = [d for p in draw(model, requests(ALL_DIGITS, 2, 40), SampleSettings()) for d in p.drawings]
-    found = verdicts(model, [d.pixels for d in drawings])
-    assert sum(v.digit == d.digit for v, d in zip(found, drawings, strict=True)) >= 19
-    for verdict in found:
-        assert sum(verdict.probabilities) == pytest.approx(1)
-        assert verdict.probabilities[verdict.digit] == max(verdict.probabilities)
-        assert np.argmax(verdict.bounds) == verdict.digit
+    samples = collect(sample(model, specs_for_labels(ALL_DIGITS, 2, 40), SampleSettings()))
+    found = posteriors(model, [sample.pixels for sample in samples])
+    assert sum(p.label == s.label for p, s in zip(found, samples, strict=True)) >= 19
+    for posterior in found:
+        assert sum(posterior.probabilities) == pytest.approx(1)
+        assert posterior.probabilities[posterior.label] == max(posterior.probabilities)
+        assert np.argmax(posterior.bounds) == posterior.label
     unlabelled = replace(model, denoiser=lambda x_t, t, labels: model.denoiser(x_t, t, np.full_like(labels, 10)))
-    assert max(verdicts(unlabelled, [drawings[0].pixels])[0].probabilities) == pytest.approx(0.1, abs=1e-3)
+    assert max(posteriors(unlabelled, [samples[0].pixels])[0].probabilities) == pytest.approx(0.1, abs=1e-3)
 
 
-def test_a_verdict_does_not_depend_on_what_is_read_beside_it(model):
+def test_a_posterior_does_not_depend_on_what_is_read_beside_it(model):
     random = np.random.default_rng(0)
     images = [random.integers(0, 256, (28, 28), dtype=np.uint8) for _ in range(9)]
-    together = verdicts(model, images, evaluations=5, seed=3)
+    together = posteriors(model, images, evaluations=5, seed=3)
     assert len(together) == 9
-    assert [verdicts(model, [image], evaluations=5, seed=3)[0] for image in images] == together
-    assert verdicts(model, images[:1], evaluations=5, seed=4)[0] != together[0]
+    assert [posteriors(model, [image], evaluations=5, seed=3)[0] for image in images] == together
+    assert posteriors(model, images[:1], evaluations=5, seed=4)[0] != together[0]
 
 
 @pytest.mark.parametrize("T", [8, 10, 500])
@@ -114,8 +116,8 @@ def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypat
     images, labels = list(real.test_images[:300]), real.test_labels[:300]
 
     def share_right():
-        found = verdicts(model, images, evaluations=32)
-        return np.mean([v.digit == label for v, label in zip(found, labels, strict=True)])
+        found = posteriors(model, images, evaluations=32)
+        return np.mean([p.label == label for p, label in zip(found, labels, strict=True)])
 
     accuracy = share_right()
     monkeypatch.setattr(diffusion_classifier, "_CLEAN_SHARE", 0.0)
@@ -130,15 +132,18 @@ def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypat
 )
 def test_a_model_is_undecided_where_no_digit_is_twice_as_probable_as_a_guess(largest, undecided):
     probabilities = (largest, *[(1 - largest) / 9] * 9)
-    assert Verdict(probabilities, (0.0,) * 10).is_undecided == undecided
+    assert ClassPosterior(probabilities, (0.0,) * 10).is_undecided == undecided
 
 
 def test_a_model_that_ignores_its_label_is_undecided():
     model = Model(lambda x_t, t, labels: np.zeros_like(x_t), TrainSettings(timesteps=20))
-    assert [verdict.is_undecided for verdict in verdicts(model, [np.zeros((28, 28), np.uint8)] * 2)] == [True, True]
+    assert [posterior.is_undecided for posterior in posteriors(model, [np.zeros((28, 28), np.uint8)] * 2)] == [
+        True,
+        True,
+    ]
 
 
-def test_a_prediction_that_is_not_finite_is_no_verdict():
+def test_a_prediction_that_is_not_finite_is_an_error():
     model = Model(lambda x_t, t, labels: np.full_like(x_t, np.nan), TrainSettings(timesteps=20))
     with pytest.raises(DivergedError, match="not finite"):
-        verdicts(model, [np.zeros((28, 28), np.uint8)])
+        posteriors(model, [np.zeros((28, 28), np.uint8)])

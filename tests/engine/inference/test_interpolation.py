@@ -5,7 +5,9 @@ import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.inference.interpolation import interpolate, slerp
-from mnistdiff.engine.inference.sampling import SampleSpec, draw, load_model
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import SampleSpec, sample
+from mnistdiff.engine.progress import collect, finish
 from mnistdiff.settings import SampleSettings
 
 RNG = np.random.default_rng(0)
@@ -35,10 +37,9 @@ def test_on_the_way_noise_stays_as_long_as_noise_is():
 @pytest.mark.parametrize(("start", "end"), [(SampleSpec(3, 1), SampleSpec(8, 1)), (SampleSpec(4, 2), SampleSpec(9, 7))])
 def test_both_ends_are_the_images_drawn_alone_and_the_way_is_gradual(model, start, end, changes):
     settings = SampleSettings(**{"steps": 6, **changes})
-    *_, (done, total, images) = interpolate(model, start, end, 13, settings)
-    assert done == total == settings.steps
+    images = finish(interpolate(model, start, end, 13, settings))
     assert images.shape == (13, 28, 28)
-    alone = [d.pixels for progress in draw(model, [start, end], settings) for d in progress.drawings]
+    alone = [image.pixels for image in collect(sample(model, [start, end], settings))]
     assert np.abs(images[[0, -1]].astype(int) - np.array(alone).astype(int)).max() <= 1
     if settings.guidance == 0 and start.seed == end.seed:
         return  # without labels and with one noise there is nothing to change
@@ -49,5 +50,4 @@ def test_both_ends_are_the_images_drawn_alone_and_the_way_is_gradual(model, star
 
 def test_each_step_is_one_evaluation(model):
     events = list(interpolate(model, SampleSpec(1, 0), SampleSpec(2, 0), 3, SampleSettings(steps=4)))
-    assert [(done, total) for done, total, _ in events] == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert [images is None for *_, images in events] == [True, True, True, False]
+    assert [(event.done, event.total) for event in events] == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -110,13 +110,15 @@ def test_where_there_can_be_no_cache_nothing_is_kept_and_nothing_fails(monkeypat
 def test_a_graph_that_does_not_fit_is_never_the_fault_of_the_checkpoint(monkeypatch, tmp_path):
     """Kept by somebody who knows how the names are made."""
     from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-    from mnistdiff.engine.inference.sampling import draw, load_model, requests
+    from mnistdiff.engine.inference.model import load_model
+    from mnistdiff.engine.inference.sampling import sample, specs_for_labels
     from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, graph_name
+    from mnistdiff.engine.progress import collect
     from mnistdiff.presets import PRESETS
     from mnistdiff.settings import SampleSettings, TrainSettings
 
     def pixels(model):
-        return [d.pixels for p in draw(model, requests((7,), 1, 0), SampleSettings(steps=2)) for d in p.drawings]
+        return [d.pixels for d in collect(sample(model, specs_for_labels((7,), 1, 0), SampleSettings(steps=2)))]
 
     settings = load_model(PRETRAINED, weights="ema", device="cpu", backend="torch").settings
     usual = pixels(load_model(PRETRAINED, weights="ema", device="cpu"))

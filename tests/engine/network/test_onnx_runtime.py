@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, draw, load_model, requests
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, sample, specs_for_labels
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, OnnxDenoiser, graph_name, shipped_graph
 from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.presets import PRESETS
 from mnistdiff.settings import SampleSettings, TrainSettings
@@ -35,7 +37,7 @@ def preset(request):
 
 
 def pixels(model, wanted, settings, **options):
-    drawings = [d for progress in draw(model, wanted, settings, **options) for d in progress.drawings]
+    drawings = collect(sample(model, wanted, settings, **options))
     return np.array([drawing.pixels for drawing in drawings]).astype(int)
 
 
@@ -108,7 +110,7 @@ def test_weights_of_another_network_are_refused(kind):
 )
 def test_both_backends_draw_the_same_pixels(changes):
     settings = SampleSettings(**changes)
-    wanted = requests(ALL_DIGITS, 2, 5)
+    wanted = specs_for_labels(ALL_DIGITS, 2, 5)
     through_onnx, through_torch = (
         pixels(load_model(PRETRAINED, weights="ema", device="cpu", backend=backend), wanted, settings)
         for backend in ("onnx", "torch")
@@ -119,7 +121,7 @@ def test_both_backends_draw_the_same_pixels(changes):
 def test_an_image_does_not_depend_on_what_is_drawn_beside_it():
     model = load_model(PRETRAINED, weights="ema", device="auto")
     assert isinstance(model.denoiser, OnnxDenoiser)
-    wanted = requests(ALL_DIGITS, 1, 3)
+    wanted = specs_for_labels(ALL_DIGITS, 1, 3)
     together, alone = (pixels(model, wanted, SampleSettings(), batch_size=size) for size in (10, 1))
     assert np.abs(together - alone).max() <= 1
 
@@ -128,10 +130,10 @@ def test_a_backend_that_cannot_be_had_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("mnistdiff.engine.network.onnx_runtime.SHIPPED_GRAPHS", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert isinstance(load_model(PRETRAINED, weights="ema", device="cpu").denoiser, TorchDenoiser)
-    with pytest.raises(SettingsError, match="--backend onnx: there is no graph for") as refused:
+    with pytest.raises(SettingsError, match="`backend` onnx: there is no graph for") as refused:
         load_model(PRETRAINED, weights="ema", device="cpu", backend="onnx")
     assert "mnistdiff export" in refused.value.hint
-    with pytest.raises(SettingsError, match="--backend onnx: it does not run on cuda"):
+    with pytest.raises(SettingsError, match="`backend` onnx: it does not run on cuda"):
         load_model(PRETRAINED, weights="ema", device="cuda", backend="onnx")
 
 
@@ -159,6 +161,8 @@ def test_the_number_of_threads_changes_no_pixel(monkeypatch):
     for number in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", number)
         images.append(
-            pixels(load_model(PRETRAINED, weights="ema", device="cpu"), requests((3, 8), 2, 0), SampleSettings())
+            pixels(
+                load_model(PRETRAINED, weights="ema", device="cpu"), specs_for_labels((3, 8), 2, 0), SampleSettings()
+            )
         )
     assert np.array_equal(*images)

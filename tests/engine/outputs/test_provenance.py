@@ -9,18 +9,20 @@ import pytest
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.inference.editing import RePaint, SDEdit, half
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, SampleSpec, draw, load_model, requests
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, SampleSpec, sample, specs_for_labels
 from mnistdiff.engine.outputs.animation import animation
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import KEYWORD, Provenance, picture, require_room
 from mnistdiff.engine.outputs.reproduction import reproduce
+from mnistdiff.engine.progress import collect
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import MAX_SEED, SampleSettings
 
 SETTINGS = SampleSettings(steps=3, guidance=2.0, guidance_interval="0.1:0.9", sampler="ddim", eta=0.5)
 WANTED = {
     "one image": [SampleSpec(7, 42)],
-    "a sheet": requests(ALL_DIGITS, 3, 5),
+    "a sheet": specs_for_labels(ALL_DIGITS, 3, 5),
     "a number": [SampleSpec(2, 9), SampleSpec(0, 10), SampleSpec(2, 11), SampleSpec(2, 12)],
     "the last seed": [SampleSpec(1, MAX_SEED)],
 }
@@ -35,8 +37,8 @@ def model(request):
     return load_model(PRETRAINED, weights="ema", device="cpu", backend=request.param)
 
 
-def drawn(model, wanted):
-    return [d for progress in draw(model, wanted, SETTINGS, batch_size=4) for d in progress.drawings]
+def drawn(model, specs):
+    return collect(sample(model, specs, SETTINGS, batch_size=4))
 
 
 @pytest.mark.parametrize("kind", WANTED)
@@ -52,19 +54,19 @@ def test_a_picture_holds_what_it_takes_to_draw_it_again(model, kind):
 
 
 @pytest.mark.parametrize(
-    "walk",
+    "process",
     [
         SDEdit(image=DIGIT, strength=0.7),
         RePaint(image=DIGIT, missing=half("right"), rounds=2),
     ],
     ids=["edit", "inpaint"],
 )
-def test_a_picture_drawn_from_a_picture_holds_that_too(walk):
+def test_a_picture_drawn_from_a_picture_holds_that_too(process):
     model = load_model(PRETRAINED, weights="ema", device="cpu")
-    drawings = [d for progress in draw(model, requests([4, 9], 2, 3), SETTINGS, walk=walk) for d in progress.drawings]
-    content = picture(drawings, model, SETTINGS, walk=walk)
+    images = collect(sample(model, specs_for_labels([4, 9], 2, 3), SETTINGS, process=process))
+    content = picture(images, model, SETTINGS, process=process)
     told = Provenance.of(Picture("edited.png", content))
-    assert type(told.walk) is type(walk)
+    assert type(told.walk) is type(process)
     np.testing.assert_array_equal(told.walk.image, DIGIT)
     assert reproduce(told, PRETRAINED) == content
     assert reproduce(told.model_copy(update={"walk": None}), PRETRAINED) != content

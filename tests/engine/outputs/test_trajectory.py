@@ -8,15 +8,17 @@ from PIL import Image
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.image_files import Picture
-from mnistdiff.engine.inference.sampling import BATCH_SIZE, SampleSpec, draw, load_model, requests
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, SampleSpec, sample, specs_for_labels
 from mnistdiff.engine.outputs.animation import animation
 from mnistdiff.engine.outputs.png import to_uint8
 from mnistdiff.engine.outputs.trajectory import Trajectory
+from mnistdiff.engine.progress import collect, finish
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError
 from mnistdiff.settings import SampleSettings
 
-WANTED = [SampleSpec(3, 5), SampleSpec(8, 6)]
+SPECS = [SampleSpec(3, 5), SampleSpec(8, 6)]
 STEPS = 7
 
 
@@ -32,17 +34,16 @@ def frames_of(content):
 
 @pytest.fixture(scope="module", params=["x_t", "x_0"])
 def watched(request):
-    trajectory = Trajectory(WANTED, request.param)
+    trajectory = Trajectory(SPECS, request.param)
     model = load_model(PRETRAINED, weights="ema", device="cpu")
-    for progress in draw(model, WANTED, SampleSettings(steps=STEPS)):
-        trajectory.add(progress)
-    return request.param, trajectory, progress.drawings
+    images = collect(sample(model, SPECS, SampleSettings(steps=STEPS), on_step=trajectory.add))
+    return request.param, trajectory, images
 
 
 def test_a_trajectory_ends_in_the_image_and_x_t_begins_as_the_noise_of_its_seed(watched):
-    view, trajectory, drawings = watched
+    view, trajectory, images = watched
     assert len(trajectory.frames) == STEPS + (view == "x_t")
-    assert np.array_equal(trajectory.frames[-1], [drawing.pixels for drawing in drawings])
+    assert np.array_equal(trajectory.frames[-1], [image.pixels for image in images])
     if view == "x_t":
         assert np.array_equal(trajectory.frames[0], to_uint8(sampling_noise([5, 6], 0, (1, 28, 28))[:, 0]))
     distances = [np.abs(frame.astype(int) - trajectory.frames[-1]).mean() for frame in trajectory.frames]
@@ -71,7 +72,7 @@ def test_a_film_has_a_row_for_each_image_and_begins_and_ends_as_the_trajectory(w
 
 
 def test_a_long_way_is_shown_in_part():
-    trajectory = Trajectory(WANTED[:1], "x_0")
+    trajectory = Trajectory(SPECS[:1], "x_0")
     trajectory.frames.extend(np.full((1, 28, 28), level, np.uint8) for level in range(200))
     film = trajectory.film()
     row = film[film.shape[0] // 2][29:]  # to the right of the label
@@ -83,16 +84,15 @@ def test_a_long_way_is_shown_in_part():
 
 def test_a_batch_that_had_to_be_halved_is_not_watched():
     model = load_model(PRETRAINED, weights="ema", device="cpu")
-    trajectory = Trajectory(WANTED, "x_0")
-    half = next(draw(model, WANTED, SampleSettings(steps=1), batch_size=1))
+    trajectory = Trajectory(SPECS, "x_0")
     with pytest.raises(OutOfMemoryError, match="animate 2 images at once"):
-        trajectory.add(half)
+        finish(sample(model, SPECS, SampleSettings(steps=1), batch_size=1, on_step=trajectory.add))
 
 
 def test_more_than_a_batch_is_not_watched():
-    Trajectory(requests([1], BATCH_SIZE, 0), "x_t")
+    Trajectory(specs_for_labels([1], BATCH_SIZE, 0), "x_t")
     with pytest.raises(SettingsError, match="65 images are too many to watch"):
-        Trajectory(requests([1], BATCH_SIZE + 1, 0), "x_t")
+        Trajectory(specs_for_labels([1], BATCH_SIZE + 1, 0), "x_t")
 
 
 @pytest.mark.parametrize("kind", ["gif", "png"])
