@@ -1,12 +1,15 @@
 """Everything that can go wrong for a reason the user can mend: one sentence what, one sentence what to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:  # help and usage errors do without pydantic
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
+T = TypeVar("T")
 _SHOWN = 60
 
 
@@ -62,6 +65,48 @@ class MissingLibraryError(MnistDiffError):
 
 class BelowThresholdError(MnistDiffError):
     """What was measured is worse than was asked for."""
+
+
+@contextmanager
+def field_errors(name: str = "") -> Iterator[None]:
+    """Turn a validation error of Pydantic, raised inside, into a SettingsError that names every field at fault.
+
+    Args:
+        name: of the value, where it is not one of a model with named fields.
+    """
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        faults = [_fault(name, details) for details in error.errors(include_url=False, include_context=False)]
+        raise SettingsError("; ".join(faults)) from error
+
+
+def _fault(name: str, details: "ErrorDetails") -> str:
+    rule = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    field = ".".join(str(part) for part in (name, *details["loc"]) if part)
+    if details["type"] == "extra_forbidden":
+        return f"there is no setting `{field}`"
+    return f"`{field}` {shown(details['input'])} {rule}" if field else rule
+
+
+def validate(name: str, kind: Any, value: T) -> T:
+    """Validate an argument.
+
+    Args:
+        name: of the argument, for the error.
+        kind: its type and range, such as ``Annotated[int, Field(ge=1)]``.
+        value: what was given.
+
+    Raises:
+        SettingsError: naming the argument, the value and the rule.
+    """
+    from pydantic import ConfigDict, TypeAdapter
+
+    with field_errors(name):
+        adapter: TypeAdapter[T] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+        return adapter.validate_python(value)
 
 
 def explain(error: "ValidationError", origins: Mapping[str, str] = MappingProxyType({})) -> str:

@@ -37,6 +37,11 @@ NULL_LABEL = 10
 _LEAST_LOG_ALPHA_BAR = math.log(1e-60)
 """Samplers divide float32 images by sqrt(alpha_bar): below this they overflow."""
 
+EDIT_GUIDANCE = 2.0
+"""Guidance scale of editing: the image pulls towards the digit that it shows."""
+EDIT_STRENGTH = 0.8
+RESAMPLE_STEPS = 5
+INTERPOLATION_FRAMES = 24
 SHORT_TRAINING_IMAGES = 100_000
 SHORT_TRAINING_GUIDANCE = 1.5
 
@@ -71,6 +76,14 @@ def _user_path(path: Path) -> Path:
 UserPath = Annotated[Path, AfterValidator(_user_path)]
 Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Images of each label."""
+Frames = Annotated[int, Field(ge=2, le=200)]
+"""Images of an interpolation, both ends counted."""
+Evaluations = Annotated[int, Field(ge=1, le=10_000)]
+"""Noise levels at which the diffusion classifier compares the labels."""
+EvaluatedCount = Annotated[int, Field(ge=10, le=60_000)]
+"""Images sampled for an evaluation."""
 
 
 class Interval(NamedTuple):

@@ -87,7 +87,7 @@ class SamplingOptions:
         for model in models[:1]:  # all are of one checkpoint
             warn_of(model.info)
         self._refuse_ineffective_spacing(models[0])
-        return [(model, model.sample_settings(way)) for model, way in zip(models, ways, strict=True)]
+        return [(model, model.sample_settings(**way)) for model, way in zip(models, ways, strict=True)]
 
     def _refuse_ineffective_spacing(self, model: "Model") -> None:
         timesteps = model.settings.timesteps

@@ -126,7 +126,7 @@ class Table:
 
     @property
     def _settings(self) -> SampleSettings:
-        return self._loaded.sample_settings(self._given)
+        return self._loaded.sample_settings(**self._given)
 
     def _draw(self) -> None:
         from mnistdiff.engine.inference.sampling import sample, specs_for_number

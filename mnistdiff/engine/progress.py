@@ -4,6 +4,8 @@ Long work is a generator. It yields ``Progress`` events and returns its result (
 contain another by ``yield from``, and one consumer serves them all.
 """
 
+import sys
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -70,3 +72,28 @@ def collect(work: Work[T, object], on_progress: Callable[[Progress[T]], object] 
 
     finish(work, keep)
     return results
+
+
+ShowProgress = bool | Callable[[Progress[object]], object]
+"""True keeps a line on stderr up to date; a function is called with each ``Progress``."""
+
+
+def shown_as(progress: ShowProgress) -> Callable[[Progress[object]], object]:
+    """What to call with each event of some work."""
+    if callable(progress):
+        return progress
+    return _Line() if progress else _ignore
+
+
+class _Line:
+    """A line on stderr that tells how far the work is, at most ten times a second."""
+
+    def __init__(self) -> None:
+        self._shown_at = 0.0
+
+    def __call__(self, progress: Progress[object]) -> None:
+        is_done = progress.done >= progress.total
+        if is_done or time.monotonic() - self._shown_at > 0.1:
+            self._shown_at = time.monotonic()
+            sys.stderr.write(f"\r{progress.stage} {progress.done}/{progress.total}" + "\n" * is_done)
+            sys.stderr.flush()

@@ -5,6 +5,7 @@ A generator is a Philox counter (Salmon et al. 2011, "Parallel random numbers: a
 would have drawn, and image k of a sampling does not depend on how many images are drawn beside it.
 """
 
+import secrets
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -50,3 +51,8 @@ def sampling_noise(seeds: Sequence[int], draw: int, shape: tuple[int, ...]) -> N
         shape (len(seeds), C, H, W).
     """
     return np.stack([generator(s, Stream.SAMPLING_NOISE, draw).standard_normal(shape, dtype=np.float32) for s in seeds])
+
+
+def new_seed() -> int:
+    """A random seed, short enough to type again."""
+    return secrets.randbelow(10**6)

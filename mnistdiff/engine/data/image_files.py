@@ -1,6 +1,7 @@
 """Pictures that users hand over: read with care, for a few kilobytes can unpack to gigabytes."""
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, TYPE_CHECKING, Literal, Self, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,10 @@ from mnistdiff.engine.data.decoding import decode, gif, png
 from mnistdiff.engine.data.decoding.formats import Format, kind_of, name_of
 from mnistdiff.engine.data.decoding.pixels import DamagedError, TooLargeError
 from mnistdiff.engine.data.grey import to_grey
-from mnistdiff.errors import OutOfMemoryError, StorageError
+from mnistdiff.errors import OutOfMemoryError, SettingsError, StorageError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_SIDE = 4096
 """A photograph with a longer side, in pixels, is reduced as it is read."""
@@ -29,6 +33,9 @@ _WITH_TEXT: tuple[Format, ...] = ("PNG", "GIF")
 PHOTOGRAPHS: tuple[Format, ...] = ("PNG", "JPEG", "WebP", "GIF", "TIFF", "BMP")
 _OPEN_ALREADY = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 """Where shells put a pipe that they have opened: ``classify <(convert ...)``."""
+
+ImageSource = Union[str, os.PathLike[str], NDArray[np.uint8], NDArray[np.bool_], "Image.Image"]
+"""A path, or an image in memory."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,38 @@ class Picture:
         if len(content) > _MAX_BYTES:
             raise StorageError(f"{name} is larger than {_MAX_BYTES // 2**20} MiB", "Give a smaller picture.")
         return cls(name, content)
+
+    @classmethod
+    def of(cls, source: ImageSource, *, name: str) -> Self:
+        """Read an image in memory or a file.
+
+        Args:
+            source: the path of a picture; a PIL image; or uint8 (H, W), (H, W, 3) or (H, W, 4); bool (H, W) is black
+                and white.
+            name: what to call an image in memory in an error.
+
+        Raises:
+            StorageError: if the file cannot be read.
+            SettingsError: if it is no image.
+        """
+        if isinstance(source, str | os.PathLike):
+            return cls.read(Path(source).expanduser())
+        from PIL import Image
+
+        if not isinstance(source, Image.Image):
+            pixels = np.asarray(source)
+            if pixels.dtype == np.bool_:
+                pixels = np.where(pixels, 255, 0).astype(np.uint8)
+            is_grey = pixels.ndim == 2
+            if pixels.dtype != np.uint8 or not (is_grey or pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
+                raise SettingsError(
+                    f"{name} is {pixels.dtype} {pixels.shape}, no image",
+                    "Give grey levels, uint8 (H, W), a PIL image or a path.",
+                )
+            source = Image.fromarray(pixels)
+        file = io.BytesIO()
+        source.save(file, format="PNG")
+        return cls(name, file.getvalue())
 
     def grey_levels(self, formats: tuple[Format, ...] = _PNG, *, longest: int | None = None) -> NDArray[np.uint8]:
         """Its grey levels, shape (H, W), as ``to_grey`` takes them from its pixels.

@@ -1,9 +1,7 @@
 """Trained models: a network and the settings of its training, read from a checkpoint."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, Protocol, assert_never
 
 import numpy as np
@@ -13,7 +11,7 @@ from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_runtime import open_graph
-from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.errors import CheckpointError, SettingsError, field_errors
 from mnistdiff.settings import BackendName, SampleSettings, TrainSettings, WeightsName
 from mnistdiff.shell import quoted
 
@@ -44,21 +42,33 @@ class Model:
         settings: of its training.
         backend: the library that evaluates the network.
         info: the checkpoint that it was read from.
+        weights: which of the checkpoint's weights the network has.
     """
 
     denoiser: Denoiser
     settings: TrainSettings
     backend: Literal["onnx", "torch"] = "torch"
     info: ModelInfo = UNSAVED
+    weights: WeightsName = "ema"
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the checkpoint; empty for a model still in training."""
         return self.info.sha256
 
-    def sample_settings(self, given: Mapping[str, Any] = MappingProxyType({})) -> SampleSettings:
-        """Sample settings: ``given``, and this model's defaults for the rest."""
-        return SampleSettings.for_model(self.settings, given, images_seen=self.info.images_seen)
+    def sample_settings(self, **given: Any) -> SampleSettings:
+        """Sample settings: ``given``, and this model's defaults for the rest.
+
+        Raises:
+            SettingsError: for an unknown name, a value out of range, or other weights than the model has.
+        """
+        with field_errors():
+            settings = SampleSettings.for_model(
+                self.settings, {"weights": self.weights, **given}, images_seen=self.info.images_seen
+            )
+        if settings.weights != self.weights:
+            raise SettingsError(f"`weights` {settings.weights}: the model was loaded with {self.weights}")
+        return settings
 
 
 def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
@@ -109,7 +119,7 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
         case _:
             assert_never(backend)
     if graph is not None:
-        return Model(graph, settings, "onnx", info)
+        return Model(graph, settings, "onnx", info, weights)
     if backend == "onnx":
         why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
         raise SettingsError(
@@ -121,4 +131,4 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
     from mnistdiff.engine.network.device import resolve_device
 
     network = build_unet(settings, arrays, resolve_device(device), source=str(path))
-    return Model(TorchDenoiser(network), settings, "torch", info)
+    return Model(TorchDenoiser(network), settings, "torch", info, weights)

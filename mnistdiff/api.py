@@ -1,0 +1,141 @@
+"""The Python API: load a model, train one, resume its training, evaluate it. ``Model`` has the rest.
+
+Functions take the names, ranges and defaults of the command line's options, and give the same pixels. What the caller
+can mend is raised as ``MnistDiffError``, which names arguments in backticks; what the file system refuses is an
+``OSError``. What is no error but worth knowing stands in ``notices``. Nothing is printed, unless ``progress`` asks.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.libraries import require
+from mnistdiff.engine.outputs.images import Images, Interpolation
+from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoint_to_sample
+from mnistdiff.errors import field_errors
+from mnistdiff.model import Model
+from mnistdiff.presets import Layer, read_settings_file, resolve
+from mnistdiff.settings import BackendName, MachineSettings, SampleSettings, WeightsName
+
+if TYPE_CHECKING:  # these import torch
+    from mnistdiff.engine.runs.events import Event
+
+__all__ = ["Images", "Interpolation", "Model", "load", "resume", "train"]
+
+PathLike = str | os.PathLike[str]
+
+
+def load(
+    source: PathLike | None = None, *, weights: WeightsName = "ema", device: str = "auto", backend: BackendName = "auto"
+) -> Model:
+    """Load a trained model.
+
+    Args:
+        source: a run folder, a checkpoint file, or by default the model that comes with the package.
+        weights: ``ema``, the averaged weights, or ``raw``, those of the last step.
+        device: ``cpu``, ``cuda``, ``mps``, or ``auto``.
+        backend: ``onnx`` (ONNX Runtime, on the CPU), ``torch``, or ``auto``: the former where it can.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, it is damaged, or does not hold those weights.
+        SettingsError: if the device or the backend is not available.
+    """
+    with field_errors():
+        machine = MachineSettings(device=device, backend=backend)
+        SampleSettings(weights=weights)
+    path = PRETRAINED if source is None else checkpoint_to_sample(Path(source).expanduser())
+    loaded = load_model(path, weights=weights, device=machine.device, backend=machine.backend)
+    return Model(**vars(loaded))
+
+
+def train(
+    *,
+    config: PathLike | None = None,
+    force: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    **settings: object,
+) -> Iterator["Event"]:
+    """Train a model.
+
+    Settings are checked at once; training begins with the first event and ends with the last, ``Finished``. Whoever
+    leaves the loop before that loses at most ``save_every`` steps: ``resume`` goes on from the last save.
+
+    Args:
+        config: a file of settings, TOML or a run's ``settings.json``, which keywords override.
+        force: replace the run in ``run_dir``.
+        stop: asked after each step; True saves and ends.
+        **settings: any field of ``TrainSettings`` (``preset``, ``epochs``, ``lr``, ...) and of ``MachineSettings``
+            (``run_dir``, ``data_dir``, ``device``, ``max_minutes``, ``log``).
+
+    Yields:
+        ``Started``, ``TrainStep``, ``Logged``, ``EpochDone``, ``Saved``, ``Finished``, each once its files are written.
+
+    Raises:
+        SettingsError: for an unknown name, a value out of range, or a run folder that is not empty.
+        DataError: if the images cannot be had.
+        DivergedError: if the loss is no longer finite.
+        RunInUseError: if another process trains in the run folder.
+        OSError: if the file system refuses.
+    """
+    layers: list[Layer] = [] if config is None else [(str(config), read_settings_file(Path(config)))]
+    resolved = resolve([*layers, ("train()", settings)])
+    require("matplotlib", "torch")
+    from mnistdiff.engine import pipeline
+
+    events = pipeline.train(
+        resolved.train,
+        resolved.machine,
+        allow_fallback="dataset" not in resolved.given,
+        epochs_yield=resolved.epochs_yield,
+        force=force,
+        stop=stop,
+    )
+    return _logged(events, resolved.machine)
+
+
+def resume(
+    source: PathLike,
+    *,
+    epochs: int | None = None,
+    max_steps: int | None = None,
+    force: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    **machine: object,
+) -> Iterator["Event"]:
+    """Resume a training, to the same bits as if it had never stopped.
+
+    Args:
+        source: a run folder or a checkpoint of a training.
+        epochs: a new end of the run, in epochs from its start.
+        max_steps: a new end, in steps from its start.
+        force: resume from an earlier checkpoint and give up the later steps.
+        stop: as for ``train``.
+        **machine: fields of ``MachineSettings``: ``run_dir`` (a new folder), ``data_dir``, ``device``, ``log``.
+
+    Yields:
+        the events of ``train``.
+
+    Raises:
+        CheckpointError: if there is no state to resume from.
+        SettingsError: for a value out of range, or an end that lies before the steps already done.
+        DataError, DivergedError, RunInUseError, OSError: as ``train``.
+    """
+    where = resolve([("resume()", machine)]).machine
+    chosen = checkpoint_to_resume(Path(source).expanduser())
+    require("matplotlib", "torch")
+    from mnistdiff.engine import pipeline
+
+    events = pipeline.resume(chosen, where, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
+    return _logged(events, where)
+
+
+def _logged(events: Iterator["Event"], machine: MachineSettings) -> Iterator["Event"]:
+    if machine.log == "none":
+        return events
+    from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
+
+    require_tensorboard()
+    return recorded(events)

@@ -1,0 +1,59 @@
+"""The arguments that functions of the Python API share: their types, and what they mean."""
+
+import os
+from collections.abc import Iterable
+from typing import Annotated, TypedDict
+
+import numpy as np
+from pydantic import Field
+
+from mnistdiff.engine.data.image_files import ImageSource
+from mnistdiff.engine.inference.sampling import ALL_DIGITS, SampleSpec, specs_for_labels, specs_for_number
+from mnistdiff.engine.randomness import new_seed
+from mnistdiff.errors import validate
+from mnistdiff.settings import Count, Seed
+
+Labels = int | str | Iterable[int] | None
+"""A digit; several; a number as a word, such as ``"2026"``, which means its digits in order; None: all digits."""
+
+
+class InpaintOptions(TypedDict, total=False):
+    """Sample settings of inpainting: ranges and defaults are those of ``SampleSettings``."""
+
+    guidance: float
+    guidance_interval: tuple[float, float] | str
+    steps: int
+    spacing: str
+
+
+class SampleOptions(InpaintOptions, total=False):
+    """Sample settings: ranges and defaults are those of ``SampleSettings``."""
+
+    sampler: str
+    eta: float
+
+
+def specs_of(labels: Labels, n: int, seed: int | None) -> list[SampleSpec]:
+    """The images to sample: ``n`` of each label (or of the number), from ``seed`` on."""
+    n, seed = validate("n", Count, n), first_seed(seed)
+    if isinstance(labels, str):
+        return specs_for_number(validate("labels", Annotated[str, Field(pattern="^[0-9]+$")], labels), n, seed)
+    each = ALL_DIGITS if labels is None else labels if isinstance(labels, Iterable) else [labels]
+    return specs_for_labels([label_of("labels", one) for one in each], n, seed)
+
+
+def label_of(name: str, label: int) -> int:
+    """A valid label."""
+    return validate(name, Annotated[int, Field(ge=0, lt=len(ALL_DIGITS))], label)
+
+
+def first_seed(seed: int | None) -> int:
+    """The seed of the first image: ``seed``, or a new one."""
+    return new_seed() if seed is None else validate("seed", Seed, seed)
+
+
+def several(images: ImageSource | Iterable[ImageSource]) -> Iterable[ImageSource]:
+    """One or more images as several; uint8 (N, H, W) are N images."""
+    if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
+        return [images]
+    return [images] if isinstance(images, np.ndarray) and images.ndim == 2 else images

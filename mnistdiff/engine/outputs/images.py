@@ -1,0 +1,216 @@
+"""Sampled images and interpolations as values: arrays that know their provenance and save themselves."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
+from mnistdiff.engine.inference.sampling import Sample, SampleSpec
+from mnistdiff.engine.outputs.dataset_writers import npz_file
+from mnistdiff.engine.outputs.png import encode_png
+from mnistdiff.engine.outputs.provenance import MAX_SHEET_IMAGES, between, make_provenance, picture, require_room
+from mnistdiff.engine.outputs.sheets import sheet, strip
+from mnistdiff.engine.storage import write_atomically
+from mnistdiff.errors import SettingsError, StorageError
+from mnistdiff.settings import IMAGE_SIZE, SampleSettings
+
+
+def file_name(label: int, seed: int) -> str:
+    """The file name of one image in a folder of images."""
+    return f"digit_{label}_{seed}.png"
+
+
+class _Pixels:
+    """Behaves as a NumPy array of grey levels, uint8 (N, 28, 28)."""
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        self.array = np.array(images, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 28, 28)."""
+        return self.array.shape
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.uint8]:
+        return np.array(self.array, dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return iter(self.array)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What sampled some images.
+
+    Attributes:
+        model: the model.
+        settings: sampler, steps, guidance.
+        process: what sampling started from.
+    """
+
+    model: Model
+    settings: SampleSettings
+    process: SamplingProcess = FROM_NOISE
+
+
+class Images(_Pixels):
+    """Sampled images.
+
+    ``images[k]`` is image k, uint8 (28, 28); ``images[2:5]`` and ``images[images.labels == 7]`` are ``Images`` again.
+    ``numpy.asarray(images)`` and ``images.array`` are all of them, uint8 (N, 28, 28): white ink (255) on black (0).
+
+    Attributes:
+        array: grey levels, uint8 (N, 28, 28).
+        labels: int64 (N,).
+        seeds: int64 (N,); label and seed determine an image.
+        origin: the model and the settings.
+        notices: sentences to read before trusting the images; mostly none.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], origin: Origin, *, columns: int = 0, notices: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__([each.pixels for each in samples])
+        self.labels = np.array([each.label for each in samples], np.int64)
+        self.seeds = np.array([each.seed for each in samples], np.int64)
+        self.origin = origin
+        self.notices = notices
+        self._samples = samples
+        self._columns = columns
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.uint8]: ...
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[np.bool_] | NDArray[np.integer]) -> "Images": ...
+    def __getitem__(
+        self, index: int | slice | Sequence[int] | NDArray[np.bool_] | NDArray[np.integer]
+    ) -> "NDArray[np.uint8] | Images":
+        places = np.arange(len(self))[index]
+        if np.ndim(places) == 0:
+            image: NDArray[np.uint8] = self.array[places]
+            return image
+        return Images([self._samples[place] for place in places], self.origin, notices=self.notices)
+
+    def __repr__(self) -> str:
+        model = self.origin.model.info.checkpoint
+        return f"Images(shape={self.shape}, labels={np.unique(self.labels).tolist()}, model={model!r})"
+
+    def png(self) -> bytes:
+        """The content of a PNG file: one image as it is, several as a sheet with a labelled row for each label.
+
+        Its metadata say how to sample it again: ``mnistdiff reproduce`` reads them.
+
+        Raises:
+            SettingsError: for more images than fit on a sheet.
+        """
+        require_room(len(self))
+        origin = self.origin
+        return picture(self._samples, origin.model, origin.settings, columns=self._columns, process=origin.process)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the images, over what was there.
+
+        Args:
+            path: a name that ends in ``.png``, for one image or a sheet of several; in ``.npz``, for the arrays
+                ``images``, ``labels`` and ``seeds``; or a folder, for ``digit_LABEL_SEED.png`` for each image.
+
+        Returns:
+            the path.
+
+        Raises:
+            SettingsError: for another ending, no image, or more images than fit on a sheet.
+            OSError: if the file system refuses.
+        """
+        if not len(self):
+            raise SettingsError("there is no image to save")
+        path = Path(path)
+        match path.suffix.lower():
+            case ".png":
+                _write(path, self.png())
+            case ".npz":
+                _make_folder(path.parent)
+                with npz_file(path, len(self)) as add:
+                    add(self._samples)
+            case "":
+                for one in self._samples:
+                    _write(path / file_name(one.label, one.seed), Images([one], self.origin).png())
+            case _:
+                raise SettingsError(
+                    f"`path` {path}: images are saved as .png or .npz", "Use a name that ends so, or a folder."
+                )
+        return path
+
+    def _repr_png_(self) -> bytes | None:
+        """Shown by notebooks: the sheet."""
+        return encode_png(sheet(self._samples[:MAX_SHEET_IMAGES], columns=self._columns)) if len(self) else None
+
+
+class Interpolation(_Pixels):
+    """The images between two samples.
+
+    Attributes:
+        array: grey levels, uint8 (N, 28, 28), from the first image to the last.
+        ends: label and seed of the first and of the last image.
+        origin: the model and the settings.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], ends: tuple[SampleSpec, SampleSpec], origin: Origin) -> None:
+        super().__init__(list(images))
+        self.ends = ends
+        self.origin = origin
+
+    def __getitem__(self, index: int | slice) -> NDArray[np.uint8]:
+        images: NDArray[np.uint8] = self.array[index]
+        return images
+
+    def __repr__(self) -> str:
+        return f"Interpolation(shape={self.shape}, ends={self.ends})"
+
+    def save(self, path: str | os.PathLike[str], *, strip: bool = False) -> Path:
+        """Write the images as an animation there and back, over what was there.
+
+        Args:
+            path: a name that ends in ``.gif`` or ``.png`` (animated).
+            strip: write the images side by side instead, as ``.png``.
+
+        Returns:
+            the path.
+
+        Raises:
+            SettingsError: for another ending.
+            OSError: if the file system refuses.
+        """
+        path = Path(path)
+        kinds = (".png",) if strip else (".gif", ".png")
+        if path.suffix.lower() not in kinds:
+            raise SettingsError(f"`path` {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
+        animated = None if strip else path.suffix.lower().removeprefix(".")
+        origin = self.origin
+        source = make_provenance(origin.model, origin.settings, self.ends, frames=len(self), animated=animated)
+        _write(path, between(list(self.array), source))
+        return path
+
+    def _repr_png_(self) -> bytes:
+        """Shown by notebooks: the strip."""
+        return encode_png(strip(list(self.array)))
+
+
+def _write(path: Path, content: bytes) -> None:
+    _make_folder(path.parent)
+    write_atomically(path, content, durable=False)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(f"{path} is not a folder", "Choose another path.") from error

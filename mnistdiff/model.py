@@ -1,0 +1,241 @@
+"""A trained model as the Python API has it: sampling, editing, inpainting, interpolation, classification."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from mnistdiff.arguments import InpaintOptions, Labels, SampleOptions, first_seed, label_of, several, specs_of
+from mnistdiff.engine.data.image_files import ImageSource, Picture
+from mnistdiff.engine.diffusion.samplers import SampleStep
+from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
+from mnistdiff.engine.inference.model import Model as TrainedModel
+from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
+from mnistdiff.engine.inference.sampling import (
+    Sample,
+    SampleSpec,
+    sample,
+)
+from mnistdiff.engine.outputs.images import Images, Interpolation, Origin
+from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
+from mnistdiff.errors import SettingsError, field_errors, validate
+from mnistdiff.settings import (
+    EDIT_GUIDANCE,
+    EDIT_STRENGTH,
+    INTERPOLATION_FRAMES,
+    RESAMPLE_STEPS,
+    Evaluations,
+    Frames,
+    SampleSettings,
+    Seed,
+)
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
+
+
+class Model(TrainedModel):
+    """A trained model; ``load`` returns one.
+
+    Attributes:
+        settings: of its training.
+        info: path, digest and progress of the checkpoint; ``info.notices`` says if the model is hardly trained.
+        backend: ``onnx`` or ``torch``, which evaluates the network.
+
+    Raises:
+        SettingsError: for an argument out of its range, an image without a digit, or a mask that marks nothing.
+        StorageError: if a picture cannot be read.
+        DivergedError: if an image is not finite.
+        OutOfMemoryError: if not even one image fits into memory.
+    """
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"Model({info.checkpoint!r}, step {info.step:,} of {info.total_steps:,}, backend {self.backend!r})"
+
+    def sampling(
+        self,
+        specs: Sequence[SampleSpec],
+        settings: SampleSettings,
+        *,
+        process: SamplingProcess = FROM_NOISE,
+        on_step: Callable[[SampleStep], None] | None = None,
+    ) -> Work[Sample, None]:
+        """Sample images step by step, as ``engine.inference.sampling.sample`` does for every method below."""
+        return sample(self, specs, settings, process=process, on_step=on_step)
+
+    def sample(
+        self,
+        labels: Labels,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[SampleOptions],
+    ) -> Images:
+        """Sample images from noise.
+
+        Args:
+            labels: a digit, several, or a number as a word, as in ``"2026"``, whose digits are sampled in its order.
+            n: images of each digit (or of the number), 1 to 1,000,000.
+            seed: of the first image of each digit; the next have ``seed + 1``, ...; by default a new one.
+            progress: True shows a line on stderr; a function is called with each ``Progress``.
+            **settings: ``sampler``, ``steps``, ``guidance`` and the rest of ``SampleSettings``.
+
+        Returns:
+            uint8 (N, 28, 28).
+        """
+        specs, columns = specs_of(labels, n, seed), len(labels) if isinstance(labels, str) else 0
+        return self._images(specs, self.sample_settings(**settings), progress=progress, columns=columns)
+
+    def edit(
+        self,
+        image: ImageSource,
+        digit: Labels = None,
+        *,
+        strength: float = EDIT_STRENGTH,
+        n: int = 1,
+        seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[SampleOptions],
+    ) -> Images:
+        """Sample a digit in the style of another image (SDEdit).
+
+        Args:
+            image: grey levels, uint8 (H, W), of one digit; a PIL image; or the path of a picture. As on the command
+                line the digit is found on its paper and centred; an image as MNIST has them stays as it is.
+            digit: the label or labels of the new images; by default all.
+            strength: how much of the image is given up: near 0 nothing, 1 all.
+            n: images of each label.
+            seed: as for ``sample``.
+            progress: as for ``sample``.
+            **settings: as for ``sample``; ``guidance`` is 2 by default.
+
+        Returns:
+            uint8 (N, 28, 28); ``notices`` say what may be wrong with the image.
+        """
+        from mnistdiff.engine.data.preprocess import as_mnist
+
+        picture = Picture.of(image, name="`image`")
+        prepared = as_mnist(picture.photograph(), name=picture.name)
+        with field_errors():
+            process = SDEdit(image=prepared.image, strength=strength)
+        options = self.sample_settings(**{"guidance": EDIT_GUIDANCE, **settings})
+        specs = specs_of(digit, n, seed)
+        return self._images(specs, options, process, progress=progress, notices=prepared.notices)
+
+    def inpaint(
+        self,
+        image: ImageSource,
+        mask: ImageSource,
+        digit: Labels = None,
+        *,
+        resample_steps: int = RESAMPLE_STEPS,
+        n: int = 1,
+        seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[InpaintOptions],
+    ) -> Images:
+        """Sample the missing part of an image (RePaint); the known part stays to the bit.
+
+        Args:
+            image: as for ``edit``, but used whole, as 28x28 pixels.
+            mask: the missing part: ``left``, ``right``, ``top`` or ``bottom``; bool (28, 28), true where it is missing;
+                or an image that is white there.
+            digit: the label or labels of the new images; by default all.
+            resample_steps: how often each step is repeated, 1 to 100, so that both parts become consistent.
+            n: images of each label.
+            seed: as for ``sample``.
+            progress: as for ``sample``.
+            **settings: ``guidance``, ``guidance_interval``, ``steps``, ``spacing``.
+
+        Returns:
+            uint8 (N, 28, 28).
+        """
+        from mnistdiff.engine.data.preprocess import marked, part
+
+        for name in settings.keys() - InpaintOptions.__annotations__.keys():
+            raise SettingsError(f"`{name}` has no effect on inpainting", "Leave it out.")
+        if isinstance(mask, str) and mask in HALVES:
+            missing = half(mask)
+        else:
+            missing = marked(Picture.of(mask, name="`mask`").photograph())
+        known = part(Picture.of(image, name="`image`").photograph(), missing)
+        with field_errors():
+            process = RePaint(image=known, missing=missing, rounds=resample_steps)
+        return self._images(specs_of(digit, n, seed), self.sample_settings(**settings), process, progress=progress)
+
+    def interpolate(
+        self,
+        start: int,
+        end: int,
+        *,
+        frames: int = INTERPOLATION_FRAMES,
+        seed: int | None = None,
+        end_seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[SampleOptions],
+    ) -> Interpolation:
+        """Sample the images between two samples: noise and label are interpolated.
+
+        Args:
+            start: label of the first image.
+            end: label of the last image.
+            frames: images, both ends counted, 2 to 200.
+            seed: of the first image; by default a new one.
+            end_seed: of the last image; by default ``seed``, so that only the digit changes.
+            progress: as for ``sample``.
+            **settings: as for ``sample``.
+
+        Returns:
+            uint8 (frames, 28, 28). The first and the last are those that ``sample`` gives for their labels and seeds.
+        """
+        from mnistdiff.engine.inference.interpolation import interpolate
+
+        first = first_seed(seed)
+        last = first if end_seed is None else validate("end_seed", Seed, end_seed)
+        ends = SampleSpec(label_of("start", start), first), SampleSpec(label_of("end", end), last)
+        options = self.sample_settings(**settings)
+        work = interpolate(self, *ends, validate("frames", Frames, frames), options)
+        return Interpolation(finish(work, shown_as(progress)), ends, Origin(self, options))
+
+    def classify(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        *,
+        evaluations: int | None = None,
+        seed: int = 0,
+        progress: ShowProgress = False,
+    ) -> "tuple[ClassPosterior, ...]":
+        """Classify images by how well the diffusion model predicts them from noise, given each label.
+
+        Args:
+            images: one image or several, each as for ``edit``; uint8 (N, H, W) are N images.
+            evaluations: noise levels at which the labels are compared, by default 32: more are more exact.
+            seed: of the noise.
+            progress: as for ``sample``.
+
+        Returns:
+            for each image its ``label``, ``probabilities`` (of each label, sum 1) and ``is_undecided``.
+        """
+        from mnistdiff.engine.data.preprocess import as_mnist
+        from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
+
+        prepared = []
+        for number, source in enumerate(several(images)):
+            picture = Picture.of(source, name=f"image {number}")
+            prepared.append(as_mnist(picture.photograph(), name=picture.name).image)
+        count = None if evaluations is None else validate("evaluations", Evaluations, evaluations)
+        work = class_posteriors(self, prepared, evaluations=count, seed=validate("seed", Seed, seed))
+        return tuple(collect(work, shown_as(progress)))
+
+    def _images(
+        self,
+        specs: Sequence[SampleSpec],
+        settings: SampleSettings,
+        process: SamplingProcess = FROM_NOISE,
+        *,
+        progress: ShowProgress,
+        columns: int = 0,
+        notices: tuple[str, ...] = (),
+    ) -> Images:
+        samples = collect(self.sampling(specs, settings, process=process), shown_as(progress))
+        return Images(samples, Origin(self, settings, process), columns=columns, notices=notices)
