@@ -129,7 +129,7 @@ def draws(
         steps_help: of ``--steps`` where that is not the number of network evaluations.
         with_torch: whether the command loads torch in any case, and so takes a GPU by default.
     """
-    sampling = {name: _SAMPLING[name] for name in only}
+    sampling: dict[str, Any] = {name: _SAMPLING[name] for name in only}
     defaults: dict[str, Any] = {}
     if guidance is not None:
         defaults["guidance"] = guidance

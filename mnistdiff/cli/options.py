@@ -2,10 +2,9 @@
 
 import os
 import re
-import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -16,11 +15,18 @@ from mnistdiff.settings import (
     NUM_DIGITS,
     SHORT_TRAINING_GUIDANCE,
     SHORT_TRAINING_IMAGES,
+    BackendName,
+    Interval,
+    LogName,
     MachineSettings,
     SampleSettings,
     Seed,
     TrainSettings,
+    WeightsName,
 )
+
+T = TypeVar("T")
+Parser = Callable[[str], T]
 
 _OTHER_VARIABLES = ("MNISTDIFF_OFFLINE",)
 """Variables that are no settings."""
@@ -44,24 +50,79 @@ def setting(
         name: of the field; the flag follows from it unless given.
         flags: other names, the long one first.
         panel: where help shows it.
-        help_text: instead of the field's description and default.
+        help_text: instead of the field's description, range and default.
         metavar: instead of its choices or its type.
         from_environment: whether ``MNISTDIFF_NAME`` sets it too.
     """
     field = model.model_fields[name]
-    flag = f"--{name.replace('_', '-')}"
-    choices = _choices(field)
-    return typer.Option(
-        *(flags or (flag,)),
-        parser=checked(field.rebuild_annotation()),
-        metavar=metavar or "|".join(choices) or _metavar(field.annotation),
-        autocompletion=(lambda: [*choices]) if choices else None,
+    return typed(
+        *(flags or (flag(name),)),
+        kind=field.rebuild_annotation(),
+        metavar=metavar,
         envvar=variable(name) if from_environment else None,
+        help_text=help_text or describe(field),
+        panel=panel,
+    )
+
+
+def typed(
+    *flags: str,
+    kind: Any,
+    help_text: str,
+    metavar: str | None = None,
+    envvar: str | None = None,
+    panel: str | None = None,
+    show_default: bool = False,
+) -> Any:
+    """An option of a type that Pydantic checks, range and all.
+
+    Args:
+        flags: the long one first.
+        kind: the type, such as ``Annotated[int, Field(ge=1)]``.
+        help_text: what it does.
+        metavar: instead of the choices or the kind of number.
+        envvar: a variable of the environment that sets it too.
+        panel: where help shows it.
+        show_default: whether help adds the default of the command's parameter.
+    """
+    choices = choices_of(kind)
+    return typer.Option(
+        *flags,
+        parser=checked(kind),
+        metavar=metavar or "|".join(choices) or _metavar(kind),
+        autocompletion=(lambda: choices) if choices else None,
+        envvar=envvar,
         show_envvar=False,
-        show_default=False,
-        help=help_text or _help(field),
+        show_default=show_default,
+        help=help_text,
         rich_help_panel=panel,
     )
+
+
+def integer(*flags: str, ge: int, le: int, help: str, show_default: bool = True) -> Any:
+    """An option that takes a whole number of a range."""
+    return typed(*flags, kind=Annotated[int, Field(ge=ge, le=le)], help_text=help, show_default=show_default)
+
+
+def number(*flags: str, ge: float, le: float, help: str, metavar: str = "FLOAT", show_default: bool = True) -> Any:
+    """An option that takes a number of a range."""
+    kind = Annotated[float, Field(ge=ge, le=le)]
+    return typed(*flags, kind=kind, help_text=help, metavar=metavar, show_default=show_default)
+
+
+def choice(*flags: str, kind: Any, help: str, show_default: bool = True) -> Any:
+    """An option that takes one of the names of a ``Literal`` or of a registry."""
+    return typed(*flags, kind=kind, help_text=help, show_default=show_default)
+
+
+def file(*flags: str, help: str, metavar: str = "FILE") -> Any:
+    """An option that takes a path; whoever opens it reports what is wrong with it."""
+    return typer.Option(*flags, metavar=metavar, readable=False, help=help, show_default=False)
+
+
+def flag(name: str) -> str:
+    """The flag of a parameter."""
+    return f"--{name.replace('_', '-')}"
 
 
 def variable(name: str) -> str:
@@ -81,12 +142,12 @@ def unread_variables() -> Iterator[tuple[str, str]]:
         yield name, f" (did you mean {close[0]}?)" if close else ""
 
 
-def checked(annotation: Any) -> Callable[[str], Any]:
-    """A parser of option values that names the value it refuses, and the rule."""
+def checked(kind: Any) -> Parser[Any]:
+    """A parser of option values of a type; its error names the value and the rule."""
 
     def parse(text: str) -> Any:
         # Built here, since building one for every option would slow each start of the program.
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+        adapter: TypeAdapter[Any] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
         try:
             return adapter.validate_python(text)
         except ValidationError as error:
@@ -102,17 +163,17 @@ def given(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def new_seed() -> int:
-    """A seed nobody asked for, short enough to type again."""
+    """A random seed of at most six digits."""
     import secrets
 
     return secrets.randbelow(10**6)
 
 
 def name_of(checkpoint: Path) -> str:
-    """What to call a checkpoint in a note."""
+    """The name of a checkpoint in a message."""
     from mnistdiff.engine.checkpoint.pretrained import is_pretrained
 
-    return "the bundled model (mnistdiff train makes your own)" if is_pretrained(checkpoint) else str(checkpoint)
+    return "the bundled model" if is_pretrained(checkpoint) else str(checkpoint)
 
 
 def guidance(default: float | None = None) -> Any:
@@ -120,41 +181,51 @@ def guidance(default: float | None = None) -> Any:
     field = SampleSettings.model_fields["guidance"]
     short = f"{SHORT_TRAINING_GUIDANCE} for a model trained on fewer than {SHORT_TRAINING_IMAGES:,} images"
     told = f"{field.default}, or {short}" if default is None else f"{default:g}"
-    return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=_help(field, told), from_environment=False)
+    return setting(
+        SampleSettings, "guidance", "--guidance", "-g", help_text=describe(field, told), from_environment=False
+    )
 
 
 def steps(description: str) -> Any:
     """The option ``--steps`` for a command where it counts something else than network evaluations."""
     field = SampleSettings.model_fields["steps"]
-    text = f"{description} (at least 1, default {field.default})."
+    text = f"{description} (>= 1; default {field.default})."
     return setting(SampleSettings, "steps", help_text=text, from_environment=False)
 
 
-def _help(field: FieldInfo, default: str = "") -> str:
-    """The field's description, its range as far as it says something, and its default or the one given."""
+def describe(field: FieldInfo, default: str = "") -> str:
+    """The description of a field with its range and its default, or the one given."""
     bounds = {
         kind: getattr(rule, kind) for rule in field.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(rule, kind)
     }
-    low = "more than" if "gt" in bounds else "at least"
-    facts = [f"{low} {value}" for kind, value in bounds.items() if kind in ("ge", "gt")]
-    facts += [f"at most {value}" for kind, value in bounds.items() if kind == "le" and value <= _TELLING_BOUND]
-    facts += [f"less than {value}" for kind, value in bounds.items() if kind == "lt"]
+    if bounds.get("le", 0) > _TELLING_BOUND:
+        del bounds["le"]
+    if "ge" in bounds and "le" in bounds:
+        facts = [f"{bounds['ge']} to {bounds['le']}"]
+    else:
+        signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+        facts = [", ".join(f"{signs[kind]} {value}" for kind, value in bounds.items())] if bounds else []
     if field.default is not None:
         facts.append(f"default {default or field.default}")
-    return f"{(field.description or '').rstrip('.')} ({', '.join(facts)})." if facts else field.description or ""
+    text = (field.description or "").rstrip(".")
+    if facts and text.endswith(")"):  # one pair of parentheses
+        return f"{text[:-1]}; {'; '.join(facts)})."
+    return f"{text} ({'; '.join(facts)})." if facts else f"{text}."
 
 
-def _choices(field: FieldInfo) -> Sequence[str]:
-    """The names that a field accepts; empty if it is no choice."""
-    for rule in field.metadata:
-        if isinstance(table := getattr(getattr(rule, "func", None), "__self__", None), Registry):
-            return table.names
-    return [str(value) for value in get_args(field.annotation)] if get_origin(field.annotation) is Literal else []
+def choices_of(kind: Any) -> list[str]:
+    """The names that a ``Literal`` or a type checked by a registry allows; empty for another type."""
+    if get_origin(kind) is Annotated:
+        tables = [getattr(getattr(rule, "func", None), "__self__", None) for rule in kind.__metadata__]
+        named = [name for table in tables if isinstance(table, Registry) for name in table.names]
+        return named or choices_of(get_args(kind)[0])
+    return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []
 
 
-def _metavar(annotation: Any) -> str:
-    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    return {int: "INT", float: "FLOAT"}.get(kinds[0], "PATH")
+def _metavar(kind: Any) -> str:
+    while get_args(kind):  # int | None, Annotated[int, ...]
+        kind = get_args(kind)[0]
+    return {int: "INT", float: "FLOAT"}.get(kind, "PATH")
 
 
 def parse_digits(texts: list[str] | None) -> tuple[int, ...]:
@@ -210,18 +281,17 @@ Source = Annotated[
     typer.Argument(
         metavar="FILE|RUN",
         readable=False,
-        help="A checkpoint, a run, or bundled; default: the newest run, else the bundled model.",
+        help="A checkpoint, a run folder, or bundled; default: the newest run, else the bundled model.",
         show_default=False,
     ),
 ]
 Checkpoint = Annotated[
     Path | None,
-    typer.Option(
+    file(
         "--checkpoint",
         "-c",
-        readable=False,  # whoever opens it says so, with the exit code of the file system
+        metavar="PATH",
         help="A checkpoint file, a run folder, or bundled; default: the newest run, else the bundled model.",
-        show_default=False,
     ),
 ]
 Digits = Annotated[
@@ -236,57 +306,42 @@ Digits = Annotated[
     ),
 ]
 SampleSeed = Annotated[
-    Any,
-    typer.Option(
-        "--seed",
-        parser=checked(Seed),
-        metavar="INT",
-        help="Seed of the first image; the next has the next seed. Default: a new one each time.",
-        show_default=False,
-    ),
+    int | None,
+    typed("--seed", kind=Seed, help_text="Seed of the first image; image k has seed + k. Default: a random seed."),
 ]
 FixedSeed = Annotated[
-    Any, typer.Option("--seed", parser=checked(Seed), metavar="INT", help="Seed of the first image of each row.")
+    int, typed("--seed", kind=Seed, help_text="Seed of the first image of each row.", show_default=True)
 ]
-Count = Annotated[
-    Any,
-    typer.Option(
-        "-n",
-        "--n",
-        parser=checked(Annotated[int, Field(ge=1, le=1_000_000)]),
-        metavar="INT",
-        help="Images of each digit (at least 1).",
-    ),
-]
-Device = Annotated[Any, setting(MachineSettings, "device")]
+Count = Annotated[int, integer("--n", "-n", ge=1, le=1_000_000, help="Images of each digit.")]
+Device = Annotated[str | None, setting(MachineSettings, "device")]
 DrawingDevice = Annotated[
-    Any,
+    str | None,
     setting(
         MachineSettings,
         "device",
         help_text="Where to compute; auto is the CPU with ONNX Runtime, and a GPU, if there is one, with PyTorch.",
     ),
 ]
-Backend = Annotated[Any, setting(MachineSettings, "backend")]
+Backend = Annotated[BackendName | None, setting(MachineSettings, "backend")]
 BackendWithTorch = Annotated[
-    Any,
+    BackendName | None,
     setting(
         MachineSettings,
         "backend",
-        help_text="What draws: ONNX Runtime, on the CPU, or PyTorch; auto takes PyTorch on a GPU, else as sample.",
+        help_text="Inference backend: ONNX Runtime on the CPU, or PyTorch; auto takes PyTorch on a GPU.",
     ),
 ]
-Log = Annotated[Any, setting(MachineSettings, "log")]
-DataDir = Annotated[Any, setting(MachineSettings, "data_dir")]
-Sampler = Annotated[Any, setting(SampleSettings, "sampler", from_environment=False)]
-Steps = Annotated[Any, setting(SampleSettings, "steps", from_environment=False)]
-Spacing = Annotated[Any, setting(SampleSettings, "spacing", from_environment=False)]
-Eta = Annotated[Any, setting(SampleSettings, "eta", from_environment=False)]
-Guidance = Annotated[Any, guidance()]
+Log = Annotated[LogName | None, setting(MachineSettings, "log")]
+DataDir = Annotated[Path | None, setting(MachineSettings, "data_dir")]
+Sampler = Annotated[str | None, setting(SampleSettings, "sampler", from_environment=False)]
+Steps = Annotated[int | None, setting(SampleSettings, "steps", from_environment=False)]
+Spacing = Annotated[str | None, setting(SampleSettings, "spacing", from_environment=False)]
+Eta = Annotated[float | None, setting(SampleSettings, "eta", from_environment=False)]
+Guidance = Annotated[float | None, guidance()]
 GuidanceInterval = Annotated[
-    Any, setting(SampleSettings, "guidance_interval", metavar="FROM:TO", from_environment=False)
+    Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO", from_environment=False)
 ]
-Weights = Annotated[Any, setting(SampleSettings, "weights", from_environment=False)]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")]
+Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights", from_environment=False)]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, errors as JSON on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes: results, warnings and errors only.")]

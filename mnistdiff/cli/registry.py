@@ -2,13 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 _TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Draw", "Measure and look", "Tools"
 
@@ -86,6 +86,10 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
 class _Command(TyperCommand):
     """A command that refuses options which cannot both act."""
 
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, for parsing and for help."""
+        return _without_types(super().get_params(ctx))
+
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         from mnistdiff.cli.conflicts import settle
@@ -102,6 +106,10 @@ class Commands(TyperGroup):
         for name, entry in COMMANDS.items():
             self.add_command(TyperCommand(name, help=entry.summary, hidden=entry.hidden, rich_help_panel=entry.panel))
 
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, for parsing and for help."""
+        return _without_types(super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line; ``help COMMAND`` is ``COMMAND --help``."""
         return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
@@ -111,6 +119,14 @@ class Commands(TyperGroup):
         if args[0] in COMMANDS:
             self.add_command(load(args[0]), args[0])
         return super().resolve_command(ctx, args)
+
+
+def _without_types(parameters: Sequence[Any]) -> Sequence[Any]:
+    """Keep ``<bool>`` and ``<list[Path]>`` out of help: Typer has a setting for the types of other options alone."""
+    for parameter in parameters:
+        if isinstance(parameter, TyperArgument) or parameter.is_flag:
+            vars(parameter)["display_type_rich"] = lambda ctx: None
+    return parameters
 
 
 def load(name: str) -> TyperCommand:
