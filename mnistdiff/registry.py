@@ -23,7 +23,7 @@ class Registry(Mapping[str, T]):
 
     def __init__(self, kind: str, names: Sequence[str], module: str) -> None:
         self._kind = kind
-        self._names = list(names)
+        self._names, self._builtin = list(names), frozenset(names)
         self._module = module
         self._entries: dict[str, T] = {}
 
@@ -31,6 +31,10 @@ class Registry(Mapping[str, T]):
     def names(self) -> tuple[str, ...]:
         """All names, without importing the entries."""
         return tuple(self._names)
+
+    def is_builtin(self, name: str) -> bool:
+        """Whether the package itself brings the entry."""
+        return name in self._builtin
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorate a function or a class to be the entry ``name``; ``add`` is the same for a value.

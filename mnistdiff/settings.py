@@ -25,9 +25,15 @@ from mnistdiff.errors import CheckpointError
 from mnistdiff.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mnistdiff.engine.data.datasets import DatasetSpec
+    from mnistdiff.engine.network.build import Network
 
 DATASETS: "Registry[DatasetSpec]" = Registry("data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets")
+NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry(
+    "network", ("unet",), "mnistdiff.engine.network.unet"
+)
 
 IMAGE_SIZE = 28
 NUM_DIGITS = 10
@@ -57,6 +63,7 @@ WeightsName = Literal["ema", "raw"]
 BackendName = Literal["auto", "onnx", "torch"]
 LogName = Literal["none", "tensorboard"]
 ClassifierName = Literal["conv", "residual"]
+NetworkName = Annotated[str, AfterValidator(NETWORKS.require)]
 MAX_SEED = 2**32 - 1
 MAX_EPOCHS = 1_000_000
 
@@ -161,6 +168,7 @@ class TrainSettings(_Frozen):
     )
     prediction: Prediction = Field("epsilon", description="What the network predicts: the noise, or v.")
 
+    network: NetworkName = Field("unet", description="The network to train.")
     patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")
     channels: tuple[Annotated[int, Field(ge=4, le=256, multiple_of=4)], ...] = Field(
         (64, 128), min_length=1, max_length=3, description="Channels of the U-Net, one level each, finest first."

@@ -11,10 +11,10 @@ from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample
-from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.outputs.animation import animation
 from mnistdiff.engine.outputs.trajectory import Trajectory
-from mnistdiff.engine.training.objective import Draws, Objective
+from mnistdiff.engine.training.objective import DiffusionLoss, Draws
 from mnistdiff.engine.training.optimizer import build_optimizers, learning_rate_factor
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings, TrainSettings
@@ -30,7 +30,7 @@ def unknown(**values):
 
 def target(settings):
     x_0 = torch.from_numpy(IMAGES)
-    objective = Objective(NoiseSchedule.from_settings(settings), settings, torch.device("cpu"))
+    objective = DiffusionLoss.from_settings(settings, torch.device("cpu"))
     return objective.target(x_0, Draws.at_step(0, tuple(x_0.shape), settings))
 
 
@@ -47,7 +47,7 @@ CASES = {
     "spacing": lambda: NoiseSchedule.cosine(4).inference_timesteps(2, "leading"),
     "spacing of a drawing": lambda: sampled(spacing="leading"),
     "sampler": lambda: sampled(sampler="euler"),
-    "optimizer": lambda: build_optimizers(ConditionalUNet.from_settings(SETTINGS), unknown(optimizer="sgd")),
+    "optimizer": lambda: build_optimizers(build_network(SETTINGS), unknown(optimizer="sgd")),
     "learning rate": lambda: learning_rate_factor(0, 9, unknown(lr_schedule="step")),
     "weights": lambda: load_model(PRETRAINED, weights="best", device="cpu"),
     "backend": lambda: load_model(PRETRAINED, weights="ema", device="cpu", backend="tensorrt"),

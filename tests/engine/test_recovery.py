@@ -55,7 +55,7 @@ def test_a_damaged_latest_state_is_skipped_and_said_so(run, kind, whole):
     [notice] = first.notices
     assert first.step == 4
     assert notice.startswith(str(run.latest))
-    assert notice.endswith(f"going on from {run.previous}, at step 4")
+    assert notice.endswith(f"resuming from {run.previous}, at step 4")
     finish(resume(run.path))
     assert_same_run(run.path, whole())
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: settings, position, losses, and where it was trained. Without NumPy or torch."""
+"""The metadata of a checkpoint: settings, position, losses, and where it was trained. Without NumPy or torch."""
 
 import json
 import math
@@ -11,10 +11,11 @@ from mnistdiff.settings import Seed, TrainSettings
 FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "mnistdiff"
 DIGEST_PLACEHOLDER = "0" * 64
+_LATER_SETTINGS = ("network",)
 
 
 class Fingerprint(BaseModel):
-    """What the bits of a training depend on beside its settings."""
+    """Everything besides the settings that the bits of a training depend on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=80)
 
@@ -25,17 +26,17 @@ class Fingerprint(BaseModel):
     layout: str
 
     def differences(self, other: "Fingerprint") -> list[str]:
-        """In words, what was otherwise when this fingerprint was taken; any of it may change the bits."""
+        """The differences of this, earlier fingerprint from a later one, in words; any may change the bits."""
         now = other.model_dump()
         return [f"{name} was {value} and is {now[name]}" for name, value in self if value != now[name]]
 
 
 class CheckpointMetadata(BaseModel):
-    """What a checkpoint says of itself.
+    """The metadata of a checkpoint.
 
     Attributes:
-        kind: "training" holds all that resuming needs; "weights" the averaged weights alone.
-        num_train_images: in the data set; with the settings it turns steps into epochs.
+        kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
+        num_train_images: in the data set.
         epoch: whole epochs done.
         recent_losses: of the last steps, oldest first, at most 100.
         epoch_loss_sum: of the steps of the current epoch.
@@ -99,5 +100,13 @@ class CheckpointMetadata(BaseModel):
         return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else None
 
     def to_json(self, digest: str = DIGEST_PLACEHOLDER) -> str:
-        """What the file stores."""
-        return json.dumps({**self.model_dump(mode="json"), "sha256": digest}, separators=(",", ":"))
+        """The JSON that the file stores.
+
+        A setting that is younger than the format is stored only where it differs from its default, which is what files
+        without it mean: earlier versions of this program read the others.
+        """
+        values = self.model_dump(mode="json")
+        for name in _LATER_SETTINGS:
+            if values["settings"][name] == TrainSettings.model_fields[name].default:
+                del values["settings"][name]
+        return json.dumps({**values, "sha256": digest}, separators=(",", ":"))

@@ -127,8 +127,9 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
             f"Use `backend` auto, or make the graph once: mnistdiff export {quoted(path)} -o model.onnx",
         )
     require("torch")
-    from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
+    from mnistdiff.engine.network.build import load_network
+    from mnistdiff.engine.network.denoiser import TorchDenoiser
     from mnistdiff.engine.network.device import resolve_device
 
-    network = build_unet(settings, arrays, resolve_device(device), source=str(path))
+    network = load_network(settings, arrays, resolve_device(device), source=str(path))
     return Model(TorchDenoiser(network), settings, "torch", info, weights)

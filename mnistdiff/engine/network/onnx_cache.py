@@ -1,7 +1,7 @@
-"""ONNX graphs that were made on this machine, kept in the user's cache folder.
+"""Cache of the ONNX graphs that were made on this machine, in the user's cache folder.
 
-A graph decides what is drawn under a checkpoint's name, so one is believed only if nobody else can have written it and
-it is, byte for byte, what was kept: its file name holds a digest of the graph and of what it was kept as.
+A graph computes the images of a checkpoint, so a file is used only if no other user can have written it and it is, byte
+for byte, what was kept: the file name holds a digest of the graph and of its name.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def kept_graph(name: str) -> bytes | None:
-    """The graph that was kept as ``name``; None if there is none, or none that can be believed."""
+    """Read the graph ``name``; None if there is none, or none that can be trusted."""
     return next((graph for file in _files(name) if (graph := _read(name, file)) is not None), None)
 
 
 def keep_graph(name: str, graph: bytes) -> None:
-    """Keep a graph as ``name``, for this user alone, in place of what was kept so before. No cache is no error."""
+    """Write the graph ``name`` for this user alone, and remove earlier ones. Without a cache folder, do nothing."""
     with suppress(OSError):
         folder = _private_folder()
         if folder is None:
@@ -37,7 +37,7 @@ def keep_graph(name: str, graph: bytes) -> None:
 
 
 def discard_graph(name: str) -> bool:
-    """Remove whatever is kept as ``name``; returns whether anything was."""
+    """Remove the graph ``name``; returns whether there was one."""
     files = _files(name)
     for file in files:
         with suppress(OSError):
@@ -46,7 +46,7 @@ def discard_graph(name: str) -> bool:
 
 
 def _folders() -> list[Path]:
-    """The folders that are ours, from the top; the last holds the graphs, by version, since the network may change."""
+    """The cache's own folders, outermost first; the last, one for each version of the program, holds the graphs."""
     top = cache_folder()
     return [] if top is None else [top, top / "graphs", top / "graphs" / __version__]
 
@@ -62,7 +62,7 @@ def _digest(name: str, graph: bytes) -> str:
 
 
 def _read(name: str, file: Path) -> bytes | None:
-    """The content of a file, if it is what was kept and only its owner, who is this user, can have written it."""
+    """The content of a file if its digest is right and only this user can have written it, else None."""
     try:
         if not all(_is_private(folder.stat()) for folder in _folders()):
             return None
@@ -78,14 +78,14 @@ def _read(name: str, file: Path) -> bytes | None:
 
 
 def _is_private(found: os.stat_result) -> bool:
-    """Whether only this user, or root, may write here; on Windows the user's own folders are private by themselves."""
+    """Whether only this user or root may write; always so on Windows, whose user folders are private."""
     if not hasattr(os, "geteuid"):
         return True
     return found.st_uid in (0, os.geteuid()) and not found.st_mode & _OTHERS_MAY_WRITE
 
 
 def _private_folder() -> Path | None:
-    """The folder of graphs, made if it is not there, and closed to others; None if it cannot be."""
+    """Create the folder of graphs and deny other users write access; None if that fails."""
     folders = _folders()
     for folder in folders:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)

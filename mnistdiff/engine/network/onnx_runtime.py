@@ -1,8 +1,8 @@
-"""A trained network through ONNX Runtime: digits are drawn in the time that importing torch would take a third of.
+"""Evaluation of a network with ONNX Runtime: sampling a digit takes a third of the time of importing torch.
 
-A graph is the network without its weights, so that one file serves every checkpoint of the same architecture: those of
-the presets come with the package, others are made once by ``export`` and kept in the user's cache. The weights are
-handed over when a session is made, and compared with the graph by name, shape and kind.
+A graph is a network without its weights, so that one file serves every checkpoint of an architecture. The graphs of the
+presets come with the package; ``export`` makes others once and keeps them in the user's cache. The weights are given to
+the session, which compares their names, shapes and types with the graph.
 """
 
 import os
@@ -17,35 +17,46 @@ from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_cache import discard_graph, keep_graph, kept_graph
 from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import CheckpointError, MnistDiffError
-from mnistdiff.settings import TrainSettings
+from mnistdiff.settings import NETWORKS, NUM_DIGITS, TrainSettings
 
 SHIPPED_GRAPHS = Path(__file__).parents[2] / "assets" / "graphs"
 IMAGES, TIMESTEPS, LABELS, PREDICTION = "x_t", "t", "labels", "prediction"
-"""What a graph calls its inputs and its output."""
+"""The names of the inputs and the output of a graph."""
 
 
 def graph_name(settings: TrainSettings) -> str:
-    """What the graph of an architecture is called: everything that the network's shape depends on."""
+    """The name of the graph of an architecture: the network and every setting that its shape depends on."""
 
     def listed(numbers: tuple[int, ...]) -> str:
         return ".".join(map(str, numbers))
 
     down, up = map(listed, settings.blocks_by_level())
+    classes = settings.spec.num_classes
     return (
-        f"unet_channels-{listed(settings.channels)}_down-{down}_up-{up}"
+        f"{settings.network}_channels-{listed(settings.channels)}_down-{down}_up-{up}"
         f"_embedding-{settings.embedding}_patch-{settings.patch_size}"
+        f"{f'_classes-{classes}' if classes != NUM_DIGITS else ''}"
     )
 
 
 def shipped_graph(settings: TrainSettings) -> Path:
-    """Where the graph of an architecture is, if it came with the package."""
+    """The path of the graph of an architecture in the package; there is a file only for the presets."""
     return SHIPPED_GRAPHS / f"{graph_name(settings)}.onnx"
 
 
-def _onnxruntime() -> ModuleType:
-    """ONNX Runtime without its telemetry: from 1.29 on it reports to its makers unless told not to, before its import.
+def cache_graph(settings: TrainSettings, graph: bytes) -> None:
+    """Keep the graph of an architecture in the user's cache.
 
-    See its docs/Privacy.md. Nothing that this program draws with may open a connection.
+    That of a network which another program registered is not kept: the cache could not tell when its code changes.
+    """
+    if NETWORKS.is_builtin(settings.network):
+        keep_graph(graph_name(settings), graph)
+
+
+def _onnxruntime() -> ModuleType:
+    """Import ONNX Runtime with its telemetry disabled: sampling may open no connection.
+
+    From version 1.29 it reports usage to its makers unless that is disabled before the import (its docs/Privacy.md).
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     require("onnxruntime")
@@ -62,7 +73,7 @@ class OnnxDenoiser:
     Args:
         graph: the bytes of a graph without weights.
         weights: by parameter name.
-        source: what to call the weights in an error.
+        source: the name of the weights in an error.
 
     Raises:
         CheckpointError: if the weights are not those of this network.
@@ -74,14 +85,14 @@ class OnnxDenoiser:
         options.intra_op_num_threads = thread_limit().number
         # Threads that spin while they wait cost more than they save wherever something else wants the processor.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4  # what it has to say, it also raises
-        # Kept, since the session reads the weights where they are.
+        options.log_severity_level = 4  # errors are raised as well
+        # Kept alive, since the session does not copy the weights.
         self._arrays = [np.ascontiguousarray(array) for array in weights.values()]
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in self._arrays]
         options.add_external_initializers(list(weights), values)
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        # One exception for each status of its C interface, with no base of their own.
+        # It raises an exception for each status of its C interface, without a common base class.
         except Exception as error:
             raise CheckpointError(
                 f"{source} is corrupt: its tensors are not those of the network that its settings describe",
@@ -99,13 +110,13 @@ class OnnxDenoiser:
 def open_graph(
     settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], *, source: str, make: bool
 ) -> OnnxDenoiser | None:
-    """The network through ONNX Runtime; None if there is no graph of its architecture.
+    """Open a network in ONNX Runtime; None if there is no graph of its architecture.
 
     Args:
-        settings: of its training.
+        settings: of the training.
         weights: by parameter name.
-        source: what to call the weights in an error.
-        make: whether to make a graph anew, which takes half a minute, if the one that was kept cannot be believed.
+        source: the name of the weights in an error.
+        make: whether to make the graph again, which takes half a minute, if the cached one cannot be trusted.
 
     Raises:
         CheckpointError: if the weights are not those of this network.
@@ -115,24 +126,24 @@ def open_graph(
         return OnnxDenoiser(shipped.read_bytes(), weights, source=source)
     graph = kept_graph(name)
     if graph is None and discard_graph(name) and make:
-        graph = _made_anew(settings)
+        graph = _make_again(settings)
     if graph is None:
         return None
     try:
         return OnnxDenoiser(graph, weights, source=source)
-    except CheckpointError:  # by a graph from elsewhere; PyTorch, which knows the network itself, decides whose fault
+    except CheckpointError:  # the cached graph may be at fault; PyTorch, which builds the network itself, decides
         discard_graph(name)
         return None
 
 
-def _made_anew(settings: TrainSettings) -> bytes | None:
-    """The graph of an architecture, kept from now on; None if the packages that write ONNX are not installed."""
+def _make_again(settings: TrainSettings) -> bytes | None:
+    """Make and cache the graph of an architecture; None if the packages that write ONNX are not installed."""
     try:
         require("torch")
-        from mnistdiff.engine.network.export import graph_of
+        from mnistdiff.engine.network.export import make_graph
 
-        graph = graph_of(settings)
+        graph = make_graph(settings)
     except MnistDiffError:
         return None
-    keep_graph(graph_name(settings), graph)
+    cache_graph(settings, graph)
     return graph

@@ -1,7 +1,6 @@
-"""How many steps a training can take in a given time here: its length must be known before its first step.
+"""The number of optimizer steps that fit into a time budget, planned from a short benchmark.
 
-The learning rate falls to 0 by planned steps, and a resumed run must fall along the same line. So the time is spent on
-paper first, and what is saved and resumed is a number of steps.
+The learning rate schedule needs the number of steps before the first of them, and a resumed run needs the same number.
 """
 
 import time
@@ -10,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mnistdiff.engine.training.loop import train_steps
+from mnistdiff.engine.training.loop import Objective, train_steps
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.settings import TrainSettings
 
 _WARM_UP_STEPS = 5
-_TRIAL_SECONDS = 6.0
+_BENCHMARK_SECONDS = 6.0
 _SHARE_OF_STEPS = 0.96
-"""Of the time; the rest goes into previews and saved files."""
+"""Of the time; previews and saved files take the rest."""
 
 
 def steps_within(
@@ -25,29 +24,31 @@ def steps_within(
     images: NDArray[np.uint8],
     labels: NDArray[np.uint8],
     settings: TrainSettings,
+    objective: Objective,
     device: torch.device,
 ) -> int:
-    """Optimizer steps that fit into ``minutes`` of wall-clock time, at least 1, by a trial of a few seconds.
+    """Measure how many optimizer steps fit into ``minutes`` of wall-clock time; at least 1.
 
     Args:
-        minutes: of the whole training; the trial is part of it.
+        minutes: of the whole training, the benchmark included.
         images: grey levels, shape (N, 28, 28).
-        labels: digits 0 ... 9, shape (N,).
-        settings: of the run; the trial trains a network of its own and leaves nothing behind.
-        device: where to train.
+        labels: classes, shape (N,).
+        settings: of the run; the benchmark trains a network of its own.
+        objective: the loss to minimise.
+        device: to train on.
 
     Raises:
         OutOfMemoryError: if a step does not fit.
         DivergedError: if the first steps diverge.
     """
     began = time.monotonic()
-    steps = train_steps(TrainState.initial(settings, device), images, labels, settings, total_steps=10**9)
+    steps = train_steps(TrainState.initial(settings, device), images, labels, settings, objective, total_steps=10**9)
     for _ in range(_WARM_UP_STEPS):
         next(steps)
-    # A trial must not eat what it measures.
-    trial = min(_TRIAL_SECONDS, minutes * 60 / 10)
+    # The benchmark takes at most 10 % of the budget.
+    benchmark = min(_BENCHMARK_SECONDS, minutes * 60 / 10)
     warm, count, seconds = time.monotonic(), 0, 0.0
-    while seconds < trial:
+    while seconds < benchmark:
         next(steps)
         count, seconds = count + 1, time.monotonic() - warm
     left = minutes * 60 - (time.monotonic() - began)

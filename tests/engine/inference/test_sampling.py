@@ -6,8 +6,8 @@ import torch
 
 from mnistdiff.engine.inference.model import Model, load_model
 from mnistdiff.engine.inference.sampling import ALL_DIGITS, SampleSpec, sample, specs_for_labels, specs_for_number
+from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
-from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError, SettingsError
 from mnistdiff.settings import MAX_SEED, NULL_LABEL, SampleSettings, TrainSettings
@@ -34,7 +34,7 @@ def model():
     """Random weights throughout, also where training starts from zeros: every input matters."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        network = ConditionalUNet.from_settings(SETTINGS)
+        network = build_network(SETTINGS)
         for parameter in network.parameters():
             parameter.normal_(std=0.3)
     return Model(TorchDenoiser(network), SETTINGS)

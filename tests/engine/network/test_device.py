@@ -11,7 +11,7 @@ THERE = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_availab
 def test_a_device_that_is_not_there_is_refused_by_name_with_those_that_are(name):
     if THERE[name]:
         pytest.skip(f"this machine has {name}")
-    with pytest.raises(SettingsError, match=f"--device {name}: this PyTorch has no {name} device") as refused:
+    with pytest.raises(SettingsError, match=f"`device` {name}: ") as refused:
         resolve_device(name)
     assert refused.value.hint.startswith("Available: ")
     assert "cpu" in refused.value.hint

@@ -10,9 +10,9 @@ import torch
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import ALL_DIGITS, sample, specs_for_labels
+from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, OnnxDenoiser, graph_name, shipped_graph
-from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.presets import PRESETS
@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
 
 def random_network(settings):
     """All weights random: a network fresh from its initialisation predicts nothing but zeros."""
-    model = ConditionalUNet.from_settings(settings)
+    model = build_network(settings)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.from_numpy(0.3 * RNG.standard_normal(parameter.shape, dtype=np.float32)))

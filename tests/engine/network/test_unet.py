@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.unet import ConditionalUNet, ResidualBlock, timestep_embedding
 from mnistdiff.presets import resolve
 
@@ -19,7 +20,12 @@ def unet(patch_size=2, channels=(8, 16), down_blocks=(1, 2), up_blocks=(2, 2)):
     """A network whose every weight is random: nothing is zero as it is at the start of a training."""
     torch.manual_seed(0)
     model = ConditionalUNet(
-        channels=channels, down_blocks=down_blocks, up_blocks=up_blocks, embedding=16, patch_size=patch_size
+        channels=channels,
+        down_blocks=down_blocks,
+        up_blocks=up_blocks,
+        embedding=16,
+        patch_size=patch_size,
+        num_classes=10,
     )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -33,7 +39,7 @@ def inputs(batch=5):
 
 
 def preset(name):
-    return ConditionalUNet.from_settings(resolve([("test", {"preset": name})]).train)
+    return build_network(resolve([("test", {"preset": name})]).train)
 
 
 def test_the_base_network_has_about_one_and_a_half_million_parameters():
@@ -170,7 +176,7 @@ def test_every_timestep_has_an_embedding_of_its_own(width):
 
 def test_the_kernels_inside_are_all_but_those_at_the_pixels():
     model = unet()
-    inner = {id(kernel) for kernel in model.inner_kernels()}
+    inner = {id(kernel) for kernel in model.muon_parameters()}
     names = {name for name, p in model.named_parameters() if p.ndim == 4 and id(p) not in inner}
     assert names == {"stem.weight", "head.weight"}
 

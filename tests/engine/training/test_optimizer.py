@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.training.optimizer import (
     Muon,
     build_optimizers,
@@ -81,7 +81,7 @@ def test_muon_leaves_a_weight_without_a_gradient():
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_the_optimizers_hold_every_weight_once(optimizer):
     train = TrainSettings(preset="tiny", channels=(8, 16), embedding=32, optimizer=optimizer)
-    model = ConditionalUNet.from_settings(train)
+    model = build_network(train)
     optimizers = build_optimizers(model, train)
     held = [id(p) for each in optimizers for group in each.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in model.parameters())
@@ -90,7 +90,7 @@ def test_the_optimizers_hold_every_weight_once(optimizer):
 
 def test_muon_moves_the_kernels_but_for_those_that_touch_pixels():
     train = TrainSettings(channels=(8, 16), embedding=32, optimizer="muon")
-    model = ConditionalUNet.from_settings(train)
+    model = build_network(train)
     names = {id(p): name for name, p in model.named_parameters()}
     muon = {names[id(p)] for group in build_optimizers(model, train)[1].param_groups for p in group["params"]}
     kernels = {name for name, p in model.named_parameters() if p.ndim == 4}
@@ -99,7 +99,7 @@ def test_muon_moves_the_kernels_but_for_those_that_touch_pixels():
 
 def test_a_factor_is_of_the_learning_rates_that_the_settings_name():
     train = TrainSettings(channels=(8,), embedding=32, optimizer="muon", lr=0.004, muon_lr=0.04)
-    optimizers = build_optimizers(ConditionalUNet.from_settings(train), train)
+    optimizers = build_optimizers(build_network(train), train)
     for factor in (0.5, 0.25):
         set_learning_rate(optimizers, factor)
         assert [each.param_groups[0]["lr"] for each in optimizers] == [0.004 * factor, 0.04 * factor]

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from mnistdiff.engine.data.batches import batch_indices
-from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.training.loop import to_model_range, train_steps
-from mnistdiff.engine.training.objective import Draws, Objective
+from mnistdiff.engine.training.objective import DiffusionLoss, Draws
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError
 from mnistdiff.settings import TrainSettings
@@ -33,8 +32,13 @@ def tiny(**changes):
     return TrainSettings(**{**values, **changes})
 
 
-def train(state, settings, total_steps, images=IMAGES):
-    return list(train_steps(state, images, LABELS, settings, total_steps=total_steps))
+def steps(state, settings, total_steps, images=IMAGES):
+    objective = DiffusionLoss.from_settings(settings, CPU)
+    return train_steps(state, images, LABELS, settings, objective, total_steps=total_steps)
+
+
+def train(*arguments):
+    return list(steps(*arguments))
 
 
 def reloaded(state, settings):
@@ -126,7 +130,7 @@ def test_going_on_with_another_number_of_threads_is_close_to_what_it_would_have_
 def test_a_state_without_one_of_its_tensors_is_refused(prefix):
     tensors = TrainState.initial(tiny(), CPU).to_tensors()
     del tensors[f"{prefix}.head.bias"]
-    with pytest.raises(CheckpointError, match=r"a file is corrupt: tensor '.*head\.bias' is nothing"):
+    with pytest.raises(CheckpointError, match=r"a file is corrupt: tensor '.*head\.bias' is missing"):
         TrainState.from_tensors(tensors, tiny(), CPU, step=1, source="a file")
 
 
@@ -165,7 +169,7 @@ def test_each_event_tells_of_the_step_that_is_done_and_averaged():
     state = TrainState.initial(settings, CPU)
     average = state.model.head.weight.detach().clone()
     losses = []
-    for number, event in enumerate(train_steps(state, IMAGES, LABELS, settings, total_steps=7), start=1):
+    for number, event in enumerate(steps(state, settings, 7), start=1):
         losses.append(event.loss)
         assert (event.step, state.step) == (number, number)
         assert (event.lr, event.batch_size) == (settings.lr, (7, 7, 2)[(number - 1) % 3])
@@ -182,7 +186,7 @@ def test_each_step_is_taken_on_its_own_batch_with_its_own_draws():
     settings = tiny(seed=3, label_dropout=0.5)
     state, objective = (
         TrainState.initial(settings, CPU),
-        Objective(NoiseSchedule.from_settings(settings), settings, CPU),
+        DiffusionLoss.from_settings(settings, CPU),
     )
 
     def loss_of_next_step():
@@ -193,7 +197,7 @@ def test_each_step_is_taken_on_its_own_batch_with_its_own_draws():
             return objective.loss(state.model, x_0, labels, draws).item()
 
     expected = loss_of_next_step()
-    for event in train_steps(state, IMAGES, LABELS, settings, total_steps=7):
+    for event in steps(state, settings, 7):
         assert event.loss == pytest.approx(expected, rel=1e-5)
         expected = loss_of_next_step()
 
@@ -259,7 +263,7 @@ def test_an_absurd_learning_rate_is_reported_as_divergence():
     settings = tiny(lr=1e9)
     with pytest.raises(DivergedError) as diverged:
         train(TrainState.initial(settings, CPU), settings, 100)
-    assert "smaller --lr" in diverged.value.hint
+    assert "`lr`" in diverged.value.hint
 
 
 @pytest.mark.parametrize(
@@ -277,9 +281,9 @@ def test_a_batch_that_does_not_fit_is_told_with_what_would_help(error, monkeypat
         raise error
 
     monkeypatch.setattr(state.model, "forward", fail)
-    with pytest.raises(OutOfMemoryError, match="--batch-size 7") as refused:
+    with pytest.raises(OutOfMemoryError, match="`batch_size` 7") as refused:
         train(state, tiny(), 1)
-    assert "--batch-size 3" in refused.value.hint
+    assert "`batch_size` 3" in refused.value.hint
 
 
 def test_another_error_of_the_network_is_not_taken_for_lack_of_memory(monkeypatch):

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from mnistdiff.engine.training import time_budget
+from mnistdiff.engine.training.objective import DiffusionLoss
 from mnistdiff.settings import TrainSettings
 
 IMAGES, LABELS = np.zeros((8, 28, 28), dtype=np.uint8), np.zeros(8, dtype=np.uint8)
 SMALL = TrainSettings(channels=(4,), patch_size=4, embedding=4, batch_size=4)
+LOSS = DiffusionLoss.from_settings(SMALL, torch.device("cpu"))
 
 
 class Clock:
@@ -32,7 +34,7 @@ def test_the_steps_planned_take_the_time_given(monkeypatch, seconds_per_step, mi
     clock = Clock(seconds_per_step)
     monkeypatch.setattr(time_budget, "time", clock)
     monkeypatch.setattr(time_budget, "train_steps", clock.steps)
-    steps = time_budget.steps_within(minutes, IMAGES, LABELS, SMALL, torch.device("cpu"))
+    steps = time_budget.steps_within(minutes, IMAGES, LABELS, SMALL, LOSS, torch.device("cpu"))
     whole = clock.now + steps * seconds_per_step
     assert 0.9 * minutes * 60 <= whole <= minutes * 60
 
@@ -41,9 +43,9 @@ def test_a_time_too_short_for_a_step_is_one_step(monkeypatch):
     clock = Clock(50.0)
     monkeypatch.setattr(time_budget, "time", clock)
     monkeypatch.setattr(time_budget, "train_steps", clock.steps)
-    assert time_budget.steps_within(0.1, IMAGES, LABELS, SMALL, torch.device("cpu")) == 1
+    assert time_budget.steps_within(0.1, IMAGES, LABELS, SMALL, LOSS, torch.device("cpu")) == 1
 
 
 def test_a_trial_is_short_beside_a_short_plan_and_real():
-    steps = time_budget.steps_within(0.02, IMAGES, LABELS, SMALL, torch.device("cpu"))
+    steps = time_budget.steps_within(0.02, IMAGES, LABELS, SMALL, LOSS, torch.device("cpu"))
     assert steps >= 1
