@@ -1,9 +1,7 @@
 import json
-import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +15,6 @@ EXAMPLES = [
     for name in COMMANDS
     for line in (load(name).epilog or "").splitlines()
     if line.startswith("mnistdiff ")
-]
-README = (Path(__file__).parents[2] / "README.md").read_text()
-README_COMMANDS = [
-    command
-    for block in re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    for command in re.findall(r"(?:^|&& \.venv/bin/|xargs -d '\\n' )(mnistdiff [a-z][^|&#>\n]+)", block, re.MULTILINE)
 ]
 HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "PIL", "onnxruntime")
 WHICH_ARE_LOADED = f"""
@@ -92,19 +84,6 @@ def test_every_example_is_shown_and_parses(invoke, monkeypatch, name, example):
     assert example in invoke(name, "--help").stdout.decode()
 
     assert parses(example)
-
-
-def test_every_command_of_the_readme_parses():
-    assert len(README_COMMANDS) > 10
-    for command in README_COMMANDS:
-        assert parses(command), command
-
-
-def test_the_python_of_the_readme_runs(environment, tmp_path):
-    [code] = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    words = [sys.executable, "-c", code]
-    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, check=True)
-    assert done.stdout.decode().splitlines() == [f"7 {seed} (28, 28)" for seed in range(16)]
 
 
 def parses(example):
