@@ -56,8 +56,9 @@ def _in_the_way(path: Path, kind: str) -> Path | None:
     if kind != "idx":
         return path if path.exists() else None
     from mnistdiff.engine.data import idx
+    from mnistdiff.engine.data.datasets import MNIST
 
-    found = (idx.find(path / "MNIST" / "raw", name) for name in idx.FILES)
+    found = (idx.find(path / "MNIST" / "raw", file.name) for file in MNIST.idx_files)
     return next((file for file in found if file is not None), None)
 
 

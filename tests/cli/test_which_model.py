@@ -15,6 +15,7 @@ from PIL import Image
 
 from mnistdiff.cli.registry import COMMANDS, load
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.datasets import LabelledImages
 
 STEP, TOTAL = 3, trainings.STEPS
 BUNDLED_STEP = 10_200
@@ -51,15 +52,15 @@ def stopped_run(tmp_path_factory):
     """A run that was stopped after 3 of 8 steps, with a preview. Not to be changed."""
     folder = tmp_path_factory.mktemp("stopped") / "runs" / "007-fast"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mnistdiff.engine.data.mnist.load_mnist_5k", trainings_images)
+        patch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings_images)
         trainings.until(STEP, lambda stop: trainings.train(folder, stop=stop))
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "samples" / "epoch_0001.png")
     return folder
 
 
-def trainings_images():
-    random = np.random.default_rng(0)
-    return random.integers(0, 255, (20, 28, 28), dtype=np.uint8), np.arange(20, dtype=np.uint8) % 10
+def trainings_images(split):
+    images = np.random.default_rng(0).integers(0, 255, (20, 28, 28), dtype=np.uint8)
+    return LabelledImages(images, np.arange(20, dtype=np.uint8) % 10)
 
 
 def seven():
@@ -71,7 +72,7 @@ def seven():
 @pytest.fixture
 def here(invoke, stopped_run, tmp_path, monkeypatch):
     """A folder with the stopped run in ``runs/``, and pictures: one of a digit, one that the run has drawn."""
-    monkeypatch.setattr("mnistdiff.engine.data.mnist.load_mnist_5k", trainings_images)
+    monkeypatch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings_images)
     monkeypatch.setattr("mnistdiff.engine.network.export.export", lambda *_, **__: (b"onnx", 0.0))
     shutil.copytree(stopped_run, tmp_path / "runs" / "007-fast")
     seven().save(tmp_path / "seven.png")

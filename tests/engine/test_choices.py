@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.data.mnist import load_split, load_training_images
+from mnistdiff.engine.data.datasets import MNIST
+from mnistdiff.engine.data.load import load_images, load_training_images
 from mnistdiff.engine.diffusion.parameterization import eps_from_prediction, prediction_target
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
@@ -52,7 +53,7 @@ CASES = {
     "weights": lambda: load_model(PRETRAINED, weights="best", device="cpu"),
     "backend": lambda: load_model(PRETRAINED, weights="ema", device="cpu", backend="tensorrt"),
     "data set": lambda: load_training_images("fashion-mnist", data_dir=None),
-    "half of a data set": lambda: load_split(None, "validation", fetch=False),
+    "half of a data set": lambda: load_images(MNIST, "validation", data_dir=None),
     "animation": lambda: animation([np.zeros((4, 4), np.uint8)], "webp", {"a": "b"}, seconds=1),
     "view": lambda: Trajectory([SampleSpec(7, 0)], "eps").add(SampleStep(0, IMAGES[:1], IMAGES[:1])),
 }

@@ -24,7 +24,7 @@ from trainings import (
 
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
-from mnistdiff.engine.data.mnist import Dataset
+from mnistdiff.engine.data.load import TrainingImages
 from mnistdiff.engine.runs.events import EpochDone, Finished, Logged, Saved, Started
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
@@ -342,7 +342,7 @@ def test_the_final_weights_cannot_be_trained_on(tmp_path):
 
 def test_a_checkpoint_of_other_data_is_not_trained_on(tmp_path, monkeypatch):
     folder = unbroken(tmp_path / "run")
-    few = Dataset("mnist-5k", np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8))
+    few = TrainingImages(np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8), "mnist-5k")
     monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: few)
     with pytest.raises(CheckpointError, match="trained on 20 images"):
         finish(resume(folder))

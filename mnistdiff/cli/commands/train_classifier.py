@@ -70,12 +70,14 @@ def train_classifier_command(
     require("torch")
     _claim(output, force=force)
     console.note("loading PyTorch and the images ...", quiet=quiet or json)
-    from mnistdiff.engine.evaluation.train_reference_classifier import RECIPES, Recipe, load_images, make_judge
+    from mnistdiff.engine.data.datasets import MNIST
+    from mnistdiff.engine.data.load import load_images
+    from mnistdiff.engine.evaluation.train_reference_classifier import RECIPES, Recipe, make_judge
     from mnistdiff.engine.storage import write_atomically
 
     usual = RECIPES[architecture]
     recipe = Recipe(usual.epochs if epochs is None else epochs, usual.seed if seed is None else seed)
-    training, test = load_images(data_dir, "train"), load_images(data_dir, "test")
+    training, test = (load_images(MNIST, split, data_dir=data_dir) for split in ("train", "test"))
     made = _show(make_judge(architecture, training, test, recipe), quiet=quiet or json)
     write_atomically(output, made.content)
     _conclude(output, made, as_json=json, quiet=quiet)

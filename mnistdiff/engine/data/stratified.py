@@ -1,4 +1,4 @@
-"""Digits as frequent as in MNIST, and evenly spread."""
+"""Stratified samples: classes in the proportions of a data set."""
 
 from collections.abc import Sequence
 
@@ -6,49 +6,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.randomness import Stream, generator
-from mnistdiff.settings import NUM_DIGITS
 
-MNIST_COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
-"""Images of each digit among the 60,000 training images."""
 _ORDER_SEED = 0
 
 
-def evenly(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """An order of labelled images in which the first n, whatever n, have the digits in the proportions of all.
+def stratified_order(labels: NDArray[np.integer]) -> NDArray[np.int64]:
+    """A permutation after which the first n images, for every n, have the classes in the proportions of all.
 
-    The j-th of the N_d images of digit d, in random but fixed order, stands where a share (j + 1/2) / N_d of all
-    images are before it.
+    The j-th of the N_c images of class c, in a random but fixed order, comes after a share (j + 1/2) / N_c of all
+    images.
 
     Args:
-        labels: shape (N,).
+        labels: class indices, shape (N,).
 
     Returns:
-        a permutation, shape (N,).
+        indices, shape (N,).
     """
     place = np.empty(len(labels))
     random = generator(_ORDER_SEED, Stream.IMAGE_ORDER)
-    for digit in range(NUM_DIGITS):
-        members = np.flatnonzero(labels == digit)
-        place[random.permutation(members)] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[random.permutation(members)] = (np.arange(len(members)) + 0.5) / len(members)
     return np.argsort(place, kind="stable")
 
 
-def wanted_digits(count: int, class_counts: Sequence[int]) -> NDArray[np.int64]:
-    """The digits to draw: in the proportions of the training set, by largest remainder, and evenly spread.
+def stratified_labels(count: int, class_counts: Sequence[int]) -> NDArray[np.int64]:
+    """Labels in the proportions of a data set (largest remainder), in stratified order.
 
-    A draw of equally many of each would be charged for it, since neither the reference of the Fréchet distance nor
-    the test set is balanced.
+    A class-balanced sample would inflate the Fréchet distance, since the reference statistics are of unbalanced
+    classes.
 
     Args:
-        count: how many, at least 1.
-        class_counts: of the training set, ten.
+        count: labels to return, at least 1.
+        class_counts: images of each class in the data set.
 
     Returns:
-        shape (count,).
+        class indices, shape (count,).
     """
     counts = np.array(class_counts, dtype=np.int64)
     # In integers, so that no tie is decided by rounding.
     whole, rest = np.divmod(counts * count, counts.sum())
     whole[np.argsort(-rest, kind="stable")[: count - whole.sum()]] += 1
-    digits = np.repeat(np.arange(NUM_DIGITS), whole)
-    return digits[evenly(digits)]
+    labels = np.repeat(np.arange(len(counts)), whole)
+    return labels[stratified_order(labels)]

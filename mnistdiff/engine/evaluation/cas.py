@@ -39,7 +39,7 @@ def measure_cas(
     """
     halves = {"drawn": (images, labels)}
     if not real_scores:
-        halves["real"] = (real.training_images[: len(images)], real.training_labels[: len(images)])
+        halves["real"] = (real.training.images[: len(images)], real.training.labels[: len(images)])
     scores: dict[str, list[float]] = {name: [] for name in halves}
     runs = [(name, seed) for name in halves for seed in SEEDS]
     for number, (name, seed) in enumerate(runs):
@@ -47,8 +47,8 @@ def measure_cas(
         for step in train_classifier(ARCHITECTURE, *halves[name], epochs=epochs, seed=seed):
             done, total = number % len(SEEDS) * step.total_steps + step.step, len(SEEDS) * step.total_steps
             yield EvaluationProgress(stage, done, total, images=step.batch_size)
-        digits, _ = classify(step.model, real.test_images)
-        scores[name].append(float(np.mean(digits == real.test_labels)))
+        digits, _ = classify(step.model, real.test.images)
+        scores[name].append(float(np.mean(digits == real.test.labels)))
     yield CAS(
         num_images=len(images),
         epochs=epochs,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff import __version__
-from mnistdiff.engine.data.stratified import wanted_digits
+from mnistdiff.engine.data.stratified import stratified_labels
 from mnistdiff.engine.evaluation.cas import measure_cas
 from mnistdiff.engine.evaluation.memorization import check_memorization
 from mnistdiff.engine.evaluation.metrics import confusion
@@ -78,7 +78,7 @@ def evaluate_each(
             asked of it.
         DivergedError: if an image is not finite.
     """
-    digits = wanted_digits(n, judges[0].facts.class_counts)
+    digits = stratified_labels(n, judges[0].facts.class_counts)
     wanted = [
         SampleSpec(digit, of.seed) for digit, of in zip(digits.tolist(), specs_for_labels([0], n, seed), strict=True)
     ]

@@ -34,13 +34,13 @@ def check_memorization(
     Yields:
         progress, and last the result.
     """
-    control = real.test_images[: len(images)]
-    neighbours = yield from _search("looking for copies", images, real.training_images)
-    neighbours_of_control = yield from _search("looking at real images", control, real.training_images)
+    control = real.test.images[: len(images)]
+    neighbours = yield from _search("looking for copies", images, real.training.images)
+    neighbours_of_control = yield from _search("looking at real images", control, real.training.images)
     pairs = closest_pairs(neighbours, _NUM_PAIRS).tolist()
-    summary = summarize(neighbours_of_control, control, real.training_images).model_dump()
+    summary = summarize(neighbours_of_control, control, real.training.images).model_dump()
     yield Memorization(
-        images=summarize(neighbours, images, real.training_images),
+        images=summarize(neighbours, images, real.training.images),
         test_images=NearestToTestImages(num_images=len(control), **summary),
         closest=tuple(
             ClosestPair(
@@ -51,7 +51,7 @@ def check_memorization(
             )
             for image in pairs
         ),
-        sheet=_sheet(images[pairs], real.training_images[neighbours.index[pairs]]),
+        sheet=_sheet(images[pairs], real.training.images[neighbours.index[pairs]]),
     )
 
 

@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.data.mnist import UnavailableError, load_split
-from mnistdiff.engine.data.stratified import evenly
+from mnistdiff.engine.data.datasets import MNIST, LabelledImages, UnavailableError
+from mnistdiff.engine.data.load import load_images
+from mnistdiff.engine.data.stratified import stratified_order
 from mnistdiff.engine.evaluation.metrics import (
     Gaussian,
     frechet_distance,
@@ -25,20 +26,18 @@ _MOST_BLOCKS = 5
 
 @dataclass(frozen=True)
 class RealImages:
-    """MNIST, both halves, to measure against.
+    """MNIST, to measure against.
 
-    Both are ordered by ``evenly``, so that the first n images, whatever n, are a fair choice: in MNIST's own order
-    the first half of the test images is the easier one.
+    Both are in stratified order, so that the first n images, for every n, are a fair choice: in MNIST's own order the
+    first half of the test images is the easier one.
 
     Attributes:
-        training_images: grey levels, shape (N, 28, 28); training_labels: digits, shape (N,).
-        test_images: grey levels, shape (M, 28, 28); test_labels: digits, shape (M,).
+        training: 60,000 images.
+        test: 10,000 images.
     """
 
-    training_images: NDArray[np.uint8]
-    training_labels: NDArray[np.uint8]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.uint8]
+    training: LabelledImages
+    test: LabelledImages
 
     @classmethod
     def load(cls, data_dir: Path | None, *, needed_for: str = "") -> Self | None:
@@ -55,7 +54,7 @@ class RealImages:
             DataError: if a file is corrupt, or if one is missing that is needed.
         """
         try:
-            halves = [load_split(data_dir, split, fetch=False) for split in ("train", "test")]
+            splits = [load_images(MNIST, split, data_dir=data_dir, may_download=False) for split in ("train", "test")]
         except UnavailableError as error:
             if not needed_for:
                 return None
@@ -63,19 +62,12 @@ class RealImages:
                 f"{needed_for} needs MNIST, which is not complete in {error.folder}",
                 "Name its folder with --data-dir; mnistdiff train fetches it.",
             ) from error
-        return cls.of(*halves[0], *halves[1])
+        return cls.of(*splits)
 
     @classmethod
-    def of(
-        cls,
-        training_images: NDArray[np.uint8],
-        training_labels: NDArray[np.uint8],
-        test_images: NDArray[np.uint8],
-        test_labels: NDArray[np.uint8],
-    ) -> Self:
-        """Images in any order, put into the even one."""
-        training, test = evenly(training_labels), evenly(test_labels)
-        return cls(training_images[training], training_labels[training], test_images[test], test_labels[test])
+    def of(cls, training: LabelledImages, test: LabelledImages) -> Self:
+        """Images in any order, put into the stratified one."""
+        return cls(*(images[stratified_order(images.labels)] for images in (training, test)))
 
 
 def floor_at(count: int, test_features: NDArray[np.float32], reference: Gaussian) -> float:
@@ -83,7 +75,7 @@ def floor_at(count: int, test_features: NDArray[np.float32], reference: Gaussian
 
     Args:
         count: how many, at most N.
-        test_features: of all test images in the order of ``evenly``, shape (N, D). At random, fewer images would have
+        test_features: of all test images in stratified order, shape (N, D). In random order, fewer images would have
             digits in uneven shares, and a floor more than twice as high as samples in the right shares have.
         reference: of the training images.
 
@@ -118,7 +110,7 @@ class ReferenceStats:
     @property
     def floor_count(self) -> int:
         """The images that the floor is measured with: as many as are measured, or all test images if those are less."""
-        return min(self.count, len(self.real.test_images) if self.real else self.judge.facts.num_test_images)
+        return min(self.count, len(self.real.test.images) if self.real else self.judge.facts.num_test_images)
 
     @cached_property
     def floor(self) -> float | None:
@@ -135,14 +127,14 @@ class ReferenceStats:
     def test_features(self) -> NDArray[np.float32]:
         """Of all test images, shape (M, D)."""
         assert self.real is not None, "asked for only where it is here"
-        return self.judge.judge(self.real.test_images).features
+        return self.judge.judge(self.real.test.images).features
 
     @cached_property
     def control(self) -> PRDC | None:
         """How real training images overlap with real test images: what equal distributions score at this number."""
         if self.real is None:
             return None
-        return self.overlap(self.judge.judge(self.real.training_images[: self.floor_count]).features)
+        return self.overlap(self.judge.judge(self.real.training.images[: self.floor_count]).features)
 
     def distance(self, features: NDArray[np.float32]) -> float:
         """The Fréchet distance between images and the training set, by their features, shape (N, D)."""

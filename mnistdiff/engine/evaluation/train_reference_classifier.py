@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mnistdiff.engine.data.mnist import load_split
-from mnistdiff.engine.data.stratified import evenly
+from mnistdiff.engine.data.datasets import LabelledImages
+from mnistdiff.engine.data.stratified import stratified_order
 from mnistdiff.engine.evaluation.classifier import ClassifierStep, classify, train_classifier
 from mnistdiff.engine.evaluation.metrics import Gaussian
 from mnistdiff.engine.evaluation.reference_classifier import JudgeFacts, encode_judge, rounded
@@ -42,24 +40,6 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Images:
-    """Real images with their digits.
-
-    Attributes:
-        images: grey levels, shape (N, 28, 28).
-        labels: digits 0 ... 9, shape (N,).
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-
-def load_images(data_dir: Path | None, split: Literal["train", "test"]) -> Images:
-    """One half of MNIST; arguments and errors as those of ``mnist.load_split``."""
-    return Images(*load_split(data_dir, split))
-
-
-@dataclass(frozen=True)
 class JudgeMade:
     """A judge is done.
 
@@ -73,7 +53,7 @@ class JudgeMade:
 
 
 def make_judge(
-    architecture: str, training: Images, test: Images, recipe: Recipe
+    architecture: str, training: LabelledImages, test: LabelledImages, recipe: Recipe
 ) -> Iterator[ClassifierStep | JudgeMade]:
     """Train a judge and measure it.
 
@@ -99,7 +79,9 @@ def make_judge(
     yield measured_judge(rounded(model), architecture, training, test, recipe)
 
 
-def measured_judge(model: nn.Module, architecture: str, training: Images, test: Images, recipe: Recipe) -> JudgeMade:
+def measured_judge(
+    model: nn.Module, architecture: str, training: LabelledImages, test: LabelledImages, recipe: Recipe
+) -> JudgeMade:
     """A judge from a trained ``model``, with all that its file tells; the other arguments as above."""
     _, training_features = classify(model, training.images)
     digits, test_features = classify(model, test.images)
@@ -113,7 +95,7 @@ def measured_judge(model: nn.Module, architecture: str, training: Images, test: 
             "class_counts": tuple(np.bincount(training.labels, minlength=NUM_DIGITS).tolist()),
             "test_errors": int(np.count_nonzero(digits != test.labels)),
             "num_test_images": len(test.labels),
-            "floors": floors(test_features[evenly(test.labels)], reference),
+            "floors": floors(test_features[stratified_order(test.labels)], reference),
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
         }
@@ -125,7 +107,7 @@ def floors(test_features: NDArray[np.float32], reference: Gaussian) -> dict[int,
     """The Fréchet distance of real images that were not trained on, for each number of them that there is.
 
     Args:
-        test_features: of all test images, in the order of ``evenly``, shape (N, 128).
+        test_features: of all test images, in the order of ``stratified_order``, shape (N, 128).
         reference: of the training images.
     """
     return {size: floor_at(size, test_features, reference) for size in FLOOR_SIZES if size <= len(test_features)}

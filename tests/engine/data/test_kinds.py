@@ -8,8 +8,9 @@ import pytest
 import scans
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.grey import to_grey
-from mnistdiff.engine.data.mnist import load_split, load_training_images
+from mnistdiff.engine.data.load import load_images, load_training_images
 from mnistdiff.engine.data.preprocess import as_mnist
 from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
 from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
@@ -79,13 +80,13 @@ def test_plain_scans_give_no_notice(digits):
 @pytest.mark.parametrize("kind", scans.KINDS)
 def test_the_bundled_model_reads_every_kind(kind, real_data_dir):
     """60 digits of MNIST's test set, six of each class."""
-    test_images, labels = load_split(real_data_dir, "test", fetch=False)
-    chosen = [k for digit in range(10) for k in np.flatnonzero(labels == digit)[:6]]
+    test = load_images(MNIST, "test", data_dir=real_data_dir)
+    chosen = [k for digit in range(10) for k in np.flatnonzero(test.labels == digit)[:6]]
     images, expected = [], []
     for number, k in enumerate(chosen):
         with suppress(SettingsError):  # one that is refused was not read
-            images.append(prepared(scans.KINDS[kind](test_images[k], random(number))).image)
-            expected.append(labels[k])
+            images.append(prepared(scans.KINDS[kind](test.images[k], random(number))).image)
+            expected.append(test.labels[k])
     model = load_model(PRETRAINED, weights="ema", device="cpu")
     read = [posterior.label for posterior in collect(class_posteriors(model, images))]
     assert (np.array(read) == np.array(expected)).sum() >= 0.95 * len(chosen)

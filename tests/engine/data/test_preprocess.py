@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.engine.data.preprocess import as_mnist, fitted, part
 from mnistdiff.engine.inference.editing import half
 from mnistdiff.errors import SettingsError

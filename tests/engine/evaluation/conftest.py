@@ -5,8 +5,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from mnistdiff.engine.data.mnist import load_training_images
-from mnistdiff.engine.data.stratified import evenly
+from mnistdiff.engine.data.load import load_training_images
+from mnistdiff.engine.data.stratified import stratified_order
 from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 
@@ -15,9 +15,8 @@ from mnistdiff.engine.evaluation.reference_stats import RealImages
 def small_real_images():
     """4,000 images to train on and 1,000 to test on, though the judges have been trained on all of them."""
     data = load_training_images("mnist-5k", data_dir=None)
-    order = evenly(data.labels)
-    images, labels = data.images[order], data.labels[order]
-    return RealImages.of(images[:4000], labels[:4000], images[4000:], labels[4000:])
+    ordered = data[stratified_order(data.labels)]
+    return RealImages.of(ordered[:4000], ordered[4000:])
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +27,7 @@ def bundled_judges():
 @pytest.fixture(scope="session")
 def tiny_real(small_real):
     """300 and 200 of them."""
-    training, test = slice(300), slice(200)
-    return RealImages(
-        small_real.training_images[training],
-        small_real.training_labels[training],
-        small_real.test_images[test],
-        small_real.test_labels[test],
-    )
+    return RealImages(small_real.training[:300], small_real.test[:200])
 
 
 @pytest.fixture(scope="session")

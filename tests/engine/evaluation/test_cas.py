@@ -13,7 +13,7 @@ def run(*arguments, **options):
 
 
 def test_real_images_are_as_useful_as_real_images(tiny_real):
-    images, labels = tiny_real.training_images[:N], tiny_real.training_labels[:N]
+    images, labels = tiny_real.training.images[:N], tiny_real.training.labels[:N]
     progress, found = run(images, labels, tiny_real, epochs=2)
     assert found.drawn == found.real
     assert (len(found.drawn), found.gap, found.num_images, found.epochs) == (len(SEEDS), 0, N, 2)
@@ -22,7 +22,7 @@ def test_real_images_are_as_useful_as_real_images(tiny_real):
 
 
 def test_wrong_labels_teach_nothing(tiny_real):
-    images, labels = tiny_real.training_images[:N], tiny_real.training_labels[:N]
+    images, labels = tiny_real.training.images[:N], tiny_real.training.labels[:N]
     known = (0.9, 0.9, 0.9)
     progress, found = run(images, np.roll(labels, 1), tiny_real, real_scores=known, epochs=4)
     assert {step.stage for step in progress} == {"learning from drawn images"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.engine.evaluation import classifier
 from mnistdiff.engine.evaluation.classifier import ARCHITECTURES, classify, initial_classifier, train_classifier
 from mnistdiff.errors import DivergedError

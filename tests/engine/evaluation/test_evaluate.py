@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mnistdiff.engine.data.stratified import wanted_digits
+from mnistdiff.engine.data.stratified import stratified_labels
 from mnistdiff.engine.evaluation import evaluate
 from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, judge_images
 from mnistdiff.engine.evaluation.memorization import check_memorization
@@ -24,7 +24,7 @@ FEW = SampleSettings(steps=2, guidance=1)
 @pytest.fixture(scope="module")
 def good(small_real):
     """Images that a perfect model might draw: new, and as many of each digit as there should be."""
-    return small_real.test_images[:N], small_real.test_labels[:N]
+    return small_real.test.images[:N], small_real.test.labels[:N]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_real_images_are_as_good_as_can_be(of_good):
 
 def test_all_real_test_images_score_the_ceiling_and_the_floor(real_data_dir, bundled_judges):
     real = RealImages.load(real_data_dir)
-    evaluation = judge_images(real.test_images, real.test_labels, bundled_judges[:1], real=None)
+    evaluation = judge_images(real.test.images, real.test.labels, bundled_judges[:1], real=None)
     (verdict,) = evaluation.verdicts
     assert verdict.accuracy == verdict.ceiling
     assert verdict.fcd_ratio == pytest.approx(1, rel=1e-3)
@@ -72,7 +72,7 @@ def test_shuffled_labels_are_seen_by_accuracy_alone(good, bundled_judges, small_
 
 
 def test_copies_of_training_images_are_seen_by_their_neighbours_alone(bundled_judges, small_real):
-    images, labels = small_real.training_images[:N], small_real.training_labels[:N]
+    images, labels = small_real.training.images[:N], small_real.training.labels[:N]
     for verdict in judge_images(images, labels, bundled_judges, real=small_real).verdicts:
         assert verdict.accuracy.share > 0.95
         assert verdict.fcd_ratio < 2
@@ -111,7 +111,7 @@ def test_without_mnist_what_needs_it_is_left_out_with_a_notice(good, bundled_jud
 
 
 def test_more_images_than_the_test_set_has_are_noted(bundled_judges, tiny_real):
-    images, labels = tiny_real.training_images[:210], tiny_real.training_labels[:210]
+    images, labels = tiny_real.training.images[:210], tiny_real.training.labels[:210]
     evaluation = judge_images(images, labels, bundled_judges[:1], real=tiny_real)
     assert evaluation.verdicts[0].num_real == 200
     assert "no more than 200 test images" in evaluation.notices[0]
@@ -130,7 +130,7 @@ def test_digits_are_as_frequent_as_in_mnist_and_every_seed_is_used_once(bundled_
     rehearsal, wanted = drawn
     assert len(rehearsal) == 1
     assert [request.seed for request in wanted] == list(range(7, 57))
-    digits = wanted_digits(50, bundled_judges[0].facts.class_counts).tolist()
+    digits = stratified_labels(50, bundled_judges[0].facts.class_counts).tolist()
     assert [request.label for request in wanted] == digits
     assert [sum(row) for row in evaluation.verdicts[0].confusion] == np.bincount(digits, minlength=10).tolist()
     assert (evaluation.drawn.seed, evaluation.drawn.settings) == (7, FEW)

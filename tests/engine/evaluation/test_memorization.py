@@ -10,10 +10,10 @@ from mnistdiff.engine.evaluation.memorization import check_memorization
 @pytest.fixture(scope="module")
 def of_half_copies(small_real):
     """Real images, every other one of them a training image with a little noise."""
-    images = small_real.test_images[:40].copy()
+    images = small_real.test.images[:40].copy()
     noise = np.random.default_rng(0).integers(0, 2, (20, 28, 28), np.uint8)
-    images[::2] = np.minimum(small_real.training_images[100:120], 254) + noise
-    *progress, found = check_memorization(images, small_real.test_labels[:40], small_real)
+    images[::2] = np.minimum(small_real.training.images[100:120], 254) + noise
+    *progress, found = check_memorization(images, small_real.test.labels[:40], small_real)
     assert [(step.done, step.total) for step in progress] == [(40, 40), (40, 40)]
     return images, found
 
@@ -31,7 +31,7 @@ def test_the_closest_pairs_come_first_and_can_be_drawn_again(of_half_copies, sma
     assert sorted(pair.image for pair in found.closest[:20]) == list(range(0, 40, 2))
     assert [pair.ratio for pair in found.closest] == sorted(pair.ratio for pair in found.closest)
     for pair in found.closest:
-        assert pair.digit == small_real.test_labels[pair.image]
+        assert pair.digit == small_real.test.labels[pair.image]
         apart = (pair.pixels[0].astype(float) - pair.pixels[1]) / 255
         assert np.linalg.norm(apart) == pytest.approx(pair.distance)
         assert np.array_equal(pair.pixels[0], images[pair.image])

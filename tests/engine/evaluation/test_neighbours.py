@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mnistdiff.engine.data.mnist import load_split
+from mnistdiff.engine.data.datasets import MNIST
+from mnistdiff.engine.data.load import load_images
 from mnistdiff.engine.evaluation import neighbours as module
 from mnistdiff.engine.evaluation.neighbours import (
     Memorisation,
@@ -174,9 +175,8 @@ def test_the_closest_pairs_have_the_smallest_ratio_then_the_smallest_distance(pa
 
 
 def test_on_mnist_the_search_by_hand_agrees(real_data_dir):
-    training, labels = load_split(real_data_dir, "train")
-    images, digits = load_split(real_data_dir, "test")
-    images, digits = images[:100], digits[:100]
+    training, test = (load_images(MNIST, split, data_dir=real_data_dir) for split in ("train", "test"))
+    training, labels, images, digits = training.images, training.labels, test.images[:100], test.labels[:100]
     found = nearest(images, training)
     for i, (index, first, second) in enumerate(by_hand(images[:2], training)):
         assert found.index[i] == index

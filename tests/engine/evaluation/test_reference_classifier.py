@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from mnistdiff.engine.data.mnist import load_split, load_training_images
+from mnistdiff.engine.data.datasets import MNIST
+from mnistdiff.engine.data.load import load_images, load_training_images
 from mnistdiff.engine.evaluation import reference_classifier as judge_module
 from mnistdiff.engine.evaluation.metrics import BinomialProportion, Gaussian, frechet_distance
 from mnistdiff.engine.evaluation.reference_classifier import (
@@ -109,9 +110,9 @@ def test_it_knows_digits_and_sees_each_by_itself(judges, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_on_the_test_images_it_is_as_good_as_it_says(judges, name, real_data_dir):
-    images, labels = load_split(real_data_dir, "test")
-    facts, seen = judges[name].facts, judges[name].judge(images)
-    errors = np.count_nonzero(seen.digits != labels)
+    test = load_images(MNIST, "test", data_dir=real_data_dir)
+    facts, seen = judges[name].facts, judges[name].judge(test.images)
+    errors = np.count_nonzero(seen.digits != test.labels)
     assert errors <= 50
     assert abs(errors - facts.test_errors) <= 2  # another processor rounds otherwise
     floor = frechet_distance(Gaussian.fit(seen.features), judges[name].reference)

