@@ -73,5 +73,8 @@ def wanted(parameters: dict[str, Any]) -> "list[SampleSpec]":
         return [SampleSpec(each, chosen) for each in digit for chosen in seeds]
     if balance == "mnist":
         drawn = specs_for_labels([0], n, seed)
-        return [SampleSpec(int(each), r.seed) for each, r in zip(stratified_labels(n, MNIST.class_counts), drawn, strict=True)]
+        return [
+            SampleSpec(int(each), r.seed)
+            for each, r in zip(stratified_labels(n, MNIST.class_counts), drawn, strict=True)
+        ]
     return specs_for_labels(digit, n, seed)

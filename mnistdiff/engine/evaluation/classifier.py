@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mnistdiff.engine.data.transforms import to_unit_range
 from mnistdiff.engine.evaluation.architectures import NUM_FEATURES, ConvClassifier, ResidualClassifier
 from mnistdiff.engine.evaluation.augmentation import distorted
 from mnistdiff.engine.network.device import memory_format
@@ -95,7 +96,7 @@ def train_classifier(
         if batch == 0:
             order = generator(seed, Stream.CLASSIFIER_ORDER, epoch).permutation(len(images))
         chosen = order[batch * batch_size : (batch + 1) * batch_size]
-        x = distorted(to_unit_range(images[chosen]), generator(seed, Stream.CLASSIFIER_DISTORTION, step))
+        x = distorted(_inputs(images[chosen]), generator(seed, Stream.CLASSIFIER_DISTORTION, step))
         for group in optimizer.param_groups:
             group["lr"] = _PEAK_LR * _share_of_peak((step + 1) / total_steps)
         loss = _step(model, optimizer, x, torch.from_numpy(labels[chosen].astype(np.int64)))
@@ -127,15 +128,14 @@ def classify(model: nn.Module, images: NDArray[np.uint8]) -> tuple[NDArray[np.in
     features = np.empty((len(images), NUM_FEATURES), np.float32)
     for start in range(0, len(images), _JUDGE_BATCH):
         batch = slice(start, start + _JUDGE_BATCH)
-        logits, found = model(to_unit_range(images[batch]))
+        logits, found = model(_inputs(images[batch]))
         digits[batch], features[batch] = logits.argmax(dim=1).numpy(), found.numpy()
     return digits, features
 
 
-def to_unit_range(images: NDArray[np.uint8]) -> Tensor:
-    """Grey levels (B, 28, 28) as images in [0, 1], shape (B, 1, 28, 28)."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1).float().div_(255)
-    return x.contiguous(memory_format=memory_format(_CPU))
+def _inputs(images: NDArray[np.uint8]) -> Tensor:
+    """Grey levels, shape (B, 28, 28), as images in [0, 1], shape (B, 1, 28, 28)."""
+    return torch.from_numpy(to_unit_range(images)).contiguous(memory_format=memory_format(_CPU))
 
 
 def _share_of_peak(done: float) -> float:
@@ -157,7 +157,7 @@ def _settle(model: nn.Module, images: NDArray[np.uint8]) -> None:
     model.train()
     size = min(_JUDGE_BATCH, len(images))
     for start in range(0, len(images) - size + 1, size):
-        model(to_unit_range(images[start : start + size]))
+        model(_inputs(images[start : start + size]))
     model.eval()
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.transforms import to_model_range
 from mnistdiff.engine.diffusion.parameterization import diffuse, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import predict_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.sampling import ALL_DIGITS, BATCH_SIZE, IMAGE_SHAPE
-from mnistdiff.engine.outputs.png import from_uint8
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import DivergedError, SettingsError
@@ -83,7 +83,7 @@ def class_posteriors(
     at_once = max(1, BATCH_SIZE // NUM_DIGITS)
     total, done = -(-len(images) // at_once) * len(way), 0
     for start in range(0, len(images), at_once):
-        x_0 = from_uint8(np.stack(images[start : start + at_once]))[:, None]  # (N, 1, 28, 28)
+        x_0 = to_model_range(np.stack(images[start : start + at_once]))  # (N, 1, 28, 28)
         labels = np.tile(np.array(ALL_DIGITS, dtype=np.int64), len(x_0))
         bounds = np.zeros((len(x_0), NUM_DIGITS))
         for draw, (t, t_prev) in enumerate(way):

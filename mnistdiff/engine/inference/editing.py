@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from mnistdiff.engine.data.transforms import from_uint8
 from mnistdiff.engine.diffusion.parameterization import diffuse
 from mnistdiff.engine.diffusion.repaint import repaint
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, DrawNoise, PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.process import FROM_NOISE
-from mnistdiff.engine.outputs.png import from_uint8
 from mnistdiff.settings import IMAGE_SIZE, SampleSettings
 
 

@@ -5,13 +5,13 @@ from typing import Never
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
 from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, SampleSpec
-from mnistdiff.engine.outputs.png import to_uint8
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.settings import NULL_LABEL, SampleSettings

@@ -6,11 +6,11 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, IMAGE_SHAPE, Sample, SampleSpec, View
 from mnistdiff.engine.outputs.animation import Kind, animation
 from mnistdiff.engine.outputs.grid import labelled_grid
-from mnistdiff.engine.outputs.png import to_uint8
 from mnistdiff.engine.outputs.sheets import sheet
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError

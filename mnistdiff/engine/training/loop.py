@@ -88,7 +88,7 @@ def train_steps(
         chosen = batch_indices(
             seed=settings.seed, step=state.step, num_images=len(images), batch_size=settings.batch_size
         )
-        x_0 = to_model_range(images[chosen]).to(device, memory_format=memory_format(device))
+        x_0 = torch.from_numpy(to_model_range(images[chosen])).to(device, memory_format=memory_format(device))
         y = torch.from_numpy(labels[chosen].astype(np.int64)).to(device)
         draws = Draws.at_step(state.step, tuple(x_0.shape), settings).to(device)
         factor = learning_rate_factor(state.step, total_steps, settings)
@@ -101,11 +101,6 @@ def train_steps(
             raise
         _remember(state, loss, settings.steps_per_epoch(len(images)))
         yield TrainStep(state.step, loss, state.recent_loss, settings.lr * factor, len(chosen))
-
-
-def to_model_range(images: NDArray[np.uint8]) -> Tensor:
-    """Grey levels (B, 28, 28) as images in [-1, 1], shape (B, 1, 28, 28)."""
-    return torch.from_numpy(from_uint8(images)).unsqueeze(1)
 
 
 def _step(

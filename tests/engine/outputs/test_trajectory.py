@@ -8,10 +8,10 @@ from PIL import Image
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, SampleSpec, sample, specs_for_labels
 from mnistdiff.engine.outputs.animation import animation
-from mnistdiff.engine.outputs.png import to_uint8
 from mnistdiff.engine.outputs.trajectory import Trajectory
 from mnistdiff.engine.progress import collect, finish
 from mnistdiff.engine.randomness import sampling_noise
