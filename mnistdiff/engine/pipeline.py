@@ -167,7 +167,9 @@ def _with_planned_end(
     return settings.reaching_max_steps(len(dataset.images)) if epochs_yield else settings
 
 
-def _restored(checkpoint: Checkpoint, settings: TrainSettings, dataset: TrainingImages, device: "torch.device") -> TrainState:
+def _restored(
+    checkpoint: Checkpoint, settings: TrainSettings, dataset: TrainingImages, device: "torch.device"
+) -> TrainState:
     """The training state of a checkpoint.
 
     Raises:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistdiff.engine.data.batches import batch_indices
+from mnistdiff.engine.data.transforms import to_model_range
 from mnistdiff.engine.network.device import is_out_of_memory, memory_format
-from mnistdiff.engine.outputs.png import from_uint8
 from mnistdiff.engine.training.objective import Draws
 from mnistdiff.engine.training.optimizer import learning_rate_factor, set_learning_rate
 from mnistdiff.engine.training.state import TrainState

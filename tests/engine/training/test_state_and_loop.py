@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mnistdiff.engine.data.batches import batch_indices
-from mnistdiff.engine.training.loop import to_model_range, train_steps
+from mnistdiff.engine.data.transforms import to_model_range
+from mnistdiff.engine.training.loop import train_steps
 from mnistdiff.engine.training.objective import DiffusionLoss, Draws
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError
