@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
+from contextlib import chdir
 
 import pytest
 from documents import section, table, text_of
 
+from mnistdiff.cli import app
 from mnistdiff.cli.registry import COMMANDS, load
 
 KEYS = {
@@ -35,12 +37,12 @@ LINES = {
 
 
 @pytest.fixture(scope="module")
-def folder(cli, tiny_run, tmp_path_factory):
+def folder(tiny_run, tmp_path_factory):
     """A folder with a picture and no run, so that the bundled model is used; the run is beside it."""
     folder = tmp_path_factory.mktemp("json") / "here"
     folder.mkdir()
-    done = cli("sample", "-d", 7, "--seed", 1, "--steps", 1, "-o", "picture.png", cwd=folder)
-    assert done.returncode == 0, done.stderr.decode()
+    with chdir(folder):
+        assert app.run(["sample", "-d", "7", "--seed", "1", "--steps", "1", "-o", "picture.png"]) == 0
     shutil.copytree(tiny_run, folder.parent / "run")
     return folder
 
