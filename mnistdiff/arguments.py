@@ -7,10 +7,11 @@ from typing import Annotated, TypedDict
 import numpy as np
 from pydantic import Field
 
+from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.data.image_files import ImageSource
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, SampleSpec, specs_for_labels, specs_for_number
+from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_for_number
 from mnistdiff.engine.randomness import new_seed
-from mnistdiff.errors import validate
+from mnistdiff.errors import SettingsError, shown, validate
 from mnistdiff.settings import Count, Seed
 
 Labels = int | str | Iterable[int] | None
@@ -33,18 +34,20 @@ class SampleOptions(InpaintOptions, total=False):
     eta: float
 
 
-def specs_of(labels: Labels, n: int, seed: int | None) -> list[SampleSpec]:
+def specs_of(spec: DatasetSpec, labels: Labels, n: int, seed: int | None) -> list[SampleSpec]:
     """The images to sample: ``n`` of each label (or of the number), from ``seed`` on."""
     n, seed = validate("n", Count, n), first_seed(seed)
     if isinstance(labels, str):
-        return specs_for_number(validate("labels", Annotated[str, Field(pattern="^[0-9]+$")], labels), n, seed)
-    each = ALL_DIGITS if labels is None else labels if isinstance(labels, Iterable) else [labels]
-    return specs_for_labels([label_of("labels", one) for one in each], n, seed)
+        if not (labels.isdecimal() and labels.isascii()):
+            raise SettingsError(f"`labels` {shown(labels)} is not a number", 'Use digits alone, as in "2026".')
+        return specs_for_number(labels, n, seed)
+    each = range(spec.num_classes) if labels is None else labels if isinstance(labels, Iterable) else [labels]
+    return specs_for_labels([label_of(spec, "labels", one) for one in each], n, seed)
 
 
-def label_of(name: str, label: int) -> int:
-    """A valid label."""
-    return validate(name, Annotated[int, Field(ge=0, lt=len(ALL_DIGITS))], label)
+def label_of(spec: DatasetSpec, name: str, label: int) -> int:
+    """A label of the data set, given as the argument ``name``."""
+    return validate(name, Annotated[int, Field(ge=0, lt=spec.num_classes)], label)
 
 
 def first_seed(seed: int | None) -> int:

@@ -86,8 +86,6 @@ def field_errors(name: str = "") -> Iterator[None]:
 def _fault(name: str, details: "ErrorDetails") -> str:
     rule = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
     field = ".".join(str(part) for part in (name, *details["loc"]) if part)
-    if details["type"] == "extra_forbidden":
-        return f"there is no setting `{field}`"
     return f"`{field}` {shown(details['input'])} {rule}" if field else rule
 
 

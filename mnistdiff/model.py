@@ -83,7 +83,7 @@ class Model(TrainedModel):
         Returns:
             uint8 (N, 28, 28).
         """
-        specs, columns = specs_of(labels, n, seed), len(labels) if isinstance(labels, str) else 0
+        specs, columns = specs_of(self.settings.spec, labels, n, seed), len(labels) if isinstance(labels, str) else 0
         return self._images(specs, self.sample_settings(**settings), progress=progress, columns=columns)
 
     def edit(
@@ -119,7 +119,7 @@ class Model(TrainedModel):
         with field_errors():
             process = SDEdit(image=prepared.image, strength=strength)
         options = self.sample_settings(**{"guidance": EDIT_GUIDANCE, **settings})
-        specs = specs_of(digit, n, seed)
+        specs = specs_of(self.settings.spec, digit, n, seed)
         return self._images(specs, options, process, progress=progress, notices=prepared.notices)
 
     def inpaint(
@@ -161,7 +161,9 @@ class Model(TrainedModel):
         known = part(Picture.of(image, name="`image`").photograph(), missing)
         with field_errors():
             process = RePaint(image=known, missing=missing, rounds=resample_steps)
-        return self._images(specs_of(digit, n, seed), self.sample_settings(**settings), process, progress=progress)
+        return self._images(
+            specs_of(self.settings.spec, digit, n, seed), self.sample_settings(**settings), process, progress=progress
+        )
 
     def interpolate(
         self,
@@ -192,7 +194,10 @@ class Model(TrainedModel):
 
         first = first_seed(seed)
         last = first if end_seed is None else validate("end_seed", Seed, end_seed)
-        ends = SampleSpec(label_of("start", start), first), SampleSpec(label_of("end", end), last)
+        ends = (
+            SampleSpec(label_of(self.settings.spec, "start", start), first),
+            SampleSpec(label_of(self.settings.spec, "end", end), last),
+        )
         options = self.sample_settings(**settings)
         work = interpolate(self, *ends, validate("frames", Frames, frames), options)
         return Interpolation(finish(work, shown_as(progress)), ends, Origin(self, options))

@@ -64,6 +64,11 @@ NEEDS = (
         tests=("engine/test_storage.py::test_a_real_limit_on_the_size_of_files_costs_no_file",),
     ),
     Need(
+        "a Jupyter kernel",
+        find_spec("nbclient") is not None and find_spec("ipykernel") is not None,
+        files=("test_notebook.py",),
+    ),
+    Need(
         "named pipes",
         hasattr(os, "mkfifo"),
         files=("cli/test_hostile.py",),

@@ -62,6 +62,9 @@ class Model:
         Raises:
             SettingsError: for an unknown name, a value out of range, or other weights than the model has.
         """
+        known = SampleSettings.model_fields
+        for name in given.keys() - known:
+            raise SettingsError(f"there is no setting `{name}`", f"The settings are: {', '.join(known)}.")
         with field_errors():
             settings = SampleSettings.for_model(
                 self.settings, {"weights": self.weights, **given}, images_seen=self.info.images_seen

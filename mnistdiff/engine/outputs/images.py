@@ -18,7 +18,7 @@ from mnistdiff.engine.outputs.provenance import MAX_SHEET_IMAGES, between, make_
 from mnistdiff.engine.outputs.sheets import sheet, strip
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import SettingsError, StorageError
-from mnistdiff.settings import IMAGE_SIZE, SampleSettings
+from mnistdiff.settings import SampleSettings
 
 
 def file_name(label: int, seed: int) -> str:
@@ -29,8 +29,8 @@ def file_name(label: int, seed: int) -> str:
 class _Pixels:
     """Behaves as a NumPy array of grey levels, uint8 (N, 28, 28)."""
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        self.array = np.array(images, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
+    def __init__(self, images: Sequence[NDArray[np.uint8]], size: int) -> None:
+        self.array = np.array(images, np.uint8).reshape(-1, size, size)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,7 +79,7 @@ class Images(_Pixels):
     def __init__(
         self, samples: Sequence[Sample], origin: Origin, *, columns: int = 0, notices: tuple[str, ...] = ()
     ) -> None:
-        super().__init__([each.pixels for each in samples])
+        super().__init__([each.pixels for each in samples], origin.model.settings.spec.image_size)
         self.labels = np.array([each.label for each in samples], np.int64)
         self.seeds = np.array([each.seed for each in samples], np.int64)
         self.origin = origin
@@ -150,8 +150,11 @@ class Images(_Pixels):
         return path
 
     def _repr_png_(self) -> bytes | None:
-        """Shown by notebooks: the sheet."""
-        return encode_png(sheet(self._samples[:MAX_SHEET_IMAGES], columns=self._columns)) if len(self) else None
+        """The sheet, as notebooks show it; a single row where each image has a label of its own."""
+        if not len(self):
+            return None
+        columns = self._columns or (len(self) if len(set(self.labels.tolist())) == len(self) else 0)
+        return encode_png(sheet(self._samples[:MAX_SHEET_IMAGES], columns=columns))
 
 
 class Interpolation(_Pixels):
@@ -164,7 +167,7 @@ class Interpolation(_Pixels):
     """
 
     def __init__(self, images: NDArray[np.uint8], ends: tuple[SampleSpec, SampleSpec], origin: Origin) -> None:
-        super().__init__(list(images))
+        super().__init__(list(images), origin.model.settings.spec.image_size)
         self.ends = ends
         self.origin = origin
 
