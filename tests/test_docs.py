@@ -13,6 +13,7 @@ from reference import PAGE, reference
 
 import mnistdiff.engine
 from mnistdiff.cli.exit_codes import ExitCode
+from mnistdiff.settings import NETWORKS, TrainSettings
 
 README = text_of("README.md")
 SECTIONS = [
@@ -86,6 +87,16 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     exec(example, {})
     assert int(capsys.readouterr().out) in range(10)
     assert {path.name for path in tmp_path.iterdir()} == set(re.findall(r"\w+\.(?:png|gif)", example))
+
+
+def test_the_network_of_the_contributing_guide_is_accepted(monkeypatch):
+    monkeypatch.setattr(NETWORKS, "_names", [*NETWORKS.names])
+    monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS))
+    [example] = blocks(text_of(".github/CONTRIBUTING.md"), "python")
+    exec(example, {"__name__": "example"})
+    from mnistdiff.engine.network.build import build_network
+
+    assert build_network(TrainSettings(network="convolution")).num_parameters == 10
 
 
 def test_every_module_has_a_docstring():

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 FROM_THE_SDIST = [
     "tests/test_docs.py",
     "-k",
-    "not (equation or python)",
+    "not (equation or python or network)",
     "-p",
     "no:cacheprovider",
     "-p",
