@@ -194,6 +194,10 @@ def test_what_is_not_there_is_an_error_of_its_kind(model, tmp_path):
         model.sample(7, steps=1).save(tmp_path / "file" / "seven.png")
     with pytest.raises(CheckpointError, match="folder"):
         mnistdiff.resume(tmp_path)
+    (tmp_path / "settings.json").touch()
+    (tmp_path / "inference_samples").symlink_to(tmp_path.parent)
+    with pytest.raises(StorageError, match="link"):
+        model.sample(7, steps=1).save(tmp_path / "inference_samples")
 
 
 def test_an_image_is_read_alike_from_an_array_a_pil_image_and_a_file(model, tmp_path):

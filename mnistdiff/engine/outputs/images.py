@@ -16,6 +16,7 @@ from mnistdiff.engine.outputs.dataset_writers import npz_file
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import MAX_SHEET_IMAGES, between, make_provenance, picture, require_room
 from mnistdiff.engine.outputs.sheets import sheet, strip
+from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import SampleSettings
@@ -132,21 +133,21 @@ class Images(_Pixels):
         """
         if not len(self):
             raise SettingsError("there is no image to save")
+        is_folder = os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path) or not Path(path).suffix
         path = Path(path)
-        match path.suffix.lower():
-            case ".png":
-                _write(path, self.png())
-            case ".npz":
-                _make_folder(path.parent)
-                with npz_file(path, len(self)) as add:
-                    add(self._samples)
-            case "":
-                for one in self._samples:
-                    _write(path / file_name(one.label, one.seed), Images([one], self.origin).png())
-            case _:
-                raise SettingsError(
-                    f"`path` {path}: images are saved as .png or .npz", "Use a name that ends so, or a folder."
-                )
+        if is_folder:
+            for one in self._samples:
+                _write(path / file_name(one.label, one.seed), Images([one], self.origin).png())
+        elif path.suffix.lower() == ".png":
+            _write(path, self.png())
+        elif path.suffix.lower() == ".npz":
+            _make_folder(path.parent)
+            with npz_file(path, len(self)) as add:
+                add(self._samples)
+        else:
+            raise SettingsError(
+                f"`path` {path}: images are saved as .png or .npz", "Use a name that ends so, or a folder."
+            )
         return path
 
     def _repr_png_(self) -> bytes | None:
@@ -213,6 +214,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _make_folder(path: Path) -> None:
+    require_inside_the_run(path / "any")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

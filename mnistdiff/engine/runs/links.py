@@ -33,5 +33,5 @@ def require_inside_the_run(path: Path) -> None:
         if is_link and any(os.path.lexists(folder.parent / name) for name in _MARKS_OF_A_RUN):
             raise StorageError(
                 f"{folder} is a link to {os.readlink(folder)}, out of the run folder {folder.parent}",
-                "Delete it, or name the folder it leads to with -o.",
+                "Delete it, or name the folder that it leads to.",
             )
