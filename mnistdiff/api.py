@@ -1,8 +1,8 @@
 """The Python API: load a model, train one, resume its training, evaluate it. ``Model`` has the rest.
 
-Functions take the names, ranges and defaults of the command line's options, and give the same pixels. What the caller
-can mend is raised as ``MnistDiffError``, which names arguments in backticks; what the file system refuses is an
-``OSError``. What is no error but worth knowing stands in ``notices``. Nothing is printed, unless ``progress`` asks.
+Arguments have the names, ranges and defaults of the command line's options, and the pixels are the same. Errors that
+the caller can fix are ``MnistDiffError`` and name arguments in backticks; errors of the file system are ``OSError``.
+Warnings are returned as ``notices``. Nothing is printed, except the progress that ``progress=True`` asks for.
 """
 
 import os
@@ -60,13 +60,13 @@ def train(
 ) -> Iterator["Event"]:
     """Train a model.
 
-    Settings are checked at once; training begins with the first event and ends with the last, ``Finished``. Whoever
-    leaves the loop before that loses at most ``save_every`` steps: ``resume`` goes on from the last save.
+    Settings are checked by the call; training starts when the first event is taken. If the caller stops taking events
+    before ``Finished``, ``resume`` continues from the last save, at most ``save_every`` steps back.
 
     Args:
         config: a file of settings, TOML or a run's ``settings.json``, which keywords override.
         force: replace the run in ``run_dir``.
-        stop: asked after each step; True saves and ends.
+        stop: called after each step; True saves and ends the training.
         **settings: any field of ``TrainSettings`` (``preset``, ``epochs``, ``lr``, ...) and of ``MachineSettings``
             (``run_dir``, ``data_dir``, ``device``, ``max_minutes``, ``log``).
 
@@ -75,7 +75,7 @@ def train(
 
     Raises:
         SettingsError: for an unknown name, a value out of range, or a run folder that is not empty.
-        DataError: if the images cannot be had.
+        DataError: if the images are not available.
         DivergedError: if the loss is no longer finite.
         RunInUseError: if another process trains in the run folder.
         OSError: if the file system refuses.

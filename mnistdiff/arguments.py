@@ -1,4 +1,4 @@
-"""The arguments that functions of the Python API share: their types, and what they mean."""
+"""Types and validation of the arguments that several functions of the Python API have."""
 
 import os
 from collections.abc import Iterable

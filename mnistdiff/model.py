@@ -1,4 +1,4 @@
-"""A trained model as the Python API has it: sampling, editing, inpainting, interpolation, classification."""
+"""The model class of the Python API: sampling, editing, inpainting, interpolation, classification."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Unpack
@@ -37,7 +37,7 @@ class Model(TrainedModel):
 
     Attributes:
         settings: of its training.
-        info: path, digest and progress of the checkpoint; ``info.notices`` says if the model is hardly trained.
+        info: path, digest and progress of the checkpoint; ``info.notices`` warns of a model with little training.
         backend: ``onnx`` or ``torch``, which evaluates the network.
 
     Raises:
@@ -100,17 +100,17 @@ class Model(TrainedModel):
         """Sample a digit in the style of another image (SDEdit).
 
         Args:
-            image: grey levels, uint8 (H, W), of one digit; a PIL image; or the path of a picture. As on the command
-                line the digit is found on its paper and centred; an image as MNIST has them stays as it is.
+            image: grey levels, uint8 (H, W), of one digit; a PIL image; or the path of an image file. The digit is
+                located, scaled and centred as in MNIST; an image that already is so remains unchanged.
             digit: the label or labels of the new images; by default all.
-            strength: how much of the image is given up: near 0 nothing, 1 all.
+            strength: how much noise replaces the image, above 0 (none) to 1 (all).
             n: images of each label.
             seed: as for ``sample``.
             progress: as for ``sample``.
             **settings: as for ``sample``; ``guidance`` is 2 by default.
 
         Returns:
-            uint8 (N, 28, 28); ``notices`` say what may be wrong with the image.
+            uint8 (N, 28, 28); its ``notices`` warn of an image that may not show one digit.
         """
         from mnistdiff.engine.data.preprocess import as_mnist
 
@@ -139,7 +139,7 @@ class Model(TrainedModel):
         Args:
             image: as for ``edit``, but used whole, as 28x28 pixels.
             mask: the missing part: ``left``, ``right``, ``top`` or ``bottom``; bool (28, 28), true where it is missing;
-                or an image that is white there.
+                or an image that is white where it is missing.
             digit: the label or labels of the new images; by default all.
             resample_steps: how often each step is repeated, 1 to 100, so that both parts become consistent.
             n: images of each label.

@@ -1,4 +1,4 @@
-"""Sampled images and interpolations as values: arrays that know their provenance and save themselves."""
+"""Sampled images and interpolations: NumPy-like arrays with labels, seeds and provenance, and methods to save them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ def file_name(label: int, seed: int) -> str:
 
 
 class _Pixels:
-    """Behaves as a NumPy array of grey levels, uint8 (N, 28, 28)."""
+    """A sequence of images that NumPy reads as an array of grey levels, uint8 (N, 28, 28)."""
 
     def __init__(self, images: Sequence[NDArray[np.uint8]], size: int) -> None:
         self.array = np.array(images, np.uint8).reshape(-1, size, size)
@@ -74,7 +74,7 @@ class Images(_Pixels):
         labels: int64 (N,).
         seeds: int64 (N,); label and seed determine an image.
         origin: the model and the settings.
-        notices: sentences to read before trusting the images; mostly none.
+        notices: warnings about the image that was edited; usually none.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Images(_Pixels):
         return picture(self._samples, origin.model, origin.settings, columns=self._columns, process=origin.process)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the images, over what was there.
+        """Write the images to a file or a folder. Existing files are replaced.
 
         Args:
             path: a name that ends in ``.png``, for one image or a sheet of several; in ``.npz``, for the arrays
@@ -132,7 +132,7 @@ class Images(_Pixels):
             OSError: if the file system refuses.
         """
         if not len(self):
-            raise SettingsError("there is no image to save")
+            raise SettingsError("no image to save", "Select at least one.")
         is_folder = os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path) or not Path(path).suffix
         path = Path(path)
         if is_folder:
@@ -180,7 +180,7 @@ class Interpolation(_Pixels):
         return f"Interpolation(shape={self.shape}, ends={self.ends})"
 
     def save(self, path: str | os.PathLike[str], *, strip: bool = False) -> Path:
-        """Write the images as an animation there and back, over what was there.
+        """Write an animation that runs forwards and backwards, or a strip. An existing file is replaced.
 
         Args:
             path: a name that ends in ``.gif`` or ``.png`` (animated).
