@@ -5,11 +5,26 @@ and usage errors load no library; the entries are registered by the module that 
 first look-up. A program that uses the package registers its own entries in the same way.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_ACCEPTS_UNREGISTERED = ContextVar("accepts_unregistered", default=False)
+
+
+@contextmanager
+def unregistered_accepted() -> Iterator[None]:
+    """While this is open, ``require`` accepts names of no entry: those in files that another program wrote."""
+    token = _ACCEPTS_UNREGISTERED.set(True)
+    try:
+        yield
+    finally:
+        _ACCEPTS_UNREGISTERED.reset(token)
 
 
 class Registry(Mapping[str, T]):
@@ -22,7 +37,7 @@ class Registry(Mapping[str, T]):
     """
 
     def __init__(self, kind: str, names: Sequence[str], module: str) -> None:
-        self._kind = kind
+        self.kind = kind
         self._names, self._builtin = list(names), frozenset(names)
         self._module = module
         self._entries: dict[str, T] = {}
@@ -56,7 +71,7 @@ class Registry(Mapping[str, T]):
             ValueError: if the name is taken.
         """
         if name in self._entries:
-            raise ValueError(f"{self._kind} {name!r} is already registered")
+            raise ValueError(f"{self.kind} {name!r} is already registered")
         if name not in self._names:
             self._names.append(name)
         self._entries[name] = entry
@@ -67,6 +82,8 @@ class Registry(Mapping[str, T]):
         Raises:
             ValueError: naming all known names.
         """
+        if _ACCEPTS_UNREGISTERED.get() and re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name):
+            return name
         if name not in self._names:
             *first, last = map(repr, self._names)
             raise ValueError(f"should be {', '.join(first)} or {last}" if first else f"should be {last}")
@@ -78,10 +95,16 @@ class Registry(Mapping[str, T]):
         try:
             return self._entries[name]
         except KeyError:
-            raise KeyError(f"unknown {self._kind} {name!r}; known: {', '.join(self._names)}") from None
+            raise KeyError(f"unknown {self.kind} {name!r}; known: {', '.join(self._names)}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def table_of(rules: Sequence[object]) -> Registry[Any] | None:
+    """The table whose ``require`` is among the validators of a setting."""
+    tables = [getattr(getattr(rule, "func", None), "__self__", None) for rule in rules]
+    return next((table for table in tables if isinstance(table, Registry)), None)

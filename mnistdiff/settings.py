@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from mnistdiff.errors import CheckpointError
-from mnistdiff.registry import Registry
+from mnistdiff.registry import Registry, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,10 +187,10 @@ class TrainSettings(_Frozen):
     @model_validator(mode="after")
     def _network_fits_the_image(self) -> Self:
         shrink = self.patch_size * 2 ** (len(self.channels) - 1)
-        if IMAGE_SIZE % shrink:
+        if self.dataset in DATASETS and self.spec.image_size % shrink:
             raise ValueError(
                 f"patch_size {self.patch_size} with {len(self.channels)} levels of channels divides the image side "
-                f"by {shrink}, and {IMAGE_SIZE} is not a multiple of it"
+                f"by {shrink}, and {self.spec.image_size} is not a multiple of it"
             )
         for name in ("down_blocks", "up_blocks"):
             if len(getattr(self, name)) not in (1, len(self.channels)):
@@ -213,18 +213,22 @@ class TrainSettings(_Frozen):
 
     @property
     def spec(self) -> "DatasetSpec":
-        """The data set: size of the images, classes.
+        """The data set: size of the images, classes."""
+        return DATASETS[self.dataset]
+
+    def require_registered(self, *, source: str) -> None:
+        """Check that this program has the data set, the network and all else that settings choose by name.
 
         Raises:
-            CheckpointError: if it is not registered, as these settings are from a checkpoint of another program.
+            CheckpointError: if the settings are from a checkpoint of a program that registered more.
         """
-        try:
-            return DATASETS[self.dataset]
-        except KeyError:
-            raise CheckpointError(
-                f"the model was trained on the data set {self.dataset!r}, which is not registered here",
-                "Import the module that registers it first.",
-            ) from None
+        for name, field in type(self).model_fields.items():
+            table, value = table_of(field.metadata), getattr(self, name)
+            if table is not None and value not in table.names:
+                raise CheckpointError(
+                    f"{source} needs the {table.kind} {value!r}, which is not registered here",
+                    "Import the Python module that registers it first.",
+                )
 
     def blocks_by_level(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Residual blocks of each level on the way down, and on the way up."""

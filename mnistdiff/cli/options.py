@@ -10,7 +10,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from mnistdiff.registry import Registry
+from mnistdiff.registry import table_of
 from mnistdiff.settings import (
     NUM_DIGITS,
     SHORT_TRAINING_GUIDANCE,
@@ -216,9 +216,8 @@ def describe(field: FieldInfo, default: str = "") -> str:
 def choices_of(kind: Any) -> list[str]:
     """The names that a ``Literal`` or a type checked by a registry allows; empty for another type."""
     if get_origin(kind) is Annotated:
-        tables = [getattr(getattr(rule, "func", None), "__self__", None) for rule in kind.__metadata__]
-        named = [name for table in tables if isinstance(table, Registry) for name in table.names]
-        return named or choices_of(get_args(kind)[0])
+        table = table_of(kind.__metadata__)
+        return [*table.names] if table is not None else choices_of(get_args(kind)[0])
     return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []
 
 

@@ -66,11 +66,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and verify everything but whether its tensors are those of its network.
 
     Raises:
-        CheckpointError: if it is missing, foreign, torn, altered, newer than this program or not finite.
+        CheckpointError: if it is missing, foreign, torn, altered, newer than this program, not finite, or of a data
+            set or network that is not registered here.
         OSError: if the file system refuses.
     """
     file = read_checkpoint_file(path)
     file.require_valid()
+    file.metadata.settings.require_registered(source=str(path))
     try:
         tensors = safetensors.numpy.load(file.content)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:

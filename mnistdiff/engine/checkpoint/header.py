@@ -21,9 +21,8 @@ from pydantic import ValidationError
 
 from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, FORMAT_VERSION, METADATA_KEY, CheckpointMetadata
 from mnistdiff.engine.storage import O_BINARY
-from mnistdiff.errors import CheckpointError, NewerFormatError, explain, shown
-from mnistdiff.registry import Registry
-from mnistdiff.settings import DATASETS, NETWORKS
+from mnistdiff.errors import CheckpointError, NewerFormatError, explain
+from mnistdiff.registry import unregistered_accepted
 
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_HEADER_BYTES = 256 * 1024
@@ -155,22 +154,10 @@ def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any
             "It was written by a newer program: upgrade mnistdiff.",
         )
     try:
-        return index, CheckpointMetadata.model_validate(values)
+        with unregistered_accepted():
+            return index, CheckpointMetadata.model_validate(values)
     except ValidationError as error:
-        if digest_valid:
-            _require_registered(path, values.get("settings"))
         raise _corrupt(path, f"its metadata are invalid: {explain(error)}") from error
-
-
-def _require_registered(path: Path, settings: Any) -> None:
-    """Raise CheckpointError if settings name an entry that another program registered."""
-    for field, table in _TABLES.items():
-        name = settings.get(field) if isinstance(settings, dict) else None
-        if isinstance(name, str) and name not in table.names:
-            raise CheckpointError(
-                f"{path} was trained with the {field} {shown(name)}, which is not registered here",
-                "Import the module that registers it first.",
-            )
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
