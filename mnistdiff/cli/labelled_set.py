@@ -78,7 +78,10 @@ def write_set(
     model, settings = how.load(parameters["checkpoint"], note=f", from seed {first} on", quiet=quiet)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with WRITERS[kind](path, len(wanted)) as add, meter(label="drawing", quiet=quiet) as shown:
+        with (
+            WRITERS[kind](path, len(wanted), model.settings.spec.image_size) as add,
+            meter(label="drawing", quiet=quiet) as shown,
+        ):
             for progress in sample(model, wanted, settings):
                 shown.advance(progress.done, total=progress.total, images=len(progress.results))
                 add(progress.results)

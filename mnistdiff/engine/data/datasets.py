@@ -1,7 +1,7 @@
 """The data sets that a model can be trained on: their images, classes and files."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -54,6 +54,11 @@ class UnavailableError(DataError):
         self.folder, self.reason = folder, reason
 
 
+def idx_header(shape: Sequence[int]) -> bytes:
+    """The header of an IDX file of bytes: two zeros, the element type, the number of dimensions, and each of them."""
+    return bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
+
+
 @dataclass(frozen=True)
 class IdxFile:
     """A file in the IDX format: a header, then one byte per entry of an array.
@@ -75,8 +80,8 @@ class IdxFile:
 
     @property
     def header(self) -> bytes:
-        """Two zeros, the code of the element type, the number of dimensions, and each of them in four bytes."""
-        return bytes([0, 0, 8, len(self.shape)]) + b"".join(size.to_bytes(4, "big") for size in self.shape)
+        """The bytes before the first entry."""
+        return idx_header(self.shape)
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Images(_Pixels):
             _write(path, self.png())
         elif path.suffix.lower() == ".npz":
             _make_folder(path.parent)
-            with npz_file(path, len(self)) as add:
+            with npz_file(path, len(self), self.array.shape[1]) as add:
                 add(self._samples)
         else:
             raise SettingsError(
