@@ -74,5 +74,6 @@ def test_a_network(tmp_path, restored, command, capfd):
     assert json.loads(command("inspect whole --json"))["settings"]["network"] == "perceptron"
     restored(NETWORKS)
     NETWORKS._names.remove("perceptron")
-    assert app.run(["inspect", "whole"]) == 3
-    assert "'perceptron'" in capfd.readouterr().err
+    assert json.loads(command("inspect whole --json"))["settings"]["network"] == "perceptron"
+    assert app.run(["sample", "--checkpoint", "whole"]) == 3
+    assert "network 'perceptron'" in capfd.readouterr().err

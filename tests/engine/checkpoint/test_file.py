@@ -259,7 +259,7 @@ def test_weights_alone_may_be_stored_in_half_and_are_read_as_floats(path):
 
 
 def test_a_model_of_an_entry_that_another_program_registered_is_no_damage(path):
-    with pytest.raises(CheckpointError, match="the network 'theirs', which is not registered here"):
+    with pytest.raises(CheckpointError, match="the network 'theirs', which is not registered"):
         read(path, resealed(**with_settings(network="theirs")))
 
 
