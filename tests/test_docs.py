@@ -13,6 +13,7 @@ from reference import PAGE, reference
 
 import mnistdiff.engine
 from mnistdiff.cli.exit_codes import ExitCode
+from mnistdiff.cli.registry import load
 from mnistdiff.settings import NETWORKS, TrainSettings
 
 README = text_of("README.md")
@@ -70,6 +71,14 @@ def test_each_equation_is_a_function_and_has_a_test(row):
 def test_the_reference_of_commands_is_that_of_the_program():
     """If this fails: python tests/reference.py."""
     assert PAGE.read_text(encoding="utf-8") == reference()
+
+
+def test_the_settings_without_a_flag_are_named():
+    sentence = re.search(
+        r"^Settings without a flag are (.*?)\.$", text_of(".github/docs/training.md"), re.DOTALL | re.M
+    )[1]
+    flags = {parameter.name for parameter in load("train").params}
+    assert set(re.findall(r"`(\w+)`", sentence)) == TrainSettings.model_fields.keys() - flags
 
 
 def test_every_exit_code_is_explained():

@@ -14,7 +14,7 @@ from glob import glob
 
 import numpy as np
 import pytest
-from documents import shell_lines
+from documents import blocks, shell_lines, text_of
 from PIL import Image
 
 from mnistdiff.cli import app
@@ -86,7 +86,7 @@ def folders(tiny_run, tmp_path_factory):
     for name in ("photo", "scan"):
         Image.open(here / "scan.png").convert("RGB").resize((200, 200)).save(here / f"{name}.jpg")
     Image.fromarray(np.pad(np.full((10, 28), 255, np.uint8), ((0, 18), (0, 0)))).save(here / "mask.png")
-    (here / "my.toml").write_text('preset = "tiny"\n')
+    (here / "my.toml").write_text("\n".join(blocks(text_of(".github/docs/training.md"), "toml")))
     shutil.copytree(here, parent / "with")
     for name in ("001-base", "001-fast"):
         run = shutil.copytree(tiny_run, parent / "with/runs" / name)
