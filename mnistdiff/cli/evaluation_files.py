@@ -17,14 +17,14 @@ from mnistdiff.errors import SettingsError
 if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.report import EvaluationReport
 
-_DEFAULT_PAIRS = "memorisation_pairs.png"
+_DEFAULT_PAIRS = "memorization_pairs.png"
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", metavar="FILE", help="With --by: also draw the comparison, as PNG.")
 ]
 PairsFile = Annotated[
     Path | None,
     typer.Option(
-        "--pairs", metavar="FILE", help=f"With --memorisation: where to draw them (default {_DEFAULT_PAIRS})."
+        "--pairs", metavar="FILE", help=f"With --memorization: where to draw them (default {_DEFAULT_PAIRS})."
     ),
 ]
 ReportFile = Annotated[
@@ -50,15 +50,15 @@ class EvaluationFiles:
         """
         if values["plot"] is not None and values["by"] is None:
             raise SettingsError("--plot draws what --by compares", "Add for example --by guidance=1,1.5,2.")
-        if values["pairs"] is not None and not values["memorisation"]:
-            raise SettingsError("--pairs draws what --memorisation finds", "Add --memorisation.")
+        if values["pairs"] is not None and not values["memorization"]:
+            raise SettingsError("--pairs draws what --memorization finds", "Add --memorization.")
         # Not by ``in``, to which 0 is False.
-        for_one = ("memorisation", "min_accuracy", "max_fcd")
+        for_one = ("memorization", "min_accuracy", "max_fcd")
         alone = [name for name in for_one if values[name] is not None and values[name] is not False]
         if values["by"] is not None and alone:
             flag = f"--{alone[0].replace('_', '-')}"
             raise SettingsError(f"{flag} is for one evaluation, and --by makes several", "Leave out one of them.")
-        pairs = values["pairs"] or (Path(_DEFAULT_PAIRS) if values["memorisation"] else None)
+        pairs = values["pairs"] or (Path(_DEFAULT_PAIRS) if values["memorization"] else None)
         force = values["force"]
         return cls(
             report=_new_file("--output", values["output"], ".json", force=force),
@@ -83,9 +83,9 @@ class EvaluationFiles:
             if self.pairs is not None and reports[0].memorization is not None:
                 _write(self.pairs, reports[0].memorization.sheet, quiet=quiet)
             if self.plot is not None and compared is not None:
-                from mnistdiff.engine.evaluation.sweep import plot
+                from mnistdiff.engine.outputs.sweep_plot import sweep_plot
 
-                _write(self.plot, plot(compared.name, compared.values, reports), quiet=quiet)
+                _write(self.plot, sweep_plot(compared.name, compared.values, reports), quiet=quiet)
 
 
 def _write(file: Output, content: bytes, *, quiet: bool) -> None:

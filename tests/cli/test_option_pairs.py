@@ -75,7 +75,7 @@ REFUSED = [
         ("sampler=ddpm,dpmpp_2m", "--eta 1"),
         ("guidance_interval=0:1,0:0.5", "--guidance 1"),
         ("steps=1,2", "--confusion"),
-        ("steps=1,2", "--memorisation"),
+        ("steps=1,2", "--memorization"),
         ("steps=1,2", "--min-accuracy 9"),
         ("steps=1,2", "--max-fcd 0"),
     ]),
@@ -93,7 +93,7 @@ WITHOUT = [
     ("grid", "--sweep eta=0,1", "--sampler ddim"),
     ("evaluate", "--by eta=0,1", "--sampler ddim"),
     ("evaluate", "--plot p.png", "--by"),
-    ("evaluate", "--pairs p.png", "--memorisation"),
+    ("evaluate", "--pairs p.png", "--memorization"),
     ("train --dry-run", "--muon-lr 1", "--optimizer"),
 ]
 ACTING = [

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import Field
 
-from mnistdiff.cli import console, evaluation_report, options
+from mnistdiff.cli import console, evaluation_view, options
 from mnistdiff.cli.drawing import SamplingOptions, draws
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
+from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
 from mnistdiff.settings import Seed
 
@@ -23,7 +24,7 @@ mnistdiff evaluate --n 1000 --min-accuracy 99 --max-fcd 2 --json
 
 mnistdiff evaluate --by guidance=1,1.5,2,3 --plot guidance.png
 
-mnistdiff evaluate --cas --memorisation --pairs pairs.png"""
+mnistdiff evaluate --cas --memorization --pairs pairs.png"""
 
 
 _Count = Annotated[
@@ -52,8 +53,8 @@ _By = Annotated[
 _Cas = Annotated[
     bool, typer.Option("--cas", help="Train classifiers on the images alone, and on as many real ones (slow).")
 ]
-_Memorisation = Annotated[
-    bool, typer.Option("--memorisation", help="Look up the training image nearest to each image.")
+_Memorization = Annotated[
+    bool, typer.Option("--memorization", "--memorisation", help="Look up the training image nearest to each image.")
 ]
 _Confusion = Annotated[bool, typer.Option("--confusion", help="Show which digit was taken for which.")]
 _MinAccuracy = Annotated[
@@ -85,7 +86,7 @@ def evaluate_command(
     by: _By = None,
     plot: PlotFile = None,
     cas: _Cas = False,
-    memorisation: _Memorisation = False,
+    memorization: _Memorization = False,
     pairs: PairsFile = None,
     confusion: _Confusion = False,
     min_accuracy: _MinAccuracy = None,
@@ -111,6 +112,7 @@ def evaluate_command(
     if files.plot is not None:
         require("matplotlib")
     require("torch")
+    from mnistdiff.engine.data.datasets import MNIST
     from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each
     from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
     from mnistdiff.engine.evaluation.reference_stats import RealImages
@@ -118,31 +120,36 @@ def evaluate_command(
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     path = checkpoint_to_sample(checkpoint)
-    needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
-    real = RealImages.load(data_dir, needed_for=needed_for)
+    required_by = "cas" if cas else "memorization" if memorization else ""
     variants = [{}] if compared is None else [{compared.name: value} for value in compared.values]
-    # Torch is here already, so a GPU is taken if there is one; ONNX Runtime is asked for by name and runs on the CPU.
+    # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
     device = "" if how.machine.backend == "onnx" else resolve_device(how.machine.device).type
-    rows = how.load_each(path, variants, device=device)
+    models = how.load_each(path, variants, device=device)
+    real = RealImages.load(MNIST, data_dir, required_by=required_by)
     console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
-    events = evaluate_each(
-        rows,
-        load_reference_classifiers(),
-        n=n,
-        seed=seed,
-        real=real,
-        extras=OptionalMetrics(usefulness=cas, originality=memorisation),
-    )
-    told = rows[0][0].info.notices
-    reports = evaluation_report.watch(events, compared, told=told, quiet=quiet)
+    optional = OptionalMetrics(cas=cas, memorization=memorization)
+    work = evaluate_each(models, load_reference_classifiers(), n=n, seed=seed, real=real, optional=optional)
+
+    def summarize(completed: "Sequence[EvaluationReport]") -> None:
+        if compared is None:
+            return
+        for report in completed:
+            value = getattr(report.sampling, compared.name)
+            console.note(f"{compared.name} {value}: {evaluation_view.in_a_line(report)}", quiet=quiet)
+
+    with meter(counts_images=False, quiet=quiet) as shown:
+        reports = shown.follow(work, summarize)
+    told = models[0][0].info.notices
+    for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in told):
+        console.warn(notice)
     content = reports[0].model_dump(mode="json") if compared is None else _sweep_to_dict(compared, reports, told)
     files.write(reports, content, compared, quiet=quiet)
     if json:
         console.result_json(content)
     elif compared is None:
-        evaluation_report.show(reports[0], confusion=confusion)
+        evaluation_view.show(reports[0], confusion=confusion)
     else:
-        evaluation_report.show_sweep(compared, reports)
+        evaluation_view.show_sweep(compared.name, compared.values, reports)
     if compared is None:
         reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
 

@@ -1,4 +1,4 @@
-"""Small random distortions of digits, so that a classifier learns what a hand may vary."""
+"""Random affine augmentation for the training of classifiers."""
 
 import math
 
@@ -7,22 +7,22 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-# Uniform in plus or minus this. Much more, and a 1 becomes a 7.
+# Parameters are uniform in plus or minus these. Much larger ones turn a 1 into a 7.
 _ANGLE = math.radians(10)
 _LOG_SCALE = 0.1
 _SHEAR = 0.1
 _SHIFT_PIXELS = 2.0
 
 
-def distorted(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Each image turned, scaled, slanted and shifted a little, by numbers of its own.
+def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Rotate, scale, shear and shift each image a little, with random parameters of its own.
 
     Args:
         images: shape (B, 1, 28, 28).
-        rng: five numbers per image are drawn.
+        rng: draws five numbers per image.
 
     Returns:
-        shape (B, 1, 28, 28); bilinear, black beyond the border.
+        shape (B, 1, 28, 28); bilinear interpolation, black beyond the border.
     """
     turn, size, slant, across, down = torch.from_numpy(rng.uniform(-1, 1, (5, len(images))).astype(np.float32))
     cos, sin = torch.cos(_ANGLE * turn), torch.sin(_ANGLE * turn)
@@ -37,6 +37,6 @@ def distorted(images: Tensor, rng: np.random.Generator) -> Tensor:
         scale * (shear * sin + cos),
         shift * down,
     ]
-    matrices = torch.stack(rows, dim=1).view(-1, 2, 3)  # from places in the result to places in the image
+    matrices = torch.stack(rows, dim=1).view(-1, 2, 3)  # from coordinates in the result to coordinates in the image
     grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

@@ -1,57 +1,58 @@
-"""Can a classifier learn digits from drawn images alone? It cannot learn a style that is never drawn."""
+"""Classification accuracy score (CAS): how well a classifier trained on generated images alone classifies real ones."""
 
-from collections.abc import Iterator
+from typing import Never
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mnistdiff.engine.evaluation.classifier import classify, train_classifier
-from mnistdiff.engine.evaluation.progress import EvaluationProgress
+from mnistdiff.engine.data.datasets import LabelledImages
+from mnistdiff.engine.evaluation.classifier import predict, train_classifier
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.evaluation.report import CAS
+from mnistdiff.engine.progress import Work
+from mnistdiff.settings import ClassifierName
 
-ARCHITECTURE = "conv"
+ARCHITECTURE: ClassifierName = "conv"
 EPOCHS = 20
 SEEDS = (0, 1, 2)
 
 
 def measure_cas(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
+    images: LabelledImages,
     real: RealImages,
     *,
     real_scores: tuple[float, ...] = (),
     epochs: int = EPOCHS,
-) -> Iterator[EvaluationProgress | CAS]:
-    """Train a small classifier on the images alone, and one on as many real images alone; test both on real ones.
+) -> Work[Never, CAS]:
+    """Train classifiers on generated images alone, and on as many real images alone; test all on real test images.
 
-    The two differ in nothing else: same architecture, seeds, number of steps and, within an image, digits.
+    They differ in nothing else: same architecture, seeds, number of steps and, for each index, label.
 
     Args:
-        images: grey levels, shape (N, 28, 28), N at most the size of the training set.
-        labels: the digits asked for, shape (N,).
-        real: the first N training images are learnt from, the test images are tested on.
-        real_scores: of the real images, if they were measured before with as many of them and as many epochs.
-        epochs: how often each image is shown.
+        images: N at most the size of the training set, with the labels that they were sampled for.
+        real: the first N training images are trained on, the test images are tested on.
+        real_scores: of real images, if they were measured before with as many images and epochs.
+        epochs: passes over the images.
 
     Yields:
-        progress after every optimizer step, and last the scores.
+        progress in optimizer steps.
     """
-    halves = {"drawn": (images, labels)}
+    scores = yield from _scores("generated", images, real, epochs)
     if not real_scores:
-        halves["real"] = (real.training.images[: len(images)], real.training.labels[: len(images)])
-    scores: dict[str, list[float]] = {name: [] for name in halves}
-    runs = [(name, seed) for name in halves for seed in SEEDS]
-    for number, (name, seed) in enumerate(runs):
-        stage = f"learning from {name} images"
-        for step in train_classifier(ARCHITECTURE, *halves[name], epochs=epochs, seed=seed):
-            done, total = number % len(SEEDS) * step.total_steps + step.step, len(SEEDS) * step.total_steps
-            yield EvaluationProgress(stage, done, total, images=step.batch_size)
-        digits, _ = classify(step.model, real.test.images)
-        scores[name].append(float(np.mean(digits == real.test.labels)))
-    yield CAS(
-        num_images=len(images),
-        epochs=epochs,
-        by_seed=tuple(scores["drawn"]),
-        by_seed_of_real_images=real_scores or tuple(scores["real"]),
-    )
+        real_scores = yield from _scores("real", real.training[: len(images)], real, epochs)
+    return CAS(num_images=len(images), epochs=epochs, by_seed=scores, by_seed_of_real_images=real_scores)
+
+
+def _scores(kind: str, training: LabelledImages, real: RealImages, epochs: int) -> Work[Never, tuple[float, ...]]:
+    """Accuracies on the test images, one for each seed."""
+    scores = []
+    for seed in SEEDS:
+        model = yield from train_classifier(
+            ARCHITECTURE,
+            training,
+            num_classes=real.spec.num_classes,
+            epochs=epochs,
+            seed=seed,
+            stage=f"training on {kind} images (seed {seed})",
+        )
+        scores.append(float(np.mean(predict(model, real.test.images).labels == real.test.labels)))
+    return tuple(scores)

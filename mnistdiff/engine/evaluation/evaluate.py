@@ -1,24 +1,25 @@
-"""The protocol: which images are drawn, what is measured of them, and in which order.
+"""Evaluate models: sample labelled images, and measure them with the reference classifiers.
 
-Sample, the long part, comes first. Of the images only the grey levels are kept, as ``sample`` would save them: all
-measures are of those. The same model, settings, seed and number give the same report on the same machine; the size of
-the batches in which images are drawn and judged changes no more than the rounding of floats.
+Of the images only the grey levels are kept, as ``sample`` would save them: all metrics are of those. The same model,
+settings, seed and number give the same report on the same machine; the batch size changes no more than the rounding
+of floats.
 """
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from typing import Never
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mnistdiff import __version__
+from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.data.stratified import stratified_labels
 from mnistdiff.engine.evaluation.cas import measure_cas
 from mnistdiff.engine.evaluation.memorization import check_memorization
-from mnistdiff.engine.evaluation.metrics import confusion
-from mnistdiff.engine.evaluation.progress import EvaluationProgress
+from mnistdiff.engine.evaluation.metrics import Gaussian, confusion, frechet_distance
 from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
 from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
 from mnistdiff.engine.evaluation.report import (
@@ -32,167 +33,171 @@ from mnistdiff.engine.evaluation.report import (
 )
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
-from mnistdiff.settings import IMAGE_SIZE, SampleSettings
+from mnistdiff.engine.progress import Progress, Work
+from mnistdiff.settings import SampleSettings
 
 BATCH_SIZE = 250
-"""More than ``sample`` draws at once: nobody waits for the first image."""
+"""More than ``sample`` computes at once, since no image is shown before all are done."""
+
+Classifiers = Mapping[str, tuple[ReferenceClassifier, ReferenceStats]]
 
 
 @dataclass(frozen=True)
 class OptionalMetrics:
-    """Measures that take minutes and need MNIST: done if asked for."""
+    """Metrics that take minutes and need real images: measured if asked for."""
 
-    usefulness: bool = False
-    originality: bool = False
-
-
-NOTHING_MORE = OptionalMetrics()
+    cas: bool = False
+    memorization: bool = False
 
 
 def evaluate_each(
-    rows: Sequence[tuple[Model, SampleSettings]],
-    judges: Sequence[ReferenceClassifier],
+    models: Sequence[tuple[Model, SampleSettings]],
+    classifiers: Sequence[ReferenceClassifier],
     *,
     n: int,
     seed: int,
     real: RealImages | None,
-    extras: OptionalMetrics = NOTHING_MORE,
+    optional: OptionalMetrics = OptionalMetrics(),
     batch_size: int = BATCH_SIZE,
-) -> Iterator[EvaluationProgress | EvaluationReport]:
-    """Draw and measure the same digits from the same noise, once for each way of drawing.
+) -> Work[EvaluationReport, Sequence[EvaluationReport]]:
+    """Evaluate models, or settings of one model, with the same labels from the same noise.
 
     Args:
-        rows: models, and how to draw from them.
-        judges: that look at the images.
+        models: each with its sample settings.
+        classifiers: trained on the data set of the models.
         n: images of each, at least 10, at most as many as the training set has.
         seed: of the first image; each next one has the next.
-        real: MNIST, if it is here; without it, what needs it is left out and a notice says so.
-        extras: what else to measure; needs ``real``.
-        batch_size: images drawn at once.
+        real: images of the data set; without them PRDC is left out, and a notice says so.
+        optional: what else to measure; needs ``real``.
+        batch_size: images sampled at once.
 
     Yields:
-        progress; after the progress of each row its report.
+        progress of each stage; each report as it is complete.
+
+    Returns:
+        the reports, in the order of ``models``.
 
     Raises:
-        SettingsError: before any image is drawn, if the seeds run out of their range or a model does not do what is
-            asked of it.
+        SettingsError: before any image is sampled, if a seed would exceed its range or settings do not fit a model.
         DivergedError: if an image is not finite.
     """
-    digits = stratified_labels(n, judges[0].facts.class_counts)
-    wanted = [
-        SampleSpec(digit, of.seed) for digit, of in zip(digits.tolist(), specs_for_labels([0], n, seed), strict=True)
-    ]
-    for model, settings in rows:
-        # A rehearsal of one step of one image, so that a refusal does not come after an hour.
-        next(sample(model, wanted[:1], settings))
-    yardsticks = [ReferenceStats(judge, real, n) for judge in judges]
-    real_scores: tuple[float, ...] = ()
-    for model, settings in rows:
+    labels = stratified_labels(n, classifiers[0].card.class_counts)
+    seeds = (spec.seed for spec in specs_for_labels([0], n, seed))
+    specs = [SampleSpec(label, each) for label, each in zip(labels.tolist(), seeds, strict=True)]
+    for model, settings in models:
+        next(sample(model, specs[:1], settings))  # one step of one image, so that a refusal comes at once
+    measured = yield from _classify_real_images(classifiers, real, n)
+    reports: list[EvaluationReport] = []
+    for model, settings in models:
         began = time.monotonic()
-        images = yield from _drawn(model, wanted, settings, batch_size)
+        images = LabelledImages((yield from _sample(model, specs, settings, batch_size)), labels.astype(np.uint8))
         seconds = time.monotonic() - began
+        metrics = yield from _classify(images, measured)
+        known = reports[0].cas if reports else None
+        cas, memorization = yield from _optional_metrics(images, optional, real, known)
         report = EvaluationReport(
             model=EvaluatedModel(**model.info.to_dict()),
             sampling=Sampling(**settings.model_dump(), seed=seed),
             num_images=n,
-            classifiers=(yield from _judged(images, digits, yardsticks)),
+            classifiers=metrics,
+            cas=cas,
+            memorization=memorization,
             seconds=round(seconds, 3),
-            versions={"mnistdiff": __version__, "torch": version("torch")},
-            notices=(*model.info.notices, *_notices(yardsticks[0])),
+            versions={"mnistdiff": __version__, "torch": str(torch.__version__)},
+            notices=(*model.info.notices, *_notices(next(iter(measured.values()))[1], n)),
         )
-        if real is not None:
-            report = yield from _with_extras(report, images, digits, real, extras, real_scores)
-            real_scores = report.cas.by_seed_of_real_images if report.cas else ()
-        yield report
+        reports.append(report)
+        yield Progress("evaluating", len(reports), len(models), (report,))
+    return reports
 
 
-def _drawn(
-    model: Model, wanted: Sequence[SampleSpec], settings: SampleSettings, batch_size: int
-) -> Generator[EvaluationProgress, None, NDArray[np.uint8]]:
-    """The images wanted, shape (N, 28, 28), and nothing else of them: 10,000 are 8 MB."""
-    images = np.empty((len(wanted), IMAGE_SIZE, IMAGE_SIZE), np.uint8)
-    count = 0
-    for progress in sample(model, wanted, settings, batch_size=batch_size):
-        for drawing in progress.results:
-            images[count] = drawing.pixels
-            count += 1
-        yield EvaluationProgress("drawing", progress.done, progress.total, images=len(progress.results))
-    return images
+def _classify_real_images(
+    classifiers: Sequence[ReferenceClassifier], real: RealImages | None, n: int
+) -> Work[Never, Classifiers]:
+    """Classifiers with what real images score, by their name."""
+    measured = {}
+    for number, classifier in enumerate(classifiers):
+        yield Progress("classifying real images", number, len(classifiers))
+        measured[classifier.name] = classifier, ReferenceStats.measure(classifier, real, n)
+    yield Progress("classifying real images", len(classifiers), len(classifiers))
+    return measured
 
 
-def _judged(
-    images: NDArray[np.uint8], labels: NDArray[np.integer], yardsticks: Sequence[ReferenceStats]
-) -> Generator[EvaluationProgress, None, dict[str, ClassifierMetrics]]:
-    """The verdict of each judge. For 10,000 images that is a quarter of a minute each, half of it for real ones."""
-    verdicts: dict[str, ClassifierMetrics] = {}
-    total = 3 * len(yardsticks)
-    for number, yardstick in enumerate(yardsticks):
-        # Each measure is computed when it is first asked for: one by one, so that progress is seen.
-        for done, measure in enumerate(("floor", "control")):
-            yield EvaluationProgress("judging", 3 * number + done, total)
-            getattr(yardstick, measure)
-        yield EvaluationProgress("judging", 3 * number + 2, total)
-        verdicts[yardstick.judge.name] = _verdict(images, labels, yardstick)
-    yield EvaluationProgress("judging", total, total)
-    return verdicts
+def _sample(
+    model: Model, specs: Sequence[SampleSpec], settings: SampleSettings, batch_size: int
+) -> Work[Never, NDArray[np.uint8]]:
+    """The pixels of the samples, shape (N, 28, 28), and nothing else of them: 10,000 are 8 MB."""
+    batches = []
+    for progress in sample(model, specs, settings, batch_size=batch_size):
+        if progress.results:
+            batches.append(np.stack([each.pixels for each in progress.results]))
+        yield Progress(progress.stage, progress.done, progress.total)
+    return np.concatenate(batches)
 
 
-def _with_extras(
-    report: EvaluationReport,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    real: RealImages,
-    extras: OptionalMetrics,
-    real_scores: tuple[float, ...],
-) -> Generator[EvaluationProgress, None, EvaluationReport]:
-    """The report with what else was asked for."""
-    if extras.usefulness:
-        for item in measure_cas(images, labels, real, real_scores=real_scores):
-            if isinstance(item, CAS):
-                report = report.model_copy(update={"cas": item})
-            else:
-                yield item
-    if extras.originality:
-        for found in check_memorization(images, labels, real):
-            if isinstance(found, Memorization):
-                report = report.model_copy(update={"memorization": found})
-            else:
-                yield found
-    return report
+def _classify(images: LabelledImages, measured: Classifiers) -> Work[Never, dict[str, ClassifierMetrics]]:
+    """The metrics of each classifier: for 10,000 images some seconds each."""
+    metrics = {}
+    for number, (name, (classifier, stats)) in enumerate(measured.items()):
+        yield Progress("classifying", number, len(measured))
+        metrics[name] = classifier_metrics(images, classifier, stats)
+    yield Progress("classifying", len(measured), len(measured))
+    return metrics
 
 
-def _verdict(images: NDArray[np.uint8], labels: NDArray[np.integer], yardstick: ReferenceStats) -> ClassifierMetrics:
-    """What one judge makes of images, shape (N, 28, 28), that are meant to be ``labels``, shape (N,)."""
-    seen = yardstick.judge.judge(images)
-    table = confusion(labels, seen.digits)
-    asked_for = table.sum(axis=1)
+def classifier_metrics(
+    images: LabelledImages, classifier: ReferenceClassifier, stats: ReferenceStats
+) -> ClassifierMetrics:
+    """What one classifier measures.
+
+    Args:
+        images: N >= 6, with the labels that they were sampled for.
+        classifier: to measure with.
+        stats: what real images score with it, beside N.
+    """
+    card, predictions = classifier.card, classifier.predict(images.images)
+    counts = confusion(images.labels, predictions.labels, len(card.class_counts))
+    totals = counts.sum(axis=1)
     return ClassifierMetrics(
-        sha256=yardstick.judge.digest,
-        accuracy=BinomialProportion(hits=int(np.trace(table)), total=len(labels)),
-        accuracy_of_test_images=yardstick.ceiling,
+        sha256=classifier.digest,
+        accuracy=BinomialProportion(hits=int(np.trace(counts)), total=len(images)),
+        accuracy_of_test_images=BinomialProportion(
+            hits=card.num_test_images - card.test_errors, total=card.num_test_images
+        ),
         accuracy_by_digit={
-            digit: BinomialProportion(hits=int(table[digit, digit]), total=int(asked_for[digit]))
-            for digit in np.flatnonzero(asked_for).tolist()
+            label: BinomialProportion(hits=int(counts[label, label]), total=int(totals[label]))
+            for label in np.flatnonzero(totals).tolist()
         },
-        confusion=tuple(tuple(row) for row in table.tolist()),
-        fcd=yardstick.distance(seen.features),
-        fcd_real=yardstick.floor,
-        prdc=yardstick.overlap(seen.features),
-        prdc_of_training_images=yardstick.control,
-        num_test_images=yardstick.floor_count,
+        confusion=tuple(tuple(row) for row in counts.tolist()),
+        fcd=frechet_distance(Gaussian.fit(predictions.features), classifier.reference),
+        fcd_real=stats.fcd,
+        prdc=stats.prdc_of(predictions.features),
+        prdc_of_training_images=stats.prdc,
+        num_test_images=stats.count,
     )
 
 
-def _notices(yardstick: ReferenceStats) -> tuple[str, ...]:
-    """What the report lacks, and what in it does not quite compare."""
+def _optional_metrics(
+    images: LabelledImages, optional: OptionalMetrics, real: RealImages | None, known: CAS | None
+) -> Work[Never, tuple[CAS | None, Memorization | None]]:
+    """Those that were asked for; ``known`` holds the scores of real images, once they are measured."""
+    cas = memorization = None
+    if optional.cas and real is not None:
+        scores = known.by_seed_of_real_images if known else ()
+        cas = yield from measure_cas(images, real, real_scores=scores)
+    if optional.memorization and real is not None:
+        memorization = yield from check_memorization(images, real)
+    return cas, memorization
+
+
+def _notices(stats: ReferenceStats, n: int) -> tuple[str, ...]:
+    """What the report lacks, and which of its numbers compare with restrictions."""
     notices = []
-    if yardstick.real is None:
-        left_out = "precision, recall, density and coverage"
-        if yardstick.floor is None:
-            left_out = f"the floor of the fcd, {left_out}"
-        notices.append(f"MNIST is not here: {left_out} are left out; name its folder with --data-dir")
-    if yardstick.floor_count < yardstick.count and yardstick.floor is not None:
-        notices.append(
-            f"there are no more than {yardstick.floor_count:,} test images: floor and coverage are measured with those"
-        )
+    if stats.features is None:
+        missing = "precision, recall, density and coverage"
+        if stats.fcd is None:
+            missing = f"the fcd of real images, {missing}"
+        notices.append(f"the real images are not on this machine (data_dir): {missing} are left out")
+    if stats.count < n and stats.fcd is not None:
+        notices.append(f"there are only {stats.count:,} test images: fcd_real and prdc are measured with those")
     return tuple(notices)

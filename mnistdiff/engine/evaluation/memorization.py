@@ -1,70 +1,48 @@
-"""Are the images new, or are they training images once more? Beside them, real images that no training has seen."""
+"""Memorization check by nearest neighbours, with real test images as control."""
 
-from collections.abc import Generator, Iterator
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.evaluation.neighbours import (
-    Neighbours,
-    closest_pairs,
-    nearest_by_chunk,
-    summarize,
-)
-from mnistdiff.engine.evaluation.progress import EvaluationProgress
+from mnistdiff.engine.data.datasets import LabelledImages
+from mnistdiff.engine.evaluation.neighbours import closest_pairs, find_neighbours, summarize
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.evaluation.report import ClosestPair, Memorization, NearestToTestImages
 from mnistdiff.engine.outputs.grid import Row, labelled_grid
 from mnistdiff.engine.outputs.png import encode_png
+from mnistdiff.engine.progress import Work
 
 _NUM_PAIRS = 30
 _PAIRS_PER_ROW = 10
 
 
-def check_memorization(
-    images: NDArray[np.uint8], labels: NDArray[np.integer], real: RealImages
-) -> Iterator[EvaluationProgress | Memorization]:
-    """Find the nearest training image of every image, and of as many real test images.
+def check_memorization(images: LabelledImages, real: RealImages) -> Work[Never, Memorization]:
+    """Find the nearest training image of every generated image, and of as many real test images.
 
     Args:
-        images: grey levels, shape (N, 28, 28).
-        labels: the digits asked for, shape (N,).
+        images: N images, with the labels that they were sampled for.
         real: the first N test images, or all if there are fewer, are the control.
 
     Yields:
-        progress, and last the result.
+        progress in images.
     """
-    control = real.test.images[: len(images)]
-    neighbours = yield from _search("looking for copies", images, real.training.images)
-    neighbours_of_control = yield from _search("looking at real images", control, real.training.images)
-    pairs = closest_pairs(neighbours, _NUM_PAIRS).tolist()
-    summary = summarize(neighbours_of_control, control, real.training.images).model_dump()
-    yield Memorization(
-        images=summarize(neighbours, images, real.training.images),
-        test_images=NearestToTestImages(num_images=len(control), **summary),
+    training, control = real.training.images, real.test.images[: len(images)]
+    found = yield from find_neighbours(images.images, training, stage="nearest training images")
+    of_control = yield from find_neighbours(control, training, stage="nearest training images of test images")
+    pairs = closest_pairs(found, _NUM_PAIRS)
+    columns = (pairs, images.labels[pairs], found.distance[pairs], found.ratio[pairs])
+    closest = zip(*(column.tolist() for column in columns), strict=True)
+    of_test_images = summarize(of_control, control, training).model_dump()
+    return Memorization(
+        images=summarize(found, images.images, training),
+        test_images=NearestToTestImages(num_images=len(control), **of_test_images),
         closest=tuple(
-            ClosestPair(
-                image=image,
-                digit=int(labels[image]),
-                distance=float(neighbours.distance[image]),
-                ratio=float(neighbours.ratio[image]),
-            )
-            for image in pairs
+            ClosestPair(image=image, digit=label, distance=distance, ratio=ratio)
+            for image, label, distance, ratio in closest
         ),
-        sheet=_sheet(images[pairs], real.training.images[neighbours.index[pairs]]),
+        sheet=_sheet(images.images[pairs], training[found.index[pairs]]),
     )
-
-
-def _search(
-    stage: str, images: NDArray[np.uint8], training: NDArray[np.uint8]
-) -> Generator[EvaluationProgress, None, Neighbours]:
-    parts: list[Neighbours] = []
-    done = 0
-    for part in nearest_by_chunk(images, training):
-        parts.append(part)
-        done += len(part.index)
-        yield EvaluationProgress(stage, done, len(images))
-    return Neighbours.join(parts)
 
 
 def _sheet(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> bytes:

@@ -1,6 +1,7 @@
-"""The measures: shares with their uncertainty, the Fréchet distance, and how far two clouds of features overlap.
+"""Metrics of predictions and features: confusion matrix, Fréchet distance, and PRDC.
 
-NumPy alone and float64 throughout, so that the numbers depend on the features and on nothing else.
+PRDC is precision, recall, density and coverage. NumPy alone and float64 throughout: the values depend on the features
+and on nothing else.
 """
 
 from collections.abc import Iterator
@@ -11,38 +12,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.evaluation.report import PRDC
-from mnistdiff.settings import NUM_DIGITS
 
-# Rows of distances held at a time: with 10,000 columns, 10 MB, about what a cache holds.
+# Rows of distances computed at a time: with 10,000 columns 10 MB, about the size of a cache.
 _ROWS = 128
-# Share of the largest squared length that may separate two squared distances which are equal but for rounding.
+# Squared distances that differ by less than this share of the largest squared length count as equal (rounding).
 _TIE = 1e-12
 
 
-def confusion(wanted: NDArray[np.integer], found: NDArray[np.integer]) -> NDArray[np.int64]:
-    """How often each digit was taken for each.
+def confusion(labels: NDArray[np.integer], predicted: NDArray[np.integer], num_classes: int) -> NDArray[np.int64]:
+    """The confusion matrix.
 
     Args:
-        wanted: the digits asked for, 0 ... 9, shape (N,).
-        found: the digits seen by a judge, 0 ... 9, shape (N,).
+        labels: class indices, shape (N,).
+        predicted: class indices, shape (N,).
+        num_classes: C: class indices are 0 ... C - 1.
 
     Returns:
-        counts, shape (10, 10): row = digit asked for, column = digit seen.
+        counts, shape (C, C): row = label, column = predicted class.
 
     Raises:
-        ValueError: if the shapes differ or a digit is out of range.
+        ValueError: if the shapes differ or a class index is out of range.
     """
-    if wanted.shape != found.shape or wanted.ndim != 1:
-        raise ValueError(f"wanted and found must be of one shape (N,), not {wanted.shape} and {found.shape}")
-    if any(np.any((digits < 0) | (digits >= NUM_DIGITS)) for digits in (wanted, found)):
-        raise ValueError(f"digits must be in 0...{NUM_DIGITS - 1}")
-    pairs = wanted.astype(np.int64) * NUM_DIGITS + found
-    return np.bincount(pairs, minlength=NUM_DIGITS**2).astype(np.int64).reshape(NUM_DIGITS, NUM_DIGITS)
+    if labels.shape != predicted.shape or labels.ndim != 1:
+        raise ValueError(f"labels and predicted must be of one shape (N,), not {labels.shape} and {predicted.shape}")
+    if any(np.any((classes < 0) | (classes >= num_classes)) for classes in (labels, predicted)):
+        raise ValueError(f"class indices must be in 0...{num_classes - 1}")
+    pairs = labels.astype(np.int64) * num_classes + predicted
+    return np.bincount(pairs, minlength=num_classes**2).astype(np.int64).reshape(num_classes, num_classes)
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """The normal distribution with the mean and the covariance of a cloud of features.
+    """A normal distribution, fitted to features.
 
     Attributes:
         mean: float64, shape (D,).
@@ -54,7 +55,7 @@ class Gaussian:
 
     @classmethod
     def fit(cls, features: NDArray[np.floating]) -> Self:
-        """Mean and unbiased covariance (divided by N - 1).
+        """The normal distribution with the mean and the unbiased covariance (divided by N - 1) of features.
 
         Args:
             features: shape (N, D), N >= 2.
@@ -73,8 +74,8 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
     |m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) (Dowson & Landau 1982, J. Multivariate Anal. 12, 450-455;
     Heusel et al. 2017, Eq. 6, arXiv 1706.08500). The trace of the outer root is the sum of the singular values of
-    A^1/2 B^1/2. Computed so, it does not mind which of a and b comes first, and it takes no second root, which would
-    make 1e-8 of a rounding error of 1e-16 wherever a feature never fires.
+    A^1/2 B^1/2. Computed in this form the distance is symmetric, and there is no second matrix root, which would
+    turn a rounding error of 1e-16 into 1e-8 for every feature that is always 0.
 
     Returns:
         at least 0; 0 for a and a, within rounding.
@@ -91,32 +92,37 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 
 def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The symmetric square root; eigenvalues that rounding has pushed below zero are zero."""
+    """The symmetric square root; eigenvalues below zero (by rounding) count as zero."""
     values, vectors = np.linalg.eigh(covariance)
     root: NDArray[np.float64] = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     return root
 
 
-def precision_recall_density_coverage(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5) -> PRDC:
-    """Precision and recall, density and coverage.
+def prdc(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5) -> PRDC:
+    """Precision, recall, density and coverage.
+
+    Each point stands for the ball around it up to its k-th nearest neighbour of its kind. Precision is the share of the
+    fake points in at least one real ball, recall that of the real points in at least one fake ball; density is the mean
+    number of real balls that contain a fake point, over k; coverage is the share of the real balls that contain a fake
+    point.
 
     The first two are Eqs. 1 and 2 of Kynkäänniemi et al. 2019 (arXiv 1904.06991), the others are Section 3 of Naeem
-    et al. 2020 (arXiv 2002.09797). The balls are closed, as in the former: a point at the very radius is inside.
+    et al. 2020 (arXiv 2002.09797). The balls are closed, as in the former: a point at the radius is inside.
 
     Args:
         real: features, shape (N, D), N > k.
         fake: features, shape (M, D), M > k.
-        k: which neighbour gives a ball its radius; a point is not its own neighbour.
+        k: a point is not its own neighbour.
 
     Raises:
-        ValueError: if k < 1, a cloud has not more than k points, the sizes D differ or a feature is not finite.
+        ValueError: if k < 1, there are not more than k points of a kind, the sizes D differ or a feature is not finite.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
     x, y = _checked(real, least=k + 1), _checked(fake, least=k + 1)
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"the features have different sizes: {x.shape[1]} and {y.shape[1]}")
-    # Far from the origin, the small distances would be lost in the rounding of large squares.
+    # Far from the origin, small distances would be lost in the rounding of large squares.
     centre = x.mean(axis=0)
     x, y = x - centre, y - centre
     x_radii, y_radii = _radii(x, k), _radii(y, k)
@@ -140,16 +146,16 @@ def precision_recall_density_coverage(real: NDArray[np.floating], fake: NDArray[
 
 
 def _radii(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Squared distance of each point to its k-th neighbour, a hair more so that ties survive rounding, shape (N,)."""
+    """Squared distance of each point to its k-th neighbour, and a little more (ties, rounding), shape (N,)."""
     slack = _TIE * np.max(np.square(points).sum(axis=1))
-    # In order of distance, number 0 is the point itself.
+    # Index 0, in order of distance, is the point itself.
     kth = [np.partition(distances, k)[:, k].copy() for _, distances in _squared_distances(points, points)]
     radii: NDArray[np.float64] = np.concatenate(kth) + slack
     return radii
 
 
 def _squared_distances(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """|x_i - y_j|^2 = |x_i|^2 - 2 x_i y_j + |y_j|^2, some rows i at a time: all of them would fill the memory."""
+    """|x_i - y_j|^2 = |x_i|^2 - 2 x_i y_j + |y_j|^2, some rows i at a time, since all together need too much memory."""
     lengths = np.square(y).sum(axis=1)
     for start in range(0, len(x), _ROWS):
         rows = slice(start, start + _ROWS)
@@ -160,7 +166,7 @@ def _squared_distances(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterat
 
 
 def _checked(features: NDArray[np.floating], *, least: int) -> NDArray[np.float64]:
-    """The features in float64, if they are ``least`` finite rows or more."""
+    """The features in float64, if they have ``least`` rows or more and are finite."""
     if features.ndim != 2 or len(features) < least:
         raise ValueError(f"features must have the shape (N, D) with N >= {least}, not {features.shape}")
     if not np.isfinite(features).all():

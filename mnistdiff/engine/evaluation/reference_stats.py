@@ -1,148 +1,126 @@
-"""What real images score: the other end of every measure, without which a number says little."""
+"""Reference scores of real images: every metric of generated images is compared with that of real ones."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.data.datasets import MNIST, LabelledImages, UnavailableError
+from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, UnavailableError
 from mnistdiff.engine.data.load import load_images
 from mnistdiff.engine.data.stratified import stratified_order
-from mnistdiff.engine.evaluation.metrics import (
-    Gaussian,
-    frechet_distance,
-    precision_recall_density_coverage,
-)
+from mnistdiff.engine.evaluation.classifier import PREDICT_BATCH
+from mnistdiff.engine.evaluation.metrics import Gaussian, frechet_distance, prdc
 from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
-from mnistdiff.engine.evaluation.report import PRDC, BinomialProportion
+from mnistdiff.engine.evaluation.report import PRDC
 from mnistdiff.errors import DataError
 
 _MOST_BLOCKS = 5
-"""A floor is the mean over up to so many disjoint blocks of test images: of few images a single one is chance."""
+"""The distance of real images is the mean over up to this many disjoint blocks of them: that of one small block
+depends much on chance."""
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """MNIST, to measure against.
+    """Both splits of a data set, to compare generated images with.
 
-    Both are in stratified order, so that the first n images, for every n, are a fair choice: in MNIST's own order the
-    first half of the test images is the easier one.
-
-    Attributes:
-        training: 60,000 images.
-        test: 10,000 images.
+    Both are in ``stratified_order``, so that their first n images are a fair sample for every n: in the order of MNIST
+    the first half of the test images is the easier one.
     """
 
+    spec: DatasetSpec
     training: LabelledImages
     test: LabelledImages
 
     @classmethod
-    def load(cls, data_dir: Path | None, *, needed_for: str = "") -> Self | None:
-        """Both halves of MNIST if they are here; nothing is ever fetched.
+    def load(cls, spec: DatasetSpec, data_dir: Path | None, *, required_by: str = "") -> Self | None:
+        """The images of a data set, if they are on this machine; nothing is downloaded.
 
         Args:
-            data_dir: folder with ``MNIST/raw``; None is the user's cache folder.
-            needed_for: what cannot do without, if anything cannot.
+            spec: the data set.
+            data_dir: folder with its files; None is the user's cache folder.
+            required_by: the field that cannot do without, if there is one.
 
         Returns:
             None if a file is missing.
 
         Raises:
-            DataError: if a file is corrupt, or if one is missing that is needed.
+            DataError: if a file is corrupt, or if one is missing that is required.
         """
         try:
-            splits = [load_images(MNIST, split, data_dir=data_dir, may_download=False) for split in ("train", "test")]
+            training = load_images(spec, "train", data_dir=data_dir, may_download=False)
+            test = load_images(spec, "test", data_dir=data_dir, may_download=False)
         except UnavailableError as error:
-            if not needed_for:
+            if not required_by:
                 return None
             raise DataError(
-                f"{needed_for} needs MNIST, which is not complete in {error.folder}",
-                "Name its folder with --data-dir; mnistdiff train fetches it.",
+                f"`{required_by}` needs the images of {spec.title}, which are not complete in {error.folder}",
+                "Set `data_dir` to their folder; a training downloads them.",
             ) from error
-        return cls.of(*splits)
+        return cls.of(spec, training, test)
 
     @classmethod
-    def of(cls, training: LabelledImages, test: LabelledImages) -> Self:
+    def of(cls, spec: DatasetSpec, training: LabelledImages, test: LabelledImages) -> Self:
         """Images in any order, put into the stratified one."""
-        return cls(*(images[stratified_order(images.labels)] for images in (training, test)))
+        return cls(spec, training[stratified_order(training.labels)], test[stratified_order(test.labels)])
 
 
-def floor_at(count: int, test_features: NDArray[np.float32], reference: Gaussian) -> float:
+@dataclass(frozen=True)
+class ReferenceStats:
+    """What real images score under one classifier, beside a number of generated images.
+
+    Attributes:
+        count: real test images that the rest is measured with.
+        fcd: their Fréchet distance to the training images, which no generator is expected to beat: the distance is
+            biased, the more the fewer the images (Chong & Forsyth 2020, arXiv 1911.07023), so it compares only at the
+            same number. None if there are no real images and the classifier's card does not hold this number.
+        features: of the test images, shape (count, D); None if there are no real images.
+        prdc: of as many training images against the test images: what equal distributions score. None likewise.
+    """
+
+    count: int
+    fcd: float | None
+    features: NDArray[np.float32] | None
+    prdc: PRDC | None
+
+    @classmethod
+    def measure(cls, classifier: ReferenceClassifier, real: RealImages | None, n: int) -> Self:
+        """Classify real images.
+
+        Args:
+            classifier: whose features are compared.
+            real: the images; None if they are unavailable.
+            n: generated images to compare them with.
+        """
+        if real is None:
+            count = min(n, classifier.card.num_test_images)
+            return cls(count, classifier.card.fcd_real.get(count), None, None)
+        count = min(n, len(real.test))
+        # In whole batches: an image has the same features, to the bit, for every n.
+        needed = -(-_MOST_BLOCKS * count // PREDICT_BATCH) * PREDICT_BATCH
+        features = classifier.predict(real.test.images[:needed]).features
+        of_training = classifier.predict(real.training.images[:count]).features
+        fcd = fcd_of_test_images(count, features, classifier.reference)
+        return cls(count, fcd, features[:count], prdc(features[:count], of_training))
+
+    def prdc_of(self, features: NDArray[np.float32]) -> PRDC | None:
+        """PRDC of images, by their features, shape (N, D), against the test images; of the first ``count`` of them."""
+        return None if self.features is None else prdc(self.features, features[: self.count])
+
+
+def fcd_of_test_images(count: int, features: NDArray[np.float32], reference: Gaussian) -> float:
     """The Fréchet distance of ``count`` real test images to the training images.
 
     Args:
-        count: how many, at most N.
-        test_features: of all test images in stratified order, shape (N, D). In random order, fewer images would have
-            digits in uneven shares, and a floor more than twice as high as samples in the right shares have.
+        count: at most N.
+        features: of the test images in stratified order, shape (N, D). In random order, few images would have classes
+            in uneven proportions, and more than twice the distance of samples in the right ones.
         reference: of the training images.
 
     Returns:
         the mean over the first disjoint blocks of so many images.
     """
-    starts = range(0, len(test_features) - count + 1, count)[:_MOST_BLOCKS]
-    blocks = [Gaussian.fit(test_features[start : start + count]) for start in starts]
+    starts = range(0, len(features) - count + 1, count)[:_MOST_BLOCKS]
+    blocks = [Gaussian.fit(features[start : start + count]) for start in starts]
     return float(np.mean([frechet_distance(block, reference) for block in blocks]))
-
-
-@dataclass(frozen=True)
-class ReferenceStats:
-    """A judge and, for as many images as are to be measured, what it makes of real ones. Computed when asked for, once.
-
-    Attributes:
-        judge: a classifier.
-        real: the images to measure against; None if they are not here.
-        count: images to be measured.
-    """
-
-    judge: ReferenceClassifier
-    real: RealImages | None
-    count: int
-
-    @property
-    def ceiling(self) -> BinomialProportion:
-        """The judge's own accuracy on the test set: the highest accuracy that says anything."""
-        facts = self.judge.facts
-        return BinomialProportion(hits=facts.num_test_images - facts.test_errors, total=facts.num_test_images)
-
-    @property
-    def floor_count(self) -> int:
-        """The images that the floor is measured with: as many as are measured, or all test images if those are less."""
-        return min(self.count, len(self.real.test.images) if self.real else self.judge.facts.num_test_images)
-
-    @cached_property
-    def floor(self) -> float | None:
-        """The Fréchet distance of as many real test images, which no generator can expect to beat.
-
-        The distance is biased, the more the fewer the images (Chong & Forsyth 2020, arXiv 1911.07023): only at the
-        same number is it comparable. None if MNIST is not here and the judge's file does not tell this number.
-        """
-        if self.real is None:
-            return self.judge.facts.floors.get(self.floor_count)
-        return floor_at(self.floor_count, self.test_features, self.judge.reference)
-
-    @cached_property
-    def test_features(self) -> NDArray[np.float32]:
-        """Of all test images, shape (M, D)."""
-        assert self.real is not None, "asked for only where it is here"
-        return self.judge.judge(self.real.test.images).features
-
-    @cached_property
-    def control(self) -> PRDC | None:
-        """How real training images overlap with real test images: what equal distributions score at this number."""
-        if self.real is None:
-            return None
-        return self.overlap(self.judge.judge(self.real.training.images[: self.floor_count]).features)
-
-    def distance(self, features: NDArray[np.float32]) -> float:
-        """The Fréchet distance between images and the training set, by their features, shape (N, D)."""
-        return frechet_distance(Gaussian.fit(features), self.judge.reference)
-
-    def overlap(self, features: NDArray[np.float32]) -> PRDC | None:
-        """Precision and its kin against as many test images; of more images than those, the first; None without."""
-        if self.real is None:
-            return None
-        n = self.floor_count
-        return precision_recall_density_coverage(self.test_features[:n], features[:n])

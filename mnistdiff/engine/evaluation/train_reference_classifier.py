@@ -1,8 +1,9 @@
-"""Making a judge: train it, test it, and measure what real images get from it."""
+"""Train a reference classifier, test it, and measure what real images score with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Never
 
 import numpy as np
 import torch
@@ -11,103 +12,108 @@ from torch import nn
 
 from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.data.stratified import stratified_order
-from mnistdiff.engine.evaluation.classifier import ClassifierStep, classify, train_classifier
+from mnistdiff.engine.evaluation.classifier import predict, train_classifier
 from mnistdiff.engine.evaluation.metrics import Gaussian
-from mnistdiff.engine.evaluation.reference_classifier import JudgeFacts, encode_judge, rounded
-from mnistdiff.engine.evaluation.reference_stats import floor_at
-from mnistdiff.settings import NUM_DIGITS
+from mnistdiff.engine.evaluation.reference_classifier import ClassifierCard, encode_classifier, rounded
+from mnistdiff.engine.evaluation.reference_stats import fcd_of_test_images
+from mnistdiff.engine.progress import Progress, Work
+from mnistdiff.settings import ClassifierName
 
-FLOOR_SIZES = (500, 1_000, 2_000, 5_000, 10_000)
+SIZES = (500, 1_000, 2_000, 5_000, 10_000)
+"""Numbers of real test images whose Fréchet distance a card holds."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What else than the data makes a judge.
+    """What determines a classifier beside the data.
 
     Attributes:
-        epochs: how often it sees each training image.
-        seed: of its weights, the order and the distortions.
+        epochs: passes over the training images.
+        seed: of its weights, the order of the images and the augmentation.
     """
 
     epochs: int
     seed: int
 
 
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
+RECIPES: Mapping[ClassifierName, Recipe] = MappingProxyType(
     {"conv": Recipe(epochs=12, seed=1), "residual": Recipe(epochs=12, seed=2)}
 )
-"""How the judges that come with the package were made. Another seed each, so that they share no luck."""
+"""How the bundled classifiers were trained: with different seeds, so that their errors are independent."""
 
 
 @dataclass(frozen=True)
-class JudgeMade:
-    """A judge is done.
+class TrainedClassifier:
+    """A trained reference classifier: its card and the bytes of its file."""
 
-    Attributes:
-        facts: about it.
-        content: the bytes of its file.
-    """
-
-    facts: JudgeFacts
+    card: ClassifierCard
     content: bytes
 
 
-def make_judge(
-    architecture: str, training: LabelledImages, test: LabelledImages, recipe: Recipe
-) -> Iterator[ClassifierStep | JudgeMade]:
-    """Train a judge and measure it.
+def train_reference_classifier(
+    architecture: ClassifierName,
+    training: LabelledImages,
+    test: LabelledImages,
+    recipe: Recipe,
+    *,
+    num_classes: int,
+) -> Work[Never, TrainedClassifier]:
+    """Train a classifier and measure it.
 
     Args:
         architecture: a name in ``classifier.ARCHITECTURES``.
-        training: all that it learns from, and the reference of its Fréchet distance.
+        training: all that it is trained on, and the reference of its Fréchet distance.
         test: what it is tested on, once, after its last step.
         recipe: epochs and seed.
+        num_classes: of the data set.
 
     Yields:
-        every step of the training, then the judge.
+        progress in optimizer steps, then of the measurement.
 
     Raises:
-        DivergedError: if the loss is no longer finite.
+        DivergedError: if the loss is not finite.
     """
-    model: nn.Module | None = None
-    for step in train_classifier(
-        architecture, training.images, training.labels, epochs=recipe.epochs, seed=recipe.seed
-    ):
-        model = step.model
-        yield step
-    assert model is not None, "a training has at least one step"
-    yield measured_judge(rounded(model), architecture, training, test, recipe)
-
-
-def measured_judge(
-    model: nn.Module, architecture: str, training: LabelledImages, test: LabelledImages, recipe: Recipe
-) -> JudgeMade:
-    """A judge from a trained ``model``, with all that its file tells; the other arguments as above."""
-    _, training_features = classify(model, training.images)
-    digits, test_features = classify(model, test.images)
-    reference = Gaussian.fit(training_features)
-    facts = JudgeFacts.model_validate(
-        {
-            "architecture": architecture,
-            "seed": recipe.seed,
-            "epochs": recipe.epochs,
-            "num_train_images": len(training.labels),
-            "class_counts": tuple(np.bincount(training.labels, minlength=NUM_DIGITS).tolist()),
-            "test_errors": int(np.count_nonzero(digits != test.labels)),
-            "num_test_images": len(test.labels),
-            "floors": floors(test_features[stratified_order(test.labels)], reference),
-            "torch": str(torch.__version__),
-            "threads": torch.get_num_threads(),
-        }
+    model = yield from train_classifier(
+        architecture, training, num_classes=num_classes, epochs=recipe.epochs, seed=recipe.seed
     )
-    return JudgeMade(facts, encode_judge(facts, reference, model))
+    yield Progress("classifying real images", 0, 1)
+    trained = measured_classifier(rounded(model), architecture, training, test, recipe, num_classes=num_classes)
+    yield Progress("classifying real images", 1, 1)
+    return trained
 
 
-def floors(test_features: NDArray[np.float32], reference: Gaussian) -> dict[int, float]:
-    """The Fréchet distance of real images that were not trained on, for each number of them that there is.
+def measured_classifier(
+    model: nn.Module,
+    architecture: ClassifierName,
+    training: LabelledImages,
+    test: LabelledImages,
+    recipe: Recipe,
+    *,
+    num_classes: int,
+) -> TrainedClassifier:
+    """A trained ``model`` with all that its card says; the other arguments as above."""
+    reference = Gaussian.fit(predict(model, training.images).features)
+    predictions = predict(model, test.images)
+    card = ClassifierCard(
+        architecture=architecture,
+        seed=recipe.seed,
+        epochs=recipe.epochs,
+        num_train_images=len(training),
+        class_counts=tuple(np.bincount(training.labels, minlength=num_classes).tolist()),
+        test_errors=int(np.count_nonzero(predictions.labels != test.labels)),
+        num_test_images=len(test),
+        fcd_real=fcd_by_size(predictions.features[stratified_order(test.labels)], reference),
+        torch=str(torch.__version__),
+        threads=torch.get_num_threads(),
+    )
+    return TrainedClassifier(card, encode_classifier(card, reference, model))
+
+
+def fcd_by_size(features: NDArray[np.float32], reference: Gaussian) -> dict[int, float]:
+    """The Fréchet distance of real test images to the training images, for each number of them in ``SIZES``.
 
     Args:
-        test_features: of all test images, in the order of ``stratified_order``, shape (N, 128).
+        features: of all test images in stratified order, shape (N, 128).
         reference: of the training images.
     """
-    return {size: floor_at(size, test_features, reference) for size in FLOOR_SIZES if size <= len(test_features)}
+    return {size: fcd_of_test_images(size, features, reference) for size in SIZES if size <= len(features)}

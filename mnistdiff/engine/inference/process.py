@@ -1,46 +1,37 @@
-"""Sampling processes: what sampling starts from, and how it gets to the image. Those that edit are in ``editing``."""
+"""Ways from noise to images: the usual one is here, those that begin with a picture are in ``editing``."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Protocol
+from typing import Protocol
 
-from mnistdiff.engine.diffusion.predictions import FloatArray
-from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep, Timesteps
+from mnistdiff.engine.diffusion.samplers import SAMPLERS, DrawNoise, PredictEps, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SAMPLERS, SampleSettings
+from mnistdiff.settings import SampleSettings
 
 
 class SamplingProcess(Protocol):
-    """A way to sample images: from noise, or from a given image.
-
-    Attributes:
-        starts_from_noise: whether the first x_t is noise alone.
-    """
-
-    starts_from_noise: ClassVar[bool]
+    """A way from noise to images."""
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
-        """Network evaluations, which are the steps that the process yields.
+        """How often the network will be evaluated.
 
         Raises:
-            SettingsError: if the settings ask for more steps than the model has timesteps.
+            SettingsError: if more steps are asked for than the model was trained with.
         """
         ...
 
     def __call__(
-        self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+        self, predict_eps: PredictEps, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
     ) -> Iterator[SampleStep]:
-        """Sample. Noise number 0 is x_T, shape (B, 1, 28, 28); 1, 2, ... are for later steps."""
+        """Go, a step for each evaluation. Noise number 0 is x_T, shape (B, 1, 28, 28); 1, 2, ... are for later."""
         ...
 
 
 class FromNoise:
-    """Sampling from pure noise, by the sampler of the settings."""
-
-    starts_from_noise: ClassVar[bool] = True
+    """The usual way: from pure noise, by the sampler of the settings."""
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
-        """The number of steps in the settings."""
+        """As many as the settings say."""
         if settings.steps > schedule.num_train_timesteps:
             raise SettingsError(
                 f"`steps` {settings.steps} is more than the {schedule.num_train_timesteps} timesteps of this model",
@@ -49,24 +40,17 @@ class FromNoise:
         return settings.steps
 
     def __call__(
-        self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+        self, predict_eps: PredictEps, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
     ) -> Iterator[SampleStep]:
-        """Sample from noise number 0."""
-        timesteps = schedule.inference_timesteps(settings.steps, settings.spacing)
-        return run_sampler(settings, predict_x_0, noise(0), noise, schedule, timesteps)
+        """Go."""
+        return SAMPLERS[settings.sampler](
+            predict_eps,
+            noise(0),
+            schedule=schedule,
+            timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
+            noise=noise,
+            eta=settings.eta,
+        )
 
 
 FROM_NOISE = FromNoise()
-
-
-def run_sampler(
-    settings: SampleSettings,
-    predict_x_0: PredictX0,
-    x_t: FloatArray,
-    noise: DrawNoise,
-    schedule: NoiseSchedule,
-    timesteps: Timesteps,
-) -> Iterator[SampleStep]:
-    """The steps of the sampler that the settings name, from state ``x_t`` at the first of the timesteps."""
-    sampler = SAMPLERS[settings.sampler](settings)
-    return sampler(predict_x_0, x_t, schedule=schedule, timesteps=timesteps, noise=noise)

@@ -1,4 +1,4 @@
-"""Figures as one would print them in a paper: one style, on light or on dark paper, as PNG or SVG."""
+"""Figures in one style, on a light or a dark background, as PNG or SVG."""
 
 import io
 import warnings
@@ -18,33 +18,37 @@ _DPI = 150
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of a figure: paper and ink, the grid, what was recorded, its average, and a second curve."""
+    """The colours of a figure: background and foreground, grid, recorded values, their average, a second curve."""
 
-    paper: str
-    ink: str
+    background: str
+    foreground: str
     grid: str
     raw: str
     smooth: str
     second: str
 
 
-LIGHT = Palette(paper="white", ink="#333333", grid="#e6e6e6", raw="#a9c4e4", smooth="#1b4f8f", second="#c2571a")
-DARK = Palette(paper="none", ink="#c9d1d9", grid="#30363d", raw="#34557f", smooth="#79b8ff", second="#f0883e")
+LIGHT = Palette(
+    background="white", foreground="#333333", grid="#e6e6e6", raw="#a9c4e4", smooth="#1b4f8f", second="#c2571a"
+)
+DARK = Palette(
+    background="none", foreground="#c9d1d9", grid="#30363d", raw="#34557f", smooth="#79b8ff", second="#f0883e"
+)
 
 
 @contextmanager
 def figure(palette: Palette = LIGHT, *, inches: tuple[float, float] = (8.0, 4.5)) -> Iterator[Figure]:
-    """An empty figure in this style, while it is drawn."""
+    """An empty figure in this style, to draw in."""
     style = {
         "font.size": 10.5,
-        "text.color": palette.ink,
-        "axes.edgecolor": palette.ink,
-        "axes.labelcolor": palette.ink,
-        "axes.facecolor": palette.paper,
-        "figure.facecolor": palette.paper,
-        "savefig.facecolor": palette.paper,
-        "xtick.color": palette.ink,
-        "ytick.color": palette.ink,
+        "text.color": palette.foreground,
+        "axes.edgecolor": palette.foreground,
+        "axes.labelcolor": palette.foreground,
+        "axes.facecolor": palette.background,
+        "figure.facecolor": palette.background,
+        "savefig.facecolor": palette.background,
+        "xtick.color": palette.foreground,
+        "ytick.color": palette.foreground,
         "axes.linewidth": 0.8,
         "axes.axisbelow": True,
         "axes.spines.right": False,
@@ -52,15 +56,15 @@ def figure(palette: Palette = LIGHT, *, inches: tuple[float, float] = (8.0, 4.5)
         "grid.color": palette.grid,
         "grid.linewidth": 0.8,
         "legend.edgecolor": "none",
-        "legend.facecolor": palette.paper,
+        "legend.facecolor": palette.background,
         "figure.constrained_layout.h_pad": 0.12,
         "figure.constrained_layout.w_pad": 0.12,
-        "agg.path.chunksize": 10_000,  # else Agg gives up on the path of a very long run
-        "svg.hashsalt": "mnistdiff",  # else every drawing has names of its own
+        "agg.path.chunksize": 10_000,  # else Agg cannot draw the line of a very long run
+        "svg.hashsalt": "mnistdiff",  # else the names of elements are random
     }
-    # Not pyplot, which keeps figures alive in a global; and not the user's matplotlibrc, which may ask for LaTeX.
+    # Not pyplot, which keeps figures in a global; and not the user's matplotlibrc, which may require LaTeX.
     with matplotlib.style.context(["default", style]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a title in a script that the font lacks shows boxes
+        warnings.filterwarnings("ignore", message="Glyph")  # characters that the font lacks are drawn as boxes
         drawn = Figure(figsize=inches, dpi=_DPI, layout="constrained")
         FigureCanvasAgg(drawn)
         yield drawn

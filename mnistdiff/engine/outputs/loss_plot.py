@@ -1,4 +1,4 @@
-"""The loss of a run over its steps, alone or with the learning rate."""
+"""Plots of the training loss over optimizer steps, alone or with the learning rate."""
 
 import math
 import textwrap
@@ -14,19 +14,19 @@ from mnistdiff.errors import DivergedError
 
 _TITLE_CHARACTERS = 80
 _FEWEST_TO_SMOOTH = 10
-"""Fewer records are drawn as dots, for a single one makes no line, and have nothing to average."""
+"""Fewer records are drawn as dots, without an average."""
 _AVERAGED_SHARE = 0.05
 _FEWEST_AVERAGED = 4
-"""The average reaches back over 5 % of the records, but over 4 at the end of a short run."""
-_NICE = (1, 2, 5, 10)
+"""The average reaches back over 5 % of the records, and over at least 4 at the end of a run."""
+_TICK_STEPS = (1, 2, 5, 10)
 """Ticks at these times a power of ten."""
 
 
 def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch: int, title: str = "") -> bytes:
     """The training loss over optimizer steps, with epochs along the top. The same arguments give the same bytes.
 
-    The bold line is a moving average whose span grows with the run, so that it is calm where the loss is level and
-    still does not lag behind the steep start. The loss is on a log scale if it spans more than a decade.
+    The bold line is a moving average whose span grows with the run: smooth where the loss is level, and still close
+    to the steep start. The loss is on a log scale if it spans more than a decade.
 
     Args:
         steps: of the records, 1, 2, ... and in order, shape (N,).
@@ -38,7 +38,7 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
         a PNG file of 1200x675 pixels.
 
     Raises:
-        ValueError: if there is nothing to draw, or steps and losses are not as many.
+        ValueError: if there are no records, or steps and losses differ in number.
         DivergedError: if a loss is not finite.
     """
     x, y = _checked(steps, losses, steps_per_epoch)
@@ -59,7 +59,7 @@ def training_curves(
     steps_per_epoch: int,
     palette: Palette,
 ) -> bytes:
-    """As ``loss_curve``, with the learning rate below: an SVG file."""
+    """The plot of ``loss_curve`` with the learning rates, shape (N,), below it: an SVG file."""
     x, y = _checked(steps, losses, steps_per_epoch)
     with figure(palette, inches=(8.0, 5.5)) as drawn:
         upper, lower = drawn.subplots(2, 1, height_ratios=(3, 1), sharex=True)
@@ -78,26 +78,26 @@ def _checked(
     steps: Sequence[int], losses: Sequence[float], steps_per_epoch: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if len(steps) == 0 or len(steps) != len(losses):
-        raise ValueError(f"a curve needs as many steps as losses, and at least one: {len(steps)} and {len(losses)}")
+        raise ValueError(f"steps and losses must be equally many, and at least one: {len(steps)} and {len(losses)}")
     if steps_per_epoch < 1:
         raise ValueError(f"steps_per_epoch must be at least 1, not {steps_per_epoch}")
     x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if not np.isfinite(y).all():
-        raise DivergedError("a recorded loss is not finite", "Train again with a smaller --lr.")
+        raise DivergedError("a recorded loss is not finite", "Train again with a smaller `lr`.")
     return x, y
 
 
 def moving_average(values: NDArray[np.float64], *, share: float) -> NDArray[np.float64]:
     """Power-function exponential moving average, section 3.1 of Karras et al. 2023 (arXiv 2312.02696).
 
-    It needs no bias correction: the first record replaces whatever the average began with.
+    It needs no bias correction: the first record replaces the initial value.
 
     Args:
         values: shape (N,).
-        share: how far the average reaches back, as a part of the records so far, in (0, 1]; 1/(gamma + 1) there.
+        share: the span of the average as a share of the records so far, in (0, 1]; 1/(gamma + 1) in the paper.
 
     Returns:
-        for each record the average of all up to it, weighted the more the later, shape (N,).
+        for each record the average of all up to it, with more weight on later ones, shape (N,).
     """
     smooth = np.empty_like(values)
     average = 0.0
@@ -126,7 +126,7 @@ def _label_axes(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], step
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("training loss (MSE)")
     axes.set_xlim(0, last_step * 1.03)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=_NICE, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=_TICK_STEPS, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.grid(visible=True, which="major")
 
@@ -140,4 +140,4 @@ def _label_axes(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], step
     )
     epochs.set_xlabel("epoch")
     shows_whole_epochs = last_step >= 2 * steps_per_epoch
-    epochs.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=_NICE, integer=shows_whole_epochs, min_n_ticks=1))
+    epochs.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=_TICK_STEPS, integer=shows_whole_epochs, min_n_ticks=1))

@@ -1,42 +1,25 @@
-"""The quality of images over a setting of the sampler."""
+"""Plot of evaluations over the values of one sample setting."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from mnistdiff.engine.evaluation.report import EvaluationReport
 from mnistdiff.engine.outputs.figures import LIGHT, figure, png, use_log_scale
 
 
-@dataclass(frozen=True)
-class JudgeCurve:
-    """What one judge says of the images that each value of a setting gave.
-
-    Attributes:
-        judge: its name.
-        accuracies: in [0, 1], shape (N,); intervals: their bounds.
-        distances: Fréchet distances, at least 0, shape (N,).
-        floor: that of real images; None if unknown.
-    """
-
-    judge: str
-    accuracies: Sequence[float]
-    intervals: Sequence[tuple[float, float]]
-    distances: Sequence[float]
-    floor: float | None
-
-
-def sweep_plot(name: str, values: Sequence[Any], curves: Sequence[JudgeCurve]) -> bytes:
+def sweep_plot(name: str, values: Sequence[Any], reports: Sequence[EvaluationReport]) -> bytes:
     """Accuracy and Fréchet distance over a setting, side by side. The same arguments give the same bytes.
 
-    Numbers are in order, on a log scale if they span a decade; words stand as they come.
+    Numbers are sorted, and on a log scale if they span a decade; words stay in their order.
 
     Args:
         name: of the setting.
         values: of it, at least one: numbers or words.
-        curves: one or two judges, each with as many points as there are values.
+        reports: one for each value, with the same one or two classifiers.
 
     Returns:
         a PNG file of 1200x675 pixels.
@@ -46,15 +29,15 @@ def sweep_plot(name: str, values: Sequence[Any], curves: Sequence[JudgeCurve]) -
     x = [values[i] if numeric else i for i in order]
     with figure() as drawn:
         left, right = drawn.subplots(1, 2)
-        for curve, colour in zip(curves, (LIGHT.smooth, LIGHT.second), strict=False):
-            percent = [100 * curve.accuracies[i] for i in order]
-            reach = [[abs(100 * curve.intervals[i][end] - 100 * curve.accuracies[i]) for i in order] for end in (0, 1)]
-            left.errorbar(x, percent, yerr=reach, color=colour, marker="o", capsize=3, label=curve.judge)
-            right.plot(x, [curve.distances[i] for i in order], color=colour, marker="o", label=curve.judge)
-            if curve.floor is not None:
-                right.axhline(
-                    curve.floor, color=colour, linestyle="--", linewidth=1, label=f"real images, {curve.judge}"
-                )
+        for classifier, colour in zip(reports[0].classifiers, (LIGHT.smooth, LIGHT.second), strict=False):
+            metrics = [reports[i].classifiers[classifier] for i in order]
+            percent = [100 * each.accuracy.share for each in metrics]
+            bounds = list(zip(*(each.accuracy.interval for each in metrics), strict=True))
+            reach = [[abs(100 * bound - p) for bound, p in zip(ends, percent, strict=True)] for ends in bounds]
+            left.errorbar(x, percent, yerr=reach, color=colour, marker="o", capsize=3, label=classifier)
+            right.plot(x, [each.fcd for each in metrics], color=colour, marker="o", label=classifier)
+            if (real := reports[0].classifiers[classifier].fcd_real) is not None:
+                right.axhline(real, color=colour, linestyle="--", linewidth=1, label=f"real images, {classifier}")
         left.set_ylabel("accuracy (%)")
         right.set_ylabel("Fréchet classifier distance")
         for axes in (left, right):
@@ -65,7 +48,13 @@ def sweep_plot(name: str, values: Sequence[Any], curves: Sequence[JudgeCurve]) -
             axes.xaxis.set_minor_locator(NullLocator())
             axes.grid(visible=True, which="major")
             axes.legend(loc="best")
-        distances = [d for curve in curves for d in (*curve.distances, curve.floor) if d is not None]
-        if min(distances) > 0 and max(distances) > 10 * min(distances):
-            use_log_scale(right, decades=math.log10(max(distances) / min(distances)))
+        _scale_distances(right, reports)
         return png(drawn)
+
+
+def _scale_distances(axes: Axes, reports: Sequence[EvaluationReport]) -> None:
+    """A log scale if the distances span more than a decade."""
+    metrics = [each for report in reports for each in report.classifiers.values()]
+    distances = [d for each in metrics for d in (each.fcd, each.fcd_real) if d is not None]
+    if min(distances) > 0 and max(distances) > 10 * min(distances):
+        use_log_scale(axes, decades=math.log10(max(distances) / min(distances)))

@@ -98,7 +98,7 @@ def test_pyplot_is_never_imported():
 
 @pytest.mark.parametrize(("steps", "losses"), [([], []), ([1, 2], [0.5]), ([1], [0.5, 0.4])])
 def test_nothing_to_draw_is_refused(steps, losses):
-    with pytest.raises(ValueError, match="as many steps as losses"):
+    with pytest.raises(ValueError, match="equally many"):
         loss_curve(steps, losses, steps_per_epoch=10)
 
 
