@@ -38,7 +38,7 @@ def test_the_strongest_layer_that_ends_the_run_decides_how(preset):
             with pytest.raises(SettingsError) as refused:
                 resolve(layers)
             for name in ("max_steps", "max_minutes"):
-                assert f"{name} ({origin(decides, name)})" in refused.value.message
+                assert f"`{name}` ({origin(decides, name)})" in refused.value.message
             continue
         found = resolve(layers)
         for name, value in (("max_steps", found.train.max_steps), ("max_minutes", found.machine.max_minutes)):

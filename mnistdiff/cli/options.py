@@ -1,8 +1,7 @@
 """Option types that commands share. Names, help and ranges of settings come from ``settings.py``."""
 
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
@@ -10,6 +9,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from mnistdiff.cli.variables import variable
 from mnistdiff.registry import table_of
 from mnistdiff.settings import (
     NUM_DIGITS,
@@ -21,15 +21,12 @@ from mnistdiff.settings import (
     MachineSettings,
     SampleSettings,
     Seed,
-    TrainSettings,
     WeightsName,
 )
 
 T = TypeVar("T")
 Parser = Callable[[str], T]
 
-_OTHER_VARIABLES = ("MNISTDIFF_OFFLINE",)
-"""Variables that are no settings."""
 _TELLING_BOUND = 100_000
 """An upper bound above this only keeps files from asking for the impossible: help leaves it out."""
 
@@ -123,23 +120,6 @@ def file(*flags: str, help: str, metavar: str = "FILE") -> Any:
 def flag(name: str) -> str:
     """The flag of a parameter."""
     return f"--{name.replace('_', '-')}"
-
-
-def variable(name: str) -> str:
-    """The variable of the environment that sets a setting."""
-    return f"MNISTDIFF_{name.upper()}"
-
-
-def unread_variables() -> Iterator[tuple[str, str]]:
-    """Variables of the environment that look as if they set something and do not, each with what may be meant."""
-    import difflib
-
-    read = [variable(name) for model in (TrainSettings, MachineSettings) for name in model.model_fields]
-    for name in sorted(os.environ):
-        if not name.startswith(variable("")) or name in read or name in _OTHER_VARIABLES:
-            continue
-        close = difflib.get_close_matches(name, read, n=1, cutoff=0.9)
-        yield name, f" (did you mean {close[0]}?)" if close else ""
 
 
 def checked(kind: Any) -> Parser[Any]:

@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ _INSPECT = Entry(
 )
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
-        "train": Entry("train", "Train a model on MNIST.", _TRAIN),
+        "train": Entry("train", "Train a model.", _TRAIN),
         "resume": Entry(
             "resume",
             "Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one.",
@@ -84,7 +85,10 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
 
 
 class _Command(TyperCommand):
-    """A command that refuses options which cannot both act."""
+    """A command of this program."""
+
+    run: Callable[[Any], None] | None = None
+    """The function of a command whose options are the fields of a dataclass, which Typer makes: it gets the object."""
 
     def get_params(self, ctx: Any) -> Any:
         """The parameters, for parsing and for help."""
@@ -95,7 +99,8 @@ class _Command(TyperCommand):
         from mnistdiff.cli.conflicts import settle
 
         settle(ctx)
-        return super().invoke(ctx)
+        result = super().invoke(ctx)
+        return result if self.run is None else self.run(result)
 
 
 class Commands(TyperGroup):
@@ -136,8 +141,11 @@ def load(name: str) -> TyperCommand:
     function = getattr(module, f"{entry.module}_command")
     # Under python -OO there are no docstrings. Typer keeps their line breaks, which fit the source, not the terminal.
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__ or entry.summary))
+    [first, *_] = inspect.signature(function).parameters.values()
+    options: Any = first.annotation if is_dataclass(first.annotation) else None
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name, cls=_Command, help=text, epilog=module.EXAMPLES)(function)
+    single.command(name, cls=_Command, help=text, epilog=module.EXAMPLES)(options or function)
     command = typer.main.get_command(single)
-    assert isinstance(command, TyperCommand)
+    assert isinstance(command, _Command)
+    command.run = function if options else None
     return command

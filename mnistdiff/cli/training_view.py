@@ -110,8 +110,6 @@ def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
         )
         return
     console.result(str(run.best()))
-    for notice in finished.notices:
-        console.warn(notice)
     state = "done" if finished.complete else "stopped, and saved"
     console.note(f"{state} at step {finished.step} of {finished.total_steps}, loss {finished.loss:.4f}", quiet=quiet)
     path = quoted(run.path)
