@@ -15,9 +15,10 @@ from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoint_to_sample
+from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors
 from mnistdiff.model import Model
-from mnistdiff.presets import Layer, read_settings_file, resolve
+from mnistdiff.presets import Layer, Resolved, read_settings_file, resolve
 from mnistdiff.settings import BackendName, MachineSettings, SampleSettings, WeightsName
 
 if TYPE_CHECKING:  # these import torch
@@ -81,14 +82,18 @@ def train(
         OSError: if the file system refuses.
     """
     layers: list[Layer] = [] if config is None else [(str(config), read_settings_file(Path(config)))]
-    resolved = resolve([*layers, ("train()", settings)])
+    return start_training(resolve([*layers, ("train()", settings)]), force=force, stop=stop)
+
+
+def start_training(resolved: Resolved, *, force: bool, stop: Callable[[], bool]) -> Iterator["Event"]:
+    """``train`` with settings that are checked already."""
     require("matplotlib", "torch")
     from mnistdiff.engine import pipeline
 
     events = pipeline.train(
         resolved.train,
         resolved.machine,
-        allow_fallback="dataset" not in resolved.given,
+        allow_fallback="dataset" not in resolved.given,  # a data set that was named is used, or it is an error
         epochs_yield=resolved.epochs_yield,
         force=force,
         stop=stop,
@@ -125,11 +130,24 @@ def resume(
     """
     where = resolve([("resume()", machine)]).machine
     chosen = checkpoint_to_resume(Path(source).expanduser())
+    return resume_training(chosen, where, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
+
+
+def resume_training(
+    source: Path | RunDir,
+    machine: MachineSettings,
+    *,
+    epochs: int | None,
+    max_steps: int | None,
+    force: bool,
+    stop: Callable[[], bool],
+) -> Iterator["Event"]:
+    """``resume`` with a state that was looked up already."""
     require("matplotlib", "torch")
     from mnistdiff.engine import pipeline
 
-    events = pipeline.resume(chosen, where, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
-    return _logged(events, where)
+    events = pipeline.resume(source, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
+    return _logged(events, machine)
 
 
 def _logged(events: Iterator["Event"], machine: MachineSettings) -> Iterator["Event"]:

@@ -60,6 +60,7 @@ LearningRateSchedule = Literal["constant", "linear", "cosine"]
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 Spacing = Literal["even", "trailing"]
 WeightsName = Literal["ema", "raw"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 BackendName = Literal["auto", "onnx", "torch"]
 LogName = Literal["none", "tensorboard"]
 ClassifierName = Literal["conv", "residual"]
@@ -263,7 +264,7 @@ class TrainSettings(_Frozen):
 class MachineSettings(_Frozen):
     """Where a training runs, and for how long: nothing here belongs in a checkpoint."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute; auto takes a GPU.")
+    device: DeviceName = Field("auto", description="Where to compute; auto takes a GPU.")
     backend: BackendName = Field(
         "auto",
         description="What draws: ONNX Runtime, at once and on the CPU, or PyTorch; auto takes the former if it can.",

@@ -30,27 +30,27 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         console.result(f"mnistdiff {__version__}")
         raise typer.Exit
 
 
 @app.callback(
     invoke_without_command=True,
-    epilog="To begin: mnistdiff sample --digit 7 --n 16; mnistdiff train --preset fast --max-minutes 15\n\n"
+    epilog="Examples:\n\nmnistdiff sample --digit 7 --n 16\n\nmnistdiff train --preset fast --max-minutes 15\n\n"
     "Exit codes: 0 done, 2 usage, 3 checkpoint, 4 data, 5 file system, 6 diverged, 7 run in use, "
     "8 out of memory, 9 below a threshold, 130 Ctrl-C, 143 SIGTERM, 1 a bug.",
 )
 def root(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Train a class-conditional diffusion model (DDPM) on MNIST and draw the digit you ask for.
+    """Train a class-conditional diffusion model (DDPM) on MNIST and sample digits from it.
 
-    Alone on a terminal, mnistdiff asks what to do.
+    Without a command, mnistdiff starts an interactive session in the terminal.
     """
     del version
     if context.invoked_subcommand is not None:
@@ -62,14 +62,14 @@ def root(
         return
     console.note(
         "usage: mnistdiff COMMAND",
-        "commands: train, resume, sample, grid, evaluate, inspect",
+        f"commands: {', '.join(name for name, entry in COMMANDS.items() if not entry.hidden)}",
         "more: mnistdiff --help",
     )
     raise typer.Exit(ExitCode.USAGE)
 
 
 def main() -> None:
-    """What the ``mnistdiff`` command runs."""
+    """Run the program: the entry point of ``mnistdiff``."""
     unwinding = unwind_on_signals()
     keep_standard_streams()
     prepare_threads()
@@ -86,11 +86,11 @@ def main() -> None:
 
 
 def run(arguments: list[str], unwinding: Unwinding | None = None) -> int:
-    """Run a command line; every failure becomes one sentence and an exit code.
+    """Run a command line; report every failure as a message with an exit code.
 
     Args:
         arguments: the words after the program's name.
-        unwinding: remembers a signal that has arrived: what fails after one is not reported.
+        unwinding: of the signal handlers; a failure after a signal is not reported.
 
     Returns:
         the exit code.
@@ -115,17 +115,18 @@ def run(arguments: list[str], unwinding: Unwinding | None = None) -> int:
     except SystemExit as leaving:
         if leaving.code != 1:
             raise  # a signal
-        # How Typer leaves when its help meets a closed pipe.
+        # Typer exits with 1 if stdout is closed while it prints help.
         return _leave_closed_pipe()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or str(error)
-        return _report(
-            f"{where}{reason}", "Check space and permissions, then try again.", ExitCode.FILE_SYSTEM, as_json
-        )
+        return _report(f"{where}{reason}", "Check free space and permissions.", ExitCode.FILE_SYSTEM, as_json)
     except MemoryError:
         return _report(
-            "not enough memory", "Close other programs, or ask for less at once.", ExitCode.OUT_OF_MEMORY, as_json
+            "out of memory",
+            "Close other programs, or use fewer images.",
+            ExitCode.OUT_OF_MEMORY,
+            as_json,
         )
     except Exception as error:
         if isinstance(error, ImportError) and (missing := explain_import(error)):
@@ -136,7 +137,7 @@ def run(arguments: list[str], unwinding: Unwinding | None = None) -> int:
 
 
 def _usage_message(error: typer.TyperException) -> str:
-    """What Typer says, naming the variable where the value came from one: nobody finds it under the flag's name."""
+    """The message of Typer, with the variable instead of the option if the value came from one."""
     context, option = getattr(error, "ctx", None), getattr(error, "param", None)
     if context is not None and option is not None:
         source = context.get_parameter_source(option.name)
@@ -146,7 +147,7 @@ def _usage_message(error: typer.TyperException) -> str:
 
 
 def _leave_closed_pipe() -> int:
-    """Nobody reads stdout any more: keep the interpreter from flushing into it at exit."""
+    """The exit code for a closed stdout, which the interpreter must not flush at exit."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
     return ExitCode.SIGPIPE
@@ -166,11 +167,11 @@ def _report(message: str, hint: str, code: ExitCode, as_json: bool, *, field: st
 
 
 def _usage_hint(arguments: list[str]) -> str:
-    """Where help is; and how to write the name of a file that was taken for an option."""
+    """The command that shows help, and how to write a file name that was taken for an option."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     file = next((word for word in options if word.startswith("-") and _is_file_name(word)), None)
     written = f"If {file} is a file, write it last, after two dashes: -- {file}  " if file else ""
-    return f"{written}Help: {_help_command(arguments)}"
+    return f"{written}Help: mnistdiff {_called(arguments)} --help".replace("  --help", " --help")
 
 
 def _is_file_name(word: str) -> bool:
@@ -180,7 +181,3 @@ def _is_file_name(word: str) -> bool:
 def _called(arguments: list[str]) -> str:
     """The command that is called; empty if none is."""
     return next((word for word in arguments if word in COMMANDS), "")
-
-
-def _help_command(arguments: list[str]) -> str:
-    return f"mnistdiff {_called(arguments)} --help".replace("  ", " ")

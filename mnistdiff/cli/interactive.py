@@ -11,15 +11,15 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import create_output
 from rich.prompt import Prompt
 
-from mnistdiff.cli import console, options
+from mnistdiff.cli import console, options, variables
 from mnistdiff.cli.drawing import SamplingOptions
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.cli.train_options import SETTINGS
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.engine.cache import cache_folder
-from mnistdiff.engine.libraries import require
 from mnistdiff.errors import MnistDiffError, SettingsError
 from mnistdiff.presets import PRESETS, resolve
 from mnistdiff.settings import MAX_SEED, MachineSettings, SampleSettings, Seed
@@ -178,14 +178,12 @@ class Table:
 
     def _train(self, rest: str) -> None:
         preset = rest or Prompt.ask("preset", choices=list(PRESETS), default="fast", console=console.talk())
-        resolved = resolve([("answer", {"preset": preset})])
+        resolved = resolve([variables.layer(SETTINGS), ("answer", {"preset": preset})])
         console.note("loading PyTorch and the images ...")
         with stop_on_signals() as stop:
-            require("matplotlib", "torch")
-            from mnistdiff.engine import pipeline
+            from mnistdiff.api import start_training
 
-            events = pipeline.train(resolved.train, resolved.machine, allow_fallback=True, stop=stop)
-            finished = show_training(events, quiet=False)
+            finished = show_training(start_training(resolved, force=False, stop=stop), quiet=False)
         conclude(finished, as_json=False, quiet=False)
         self.__dict__.pop("_loaded", None)  # the newest run is another now
 

@@ -16,6 +16,7 @@ from mnistdiff.settings import (
     SHORT_TRAINING_GUIDANCE,
     SHORT_TRAINING_IMAGES,
     BackendName,
+    DeviceName,
     Interval,
     LogName,
     MachineSettings,
@@ -292,7 +293,7 @@ FixedSeed = Annotated[
     int, typed("--seed", kind=Seed, help_text="Seed of the first image of each row.", show_default=True)
 ]
 Count = Annotated[int, integer("--n", "-n", ge=1, le=1_000_000, help="Images of each digit.")]
-Device = Annotated[str | None, setting(MachineSettings, "device")]
+Device = Annotated[DeviceName | None, setting(MachineSettings, "device")]
 DrawingDevice = Annotated[
     str | None,
     setting(

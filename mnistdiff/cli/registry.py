@@ -1,4 +1,4 @@
-"""The commands, each loaded when it is called: the program's help needs no more than a line of each."""
+"""The commands. Each is imported when it is called; the program's help uses their summaries alone."""
 
 import inspect
 import re
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-_TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Draw", "Measure and look", "Tools"
+_TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Sample", "Evaluate and inspect", "Tools"
 
 
 class Entry(NamedTuple):
-    """Where a command is, and its line in the program's help: the first sentence of its own."""
+    """The module of a command, and its summary, which is the first sentence of its own help."""
 
     module: str
     summary: str
@@ -25,17 +25,13 @@ class Entry(NamedTuple):
 
 _INSPECT = Entry(
     "inspect_checkpoint",
-    "Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole.",
+    "Show a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.",
     _LOOK,
 )
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
         "train": Entry("train", "Train a model.", _TRAIN),
-        "resume": Entry(
-            "resume",
-            "Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one.",
-            _TRAIN,
-        ),
+        "resume": Entry("resume", "Resume training.", _TRAIN),
         "sample": Entry("sample", "Draw digits from a trained model, and print the path of each picture.", _DRAW),
         "grid": Entry(
             "grid",
@@ -66,15 +62,14 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         ),
         "report": Entry(
             "report",
-            "Make one HTML page of a run: its curves, its digits through time, its evaluation, its settings.",
+            "Write an HTML report of a run: loss curves, previews, evaluation, settings.",
             _LOOK,
         ),
         "inspect-checkpoint": _INSPECT,
         "inspect": _INSPECT._replace(hidden=True),
-        "export": Entry("export", "Write a trained network as an ONNX file, and compare it with PyTorch."),
+        "export": Entry("export", "Export a trained network to ONNX, and compare it with PyTorch."),
         "doctor": Entry(
-            "doctor",
-            "Say what this machine offers, and draw a digit to see that all works: what a bug report needs.",
+            "doctor", "Check the installation: libraries, devices, data, and whether each backend samples."
         ),
         "train-classifier": Entry(
             "train_classifier",
@@ -104,7 +99,7 @@ class _Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """Knows every command by its line, and itself only once it is called."""
+    """The commands: a placeholder with the summary of each, until it is called."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -120,7 +115,7 @@ class Commands(TyperGroup):
         return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is called, whole, with the arguments that are left for it."""
+        """The name of the command that is called, the command with its options, and its arguments."""
         if args[0] in COMMANDS:
             self.add_command(load(args[0]), args[0])
         return super().resolve_command(ctx, args)
@@ -135,7 +130,7 @@ def _without_types(parameters: Sequence[Any]) -> Sequence[Any]:
 
 
 def load(name: str) -> TyperCommand:
-    """A command with its options."""
+    """Import a command."""
     entry = COMMANDS[name]
     module = import_module(f"mnistdiff.cli.commands.{entry.module}")
     function = getattr(module, f"{entry.module}_command")

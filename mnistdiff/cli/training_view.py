@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console
 from mnistdiff.cli.progress import duration, meter
@@ -11,22 +11,17 @@ from mnistdiff.shell import quoted
 
 if TYPE_CHECKING:
     from mnistdiff.engine.runs.events import Event, Finished, Started
-    from mnistdiff.settings import LogName
 
 _FORECAST_AFTER_STEPS = 20
 _SPARKS = 12
 
 
-def show_training(events: "Iterable[Event]", *, log: "LogName" = "none", quiet: bool) -> "Finished":
-    """Show a training as it happens.
+def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
+    """Run a training and show its progress.
 
     Args:
-        events: of ``pipeline.train`` or ``pipeline.resume``.
-        log: where else to record it.
+        events: of the training.
         quiet: show warnings only.
-
-    Raises:
-        SettingsError: if it cannot be recorded there; nothing has been trained then.
 
     Returns:
         the last event.
@@ -34,19 +29,9 @@ def show_training(events: "Iterable[Event]", *, log: "LogName" = "none", quiet: 
     from mnistdiff.engine.runs.events import EpochDone, Finished, Logged, Saved, Started
     from mnistdiff.engine.training.loop import TrainStep
 
-    match log:
-        case "none":
-            pass
-        case "tensorboard":
-            from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
-
-            require_tensorboard()
-            events = recorded(events)
-        case _:
-            assert_never(log)
     stream = iter(events)
     started = next(stream)
-    assert isinstance(started, Started), "a training starts by saying so"
+    assert isinstance(started, Started)
     _introduce(started, quiet)
     epochs = -(-started.total_steps // started.steps_per_epoch)
     finished: Finished | None = None
@@ -68,7 +53,7 @@ def show_training(events: "Iterable[Event]", *, log: "LogName" = "none", quiet: 
                 shown.say(f"saved {event.path} ({console.size(event.path.stat().st_size)})")
             elif isinstance(event, Finished):
                 finished = event
-    assert finished is not None, "a training ends by saying so"
+    assert finished is not None
     return finished
 
 
@@ -77,7 +62,7 @@ def _introduce(started: "Started", quiet: bool) -> None:
         console.warn(notice)
     where = f"{started.device}, {started.parameters:,} parameters, {started.num_images:,} images"
     if started.step >= started.total_steps:
-        console.note(f"{started.run.path} is complete; --epochs N goes on beyond step {started.step}", quiet=quiet)
+        console.note(f"{started.run.path} is complete at step {started.step}; --epochs N trains further", quiet=quiet)
     elif started.step:
         console.note(
             f"resuming {started.run.path} at step {started.step} of {started.total_steps} ({where})", quiet=quiet
@@ -88,11 +73,11 @@ def _introduce(started: "Started", quiet: bool) -> None:
 
 def _forecast(started: "Started", seconds_left: float) -> str:
     end = f"{started.settings.epochs} epochs" if started.settings.max_steps is None else f"{started.total_steps} steps"
-    return f"{end} will take about {duration(seconds_left)} here; Ctrl-C saves and stops, resume goes on"
+    return f"{end} will take about {duration(seconds_left)} here; Ctrl-C saves and stops, mnistdiff resume continues"
 
 
 def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
-    """The result of a training: the file to draw from on stdout, and what to do next on stderr."""
+    """Print the result of a training: its checkpoint on stdout, the next commands on stderr."""
     run = finished.run
     if as_json:
         loss = None if math.isnan(finished.loss) else finished.loss
@@ -114,6 +99,6 @@ def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
     console.note(f"{state} at step {finished.step} of {finished.total_steps}, loss {finished.loss:.4f}", quiet=quiet)
     path = quoted(run.path)
     if not finished.complete:
-        console.note(f"go on:  mnistdiff resume {path}", quiet=quiet)
-    console.note(f"draw:   mnistdiff sample --digit 7 --n 16 --checkpoint {path}", quiet=quiet)
-    console.note(f"sheet:  mnistdiff grid {path} -o grid.png", quiet=quiet)
+        console.note(f"resume: mnistdiff resume {path}", quiet=quiet)
+    console.note(f"sample: mnistdiff sample --digit 7 --n 16 --checkpoint {path}", quiet=quiet)
+    console.note(f"grid:   mnistdiff grid {path} -o grid.png", quiet=quiet)

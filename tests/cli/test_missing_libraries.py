@@ -140,7 +140,7 @@ def test_doctor_names_all_that_is_missing_and_draws_with_what_is_there(without):
     told = json.loads(done.stdout)
     assert [problem.split()[0] for problem in told["problems"]] == ["PyTorch", "torchvision", "matplotlib"]
     assert all("pip install" in problem for problem in told["problems"])
-    assert told["drew"].keys() == {"onnx"}
+    assert told["sampling_seconds"].keys() == {"onnx"}
     assert "problem\tONNX Runtime" in without("doctor", "onnxruntime torch").stdout.decode()
 
 

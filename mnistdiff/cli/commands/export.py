@@ -30,10 +30,10 @@ def export_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a trained network as an ONNX file, and compare it with PyTorch.
+    """Export a trained network to ONNX, and compare it with PyTorch.
 
-    Inputs: x_t (B, 1, 28, 28), t (B,), labels (B,; 10 is no label). Output: the predicted noise or v. From then on
-    sample draws from any checkpoint of this architecture without loading PyTorch.
+    Inputs: x_t (B, 1, 28, 28), t (B,) and labels (B,), where the number of classes means "no label". Output: the
+    prediction. After the export, sample needs no PyTorch for checkpoints of the same architecture.
     """
     target = Output.one_file(output, (".onnx",), what="a network", as_json=json)
     target.refuse_existing([], force=force)

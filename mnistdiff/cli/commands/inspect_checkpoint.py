@@ -23,7 +23,10 @@ def inspect_checkpoint_command(
     source: options.Source = None,
     json: options.Json = False,
 ) -> None:
-    """Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole."""
+    """Show a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.
+
+    Exits with 3 if it is not.
+    """
     from mnistdiff.engine.checkpoint.describe import describe
     from mnistdiff.engine.evaluation.model_card import model_card
     from mnistdiff.engine.runs.lookup import checkpoint_to_inspect

@@ -18,31 +18,28 @@ mnistdiff evaluate runs/001-fast -o runs/001-fast/evaluation.json
 mnistdiff report runs/001-fast -o - > report.html"""
 
 
+_Run = Annotated[
+    Path | None,
+    typer.Argument(metavar="RUN", readable=False, help="A run folder; default: the newest run.", show_default=False),
+]
+_Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="The HTML file; - is stdout.")]
+_Evaluation = Annotated[
+    Path | None,
+    options.file("--evaluation", help="A report of evaluate -o; default: evaluation.json in the run, if it exists."),
+]
+
+
 def report_command(
-    run: Annotated[
-        Path | None,
-        typer.Argument(metavar="RUN", readable=False, help="A run folder; default: the newest.", show_default=False),
-    ] = None,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="The page; - is stdout.")] = (
-        "report.html"
-    ),
-    evaluation: Annotated[
-        Path | None,
-        typer.Option(
-            "--evaluation",
-            metavar="FILE",
-            readable=False,
-            help="What evaluate -o wrote; default: evaluation.json of the run, if it is there.",
-            show_default=False,
-        ),
-    ] = None,
+    run: _Run = None,
+    output: _Output = "report.html",
+    evaluation: _Evaluation = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make one HTML page of a run: its curves, its digits through time, its evaluation, its settings.
+    """Write an HTML report of a run: loss curves, previews, evaluation, settings.
 
-    The page needs nothing beside it and no network: send it, or open it in a browser.
+    The report is a single file, images included, that any browser shows.
     """
     target = Output.one_file(output, (".html", ".htm"), what="a page", as_json=json)
     target.refuse_existing([], force=force)

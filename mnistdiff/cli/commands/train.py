@@ -8,7 +8,6 @@ from mnistdiff.cli import console, variables
 from mnistdiff.cli.signals import stop_on_signals
 from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
-from mnistdiff.engine.libraries import require
 from mnistdiff.presets import Resolved
 
 EXAMPLES = """Examples:
@@ -41,18 +40,10 @@ def train_command(options: TrainOptions) -> None:
         return
     with stop_on_signals() as stop:
         console.note("loading PyTorch and the images ...", quiet=quiet)
-        require("matplotlib", "torch")
-        from mnistdiff.engine import pipeline
+        from mnistdiff.api import start_training
 
-        events = pipeline.train(
-            resolved.train,
-            resolved.machine,
-            allow_fallback="dataset" not in resolved.given,  # a data set that was named is used, or it is an error
-            epochs_yield=resolved.epochs_yield,
-            force=options.force,
-            stop=stop,
-        )
-        finished = show_training(events, log=resolved.machine.log, quiet=quiet)
+        events = start_training(resolved, force=options.force, stop=stop)
+        finished = show_training(events, quiet=quiet)
     if options.json:  # which leaves out notes
         finished = replace(finished, notices=(*resolved.notices, *finished.notices))
     conclude(finished, as_json=options.json, quiet=options.quiet)
