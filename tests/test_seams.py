@@ -3,6 +3,7 @@
 import json
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,10 +11,13 @@ from torch import nn
 from mnistdiff.cli import app
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.diffusion.samplers import SampleStep
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.build import Network
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.registry import Registry
-from mnistdiff.settings import NETWORKS
+from mnistdiff.settings import NETWORKS, PREDICTIONS, SAMPLERS, SCHEDULES
 
 SMALL = 'preset = "tiny"\ndataset = "mnist-5k"\nbatch_size = 16\ntimesteps = 10\nchannels = [8]\npatch_size = 4\n'
 loaded_once = cache(pipeline.load_training_images)
@@ -50,6 +54,60 @@ def tensors(folder):
     return {name: array.tobytes() for name, array in read_checkpoint(RunDir(folder).latest).tensors.items()}
 
 
+def prove(tmp_path, command, **settings):
+    """A model with these settings trains, resumes to the same bits, samples, and is inspected."""
+    (tmp_path / "mine.toml").write_text(SMALL + "".join(f'{name} = "{value}"\n' for name, value in settings.items()))
+    command("train --config mine.toml --max-steps 20 --run-dir whole -q")
+    command("train --config mine.toml --max-steps 9 --run-dir stopped -q")
+    command("resume stopped --max-steps 20 -q")
+    assert tensors(tmp_path / "stopped") == tensors(tmp_path / "whole")
+    command("sample --digit 7 --seed 1 --checkpoint whole -o seven.png -q")
+    assert (tmp_path / "seven.png").stat().st_size > 0
+    assert settings.items() <= json.loads(command("inspect whole --json"))["settings"].items()
+
+
+def test_a_noise_schedule_a_prediction_type_and_a_sampler(tmp_path, restored, command):
+    """Flow matching (Lipman et al. 2023, arXiv 2210.02747) on straight paths, which do not preserve the variance."""
+    for table in (SCHEDULES, PREDICTIONS, SAMPLERS):
+        restored(table)
+
+    @SCHEDULES.register("straight")
+    def straight(train):
+        sigmas = np.arange(1, train.timesteps + 1) / (train.timesteps + 1)
+        return NoiseSchedule(alphas=1 - sigmas, sigmas=sigmas)
+
+    class Flow:
+        def target(self, x_0, eps, alpha, sigma):
+            return eps - x_0
+
+        def x_0(self, output, x_t, alpha, sigma):
+            return (x_t - sigma * output) / (alpha + sigma)
+
+        def eps(self, output, x_t, alpha, sigma):
+            return (x_t + alpha * output) / (alpha + sigma)
+
+    def euler(predict_x_0, x_T, *, schedule, timesteps, noise):
+        x_t = x_T
+        for t, t_prev in timesteps:
+            x_0 = predict_x_0(x_t, t)
+            flow = (x_t - x_0) / schedule.sigma(t)
+            x_t = x_t + (schedule.sigma(t_prev) - schedule.sigma(t)) * flow
+            yield SampleStep(t, x_t, x_0)
+
+    PREDICTIONS.add("flow", Flow())
+    SAMPLERS.add("euler", lambda settings: euler)
+    prove(tmp_path, command, beta_schedule="straight", prediction="flow")
+    command("sample --digit 7 --seed 1 --checkpoint whole --sampler euler -o euler.png -q")
+    command("sample --digit 7 --seed 1 --checkpoint whole --sampler ddim -o ddim.png -q")
+    by_euler, by_ddim = (Picture.read(tmp_path / name).grey_levels().astype(int) for name in ("euler.png", "ddim.png"))
+    assert np.abs(by_euler - by_ddim).max() <= 1  # on straight paths they are the same
+    assert json.loads(command("reproduce euler.png --json -q"))["identical"]
+
+
+def test_prediction_of_the_clean_image(tmp_path, command):
+    prove(tmp_path, command, prediction="sample")
+
+
 def test_a_network(tmp_path, restored, command, capfd):
     restored(NETWORKS)
 
@@ -64,14 +122,7 @@ def test_a_network(tmp_path, restored, command, capfd):
             inputs = torch.cat([x_t.flatten(1), self.embed_label(labels), t[:, None] / 10], dim=1)
             return self.layers(inputs).view_as(x_t)
 
-    (tmp_path / "mine.toml").write_text(SMALL + 'network = "perceptron"\n')
-    command("train --config mine.toml --max-steps 20 --run-dir whole -q")
-    command("train --config mine.toml --max-steps 9 --run-dir stopped -q")
-    command("resume stopped --max-steps 20 -q")
-    assert tensors(tmp_path / "stopped") == tensors(tmp_path / "whole")
-    command("sample --digit 7 --checkpoint whole -o seven.png -q")
-    assert (tmp_path / "seven.png").stat().st_size > 0
-    assert json.loads(command("inspect whole --json"))["settings"]["network"] == "perceptron"
+    prove(tmp_path, command, network="perceptron")
     restored(NETWORKS)
     NETWORKS._names.remove("perceptron")
     assert json.loads(command("inspect whole --json"))["settings"]["network"] == "perceptron"
