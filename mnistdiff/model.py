@@ -16,7 +16,7 @@ from mnistdiff.engine.inference.sampling import (
 )
 from mnistdiff.engine.outputs.images import Images, Interpolation, Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
-from mnistdiff.errors import SettingsError, field_errors, validate
+from mnistdiff.errors import SettingsError, validate
 from mnistdiff.settings import (
     EDIT_GUIDANCE,
     EDIT_STRENGTH,
@@ -116,8 +116,7 @@ class Model(TrainedModel):
 
         picture = Picture.of(image, name="`image`")
         prepared = as_mnist(picture.photograph(), name=picture.name)
-        with field_errors():
-            process = SDEdit(image=prepared.image, strength=strength)
+        process = SDEdit(image=prepared.image, strength=strength)
         options = self.sample_settings(**{"guidance": EDIT_GUIDANCE, **settings})
         specs = specs_of(self.settings.spec, digit, n, seed)
         return self._images(specs, options, process, progress=progress, notices=prepared.notices)
@@ -159,8 +158,7 @@ class Model(TrainedModel):
         else:
             missing = marked(Picture.of(mask, name="`mask`").photograph())
         known = part(Picture.of(image, name="`image`").photograph(), missing)
-        with field_errors():
-            process = RePaint(image=known, missing=missing, rounds=resample_steps)
+        process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
         return self._images(
             specs_of(self.settings.spec, digit, n, seed), self.sample_settings(**settings), process, progress=progress
         )

@@ -28,11 +28,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mnistdiff.engine.data.datasets import DatasetSpec
+    from mnistdiff.engine.diffusion.predictions import Prediction
+    from mnistdiff.engine.diffusion.samplers import SamplerFactory
+    from mnistdiff.engine.diffusion.schedule import ScheduleFactory
     from mnistdiff.engine.network.build import Network
 
 DATASETS: "Registry[DatasetSpec]" = Registry("data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets")
 NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry(
     "network", ("unet",), "mnistdiff.engine.network.unet"
+)
+SCHEDULES: "Registry[ScheduleFactory]" = Registry(
+    "noise schedule", ("linear", "cosine"), "mnistdiff.engine.diffusion.schedule"
+)
+PREDICTIONS: "Registry[Prediction]" = Registry(
+    "prediction type", ("epsilon", "v_prediction", "sample"), "mnistdiff.engine.diffusion.predictions"
+)
+SAMPLERS: "Registry[SamplerFactory]" = Registry(
+    "sampler", ("ddpm", "ddim", "dpmpp_2m"), "mnistdiff.engine.diffusion.samplers"
 )
 
 IMAGE_SIZE = 28
@@ -53,11 +65,11 @@ SHORT_TRAINING_GUIDANCE = 1.5
 
 PresetName = Literal["base", "fast", "tiny"]
 DatasetName = Annotated[str, AfterValidator(DATASETS.require)]
-BetaSchedule = Literal["linear", "cosine"]
-Prediction = Literal["epsilon", "v_prediction"]
+ScheduleName = Annotated[str, AfterValidator(SCHEDULES.require)]
+PredictionName = Annotated[str, AfterValidator(PREDICTIONS.require)]
 OptimizerName = Literal["adamw", "muon"]
 LearningRateSchedule = Literal["constant", "linear", "cosine"]
-SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
+SamplerName = Annotated[str, AfterValidator(SAMPLERS.require)]
 Spacing = Literal["even", "trailing"]
 WeightsName = Literal["ema", "raw"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -158,7 +170,7 @@ class TrainSettings(_Frozen):
     seed: Seed = Field(0, description="Seed of every random number of the run.")
 
     timesteps: int = Field(500, ge=2, le=10_000, description="Steps T of the forward process.")
-    beta_schedule: BetaSchedule = Field("linear", description="How noise grows with t.")
+    beta_schedule: ScheduleName = Field("linear", description="How noise grows with t.")
     beta_start: float = Field(1e-4, ge=1e-8, lt=1, description="First beta of the linear schedule.")
     beta_end: float = Field(0.02, ge=1e-8, lt=1, description="Last beta of the linear schedule.")
     mode_scale: float = Field(
@@ -167,7 +179,7 @@ class TrainSettings(_Frozen):
     timestep_shift: float = Field(
         1.0, ge=0.1, le=10, description="More than 1 trains noisy timesteps more often, less than 1 clean ones."
     )
-    prediction: Prediction = Field("epsilon", description="What the network predicts: the noise, or v.")
+    prediction: PredictionName = Field("epsilon", description="What the network predicts: the noise, v, or the image.")
 
     network: NetworkName = Field("unet", description="The network to train.")
     patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")

@@ -67,21 +67,23 @@ class Delivery:
         self._target = Output.parse(self._parameters["output"], as_json=self._json)
         self._films = Films(self._parameters, self._target)
 
-    def expect(self, images: "Sequence[SampleSpec]", *, columns: int = 0, from_noise: bool = True) -> None:
+    def expect(
+        self, images: "Sequence[SampleSpec]", *, columns: int = 0, process: "SDEdit | RePaint | None" = None
+    ) -> None:
         """Refuse these images, before the first is drawn, if they would find no room or something there already.
 
-        ``columns`` and ``from_noise`` are as for ``Trajectory``.
+        ``columns`` and ``process`` are as for ``Trajectory``.
 
         Raises:
             SettingsError: saying what is in the way.
         """
-        from mnistdiff.engine.outputs.provenance import require_room
+        from mnistdiff.engine.outputs.sheets import require_image_count
 
         self._images, self._columns = images, columns
         if self._target.folder is None:
-            require_room(len(images))
+            require_image_count(len(images))
         self._target.refuse_existing([file_name(i.label, i.seed) for i in images], force=self._force)
-        self._films.watch(images, columns=columns, from_noise=from_noise)
+        self._films.watch(images, columns=columns, process=process)
 
     def draw(
         self,
@@ -97,7 +99,7 @@ class Delivery:
         """
         from mnistdiff.engine.inference.process import FROM_NOISE
         from mnistdiff.engine.inference.sampling import sample
-        from mnistdiff.engine.outputs.provenance import picture
+        from mnistdiff.engine.outputs.encode import encode_samples
 
         self._notices = notices
         way = process or FROM_NOISE
@@ -115,10 +117,10 @@ class Delivery:
                         continue
                     for drawing in progress.results:
                         written.append(self._target.path_of(file_name(drawing.label, drawing.seed)))
-                        self._write_one(drawing, picture([drawing], model, settings, process=way), model, shown)
+                        self._write_one(drawing, encode_samples([drawing], model, settings, process=way), model, shown)
             written += [self._target.file, *self._films.paths]
             if drawings:
-                content = picture(drawings, model, settings, columns=self._columns, process=way)
+                content = encode_samples(drawings, model, settings, columns=self._columns, process=way)
                 self._write_all(drawings, content, model)
             self._films.write(model, settings, way, as_json=self._json)
 

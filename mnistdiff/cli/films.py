@@ -52,13 +52,16 @@ class Films:
             if [self._gif, self._film, beside.file].count(path) > 1:
                 raise SettingsError(f"{path} is wanted for two pictures", "Use another name for one of them.")
 
-    def watch(self, wanted: "Sequence[SampleSpec]", *, columns: int, from_noise: bool) -> None:
+    def watch(self, wanted: "Sequence[SampleSpec]", *, columns: int, process: "SamplingProcess | None") -> None:
         """What is to be drawn; the rest as for ``Trajectory``."""
         from mnistdiff.engine.outputs.trajectory import Trajectory
 
         self._wanted, self._columns = wanted, columns
+        from mnistdiff.engine.inference.process import FROM_NOISE
+
         asked = self._gif is not None or self._film is not None
-        self._trajectory = Trajectory(wanted, self._view, columns=columns, from_noise=from_noise) if asked else None
+        way = process or FROM_NOISE
+        self._trajectory = Trajectory(wanted, self._view, columns=columns, process=way) if asked else None
 
     @property
     def paths(self) -> list[Path | None]:
@@ -68,13 +71,15 @@ class Films:
     def add(self, step: "SampleStep") -> None:
         """Another step is done."""
         if self._trajectory is not None:
-            self._trajectory.add(step)
+            self._trajectory.record(step)
 
     def write(self, model: "Model", settings: "SampleSettings", process: "SamplingProcess", *, as_json: bool) -> None:
         """Write the files, and tell their names."""
         if self._trajectory is None:
             return
-        from mnistdiff.engine.outputs.provenance import film, make_provenance
+        from mnistdiff.engine.outputs.animation import kind_of
+        from mnistdiff.engine.outputs.encode import encode_trajectory
+        from mnistdiff.engine.outputs.provenance import make_provenance
 
         for path in (self._gif, self._film):
             if path is None:
@@ -85,11 +90,11 @@ class Films:
                 settings,
                 self._wanted,
                 process=process,
-                film=self._view,
+                view=self._view,
                 columns=self._columns,
-                animated=target.kind if path is self._gif else None,
+                animated=kind_of(path) if path is self._gif else None,
             )
-            name = target.write("", film(self._trajectory, source))
+            name = target.write("", encode_trajectory(self._trajectory, source))
             if as_json:
                 told = {"path": name, "frames": len(self._trajectory.frames), "view": self._view}
                 console.result_json({**told, **about(model.info)})

@@ -163,7 +163,7 @@ class Table:
         console.note(f"seed {self._seed}")
 
     def _save(self, text: str) -> None:
-        from mnistdiff.engine.outputs.provenance import picture
+        from mnistdiff.engine.outputs.encode import encode_samples
 
         drawn = self._drawn
         if drawn is None:
@@ -173,7 +173,7 @@ class Table:
         if target.folder is not None:
             target = Output(file=target.folder / name)
         target.refuse_existing([], force=False, remedy="Give another name: save FILE.")
-        content = picture(drawn.drawings, drawn.model, drawn.settings, columns=len(drawn.number))
+        content = encode_samples(drawn.drawings, drawn.model, drawn.settings, columns=len(drawn.number))
         console.result(target.write("", content))
 
     def _train(self, rest: str) -> None:

@@ -196,7 +196,7 @@ def _inexact_notice(checkpoint: Checkpoint, device: "torch.device") -> str:
 
 def _schedule_notice(settings: TrainSettings) -> str:
     """A warning if x_T, which sampling takes for pure noise, holds much of the image; empty if not."""
-    signal = NoiseSchedule.from_settings(settings).terminal_signal
+    signal = NoiseSchedule.from_settings(settings).alpha(settings.timesteps - 1)
     if signal < _HIGH_TERMINAL_SIGNAL:
         return ""
     return (

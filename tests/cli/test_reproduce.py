@@ -16,7 +16,7 @@ from warned import beside_the_warning
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.image_files import Picture
-from mnistdiff.engine.outputs import provenance
+from mnistdiff.engine.outputs import reproduction
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import KEYWORD
 from mnistdiff.settings import SampleSettings
@@ -114,12 +114,12 @@ def test_nothing_is_replaced_unasked_and_what_says_nothing_is_refused(invoke, tm
     Image.new("L", (28, 28)).save(tmp_path / "plain.png")
     Image.new("L", (28, 28)).save(tmp_path / "plain.gif", comment=b"drawn by hand")
     for line, code, told in (
-        (["plain.png"], 5, b"does not say how it was drawn"),
+        (["plain.png"], 5, b"plain.png"),
         (["missing.png"], 5, b"No such file"),
         (["plain.png", "-o", "plain.png"], 2, b"already there"),
         (["plain.png", "-o", "folder/"], 2, b"folder/: a picture is written as .png"),
         (["plain.gif", "-o", "again.png"], 2, b"again.png: an animation is written as .gif"),
-        (["plain.gif"], 5, b"plain.gif does not say how it was drawn"),
+        (["plain.gif"], 5, b"plain.gif"),
     ):
         done = invoke("reproduce", *line)
         assert (done.returncode, done.stdout) == (code, b"")
@@ -161,7 +161,7 @@ def test_a_picture_that_asks_for_hours_is_drawn_only_if_the_user_allows_it(invok
 
 
 def test_what_is_large_is_drawn_again_when_asked_for(invoke, monkeypatch):
-    monkeypatch.setattr(provenance, "MAX_EVALUATIONS", 5)
+    monkeypatch.setattr(reproduction, "MAX_EVALUATIONS", 5)
     assert invoke("grid", "-d", "1-3", "-n", 2, "--steps", 1, "-o", "sheet.png", "-q").returncode == 0
     assert invoke("reproduce", "sheet.png").returncode == 2
     done = invoke("reproduce", "sheet.png", "--any-size")

@@ -7,7 +7,6 @@ import torch
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.load import load_images, load_training_images
-from mnistdiff.engine.diffusion.parameterization import eps_from_prediction, prediction_target
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import load_model
@@ -18,7 +17,7 @@ from mnistdiff.engine.outputs.trajectory import Trajectory
 from mnistdiff.engine.training.objective import DiffusionLoss, Draws
 from mnistdiff.engine.training.optimizer import build_optimizers, learning_rate_factor
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import PREDICTIONS, SampleSettings, TrainSettings
 
 IMAGES = np.zeros((2, 1, 28, 28), np.float32)
 SETTINGS = TrainSettings(timesteps=4, beta_schedule="cosine", channels=(4,), patch_size=4, embedding=8)
@@ -41,9 +40,8 @@ def sampled(**values):
 
 
 CASES = {
-    "prediction": lambda: eps_from_prediction(IMAGES, IMAGES, 0.5, "sample"),
-    "prediction in training": lambda: target(unknown(prediction="sample")),
-    "prediction target": lambda: prediction_target(IMAGES, IMAGES, 0.5, 0.5, ""),
+    "prediction": lambda: PREDICTIONS["x_0"],
+    "prediction in training": lambda: target(unknown(prediction="x_0")),
     "noise schedule": lambda: NoiseSchedule.from_settings(unknown(beta_schedule="sigmoid")),
     "spacing": lambda: NoiseSchedule.cosine(4).inference_timesteps(2, "leading"),
     "spacing of a drawing": lambda: sampled(spacing="leading"),
@@ -55,7 +53,7 @@ CASES = {
     "data set": lambda: load_training_images("fashion-mnist", data_dir=None),
     "half of a data set": lambda: load_images(MNIST, "validation", data_dir=None),
     "animation": lambda: animation([np.zeros((4, 4), np.uint8)], "webp", {"a": "b"}, seconds=1),
-    "view": lambda: Trajectory([SampleSpec(7, 0)], "eps").add(SampleStep(0, IMAGES[:1], IMAGES[:1])),
+    "view": lambda: Trajectory([SampleSpec(7, 0)], "eps").record(SampleStep(0, IMAGES[:1], IMAGES[:1])),
 }
 
 

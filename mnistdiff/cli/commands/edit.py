@@ -59,5 +59,5 @@ def edit_command(
     prepared = pictures.digit(scan)
     edit = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
-    delivery.expect(specs_for_labels(context.params["digit"], n, first), from_noise=False)
+    delivery.expect(specs_for_labels(context.params["digit"], n, first), process=edit)
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit, notices=prepared.notices)

@@ -90,7 +90,7 @@ def grid_command(
     from mnistdiff.engine.runs.preview_animation import learning
 
     if pictures.are_given(sources):
-        subject, content = None, sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
+        subject, content = None, sheets.sheet_of_files([pictures.read(path) for path in sources], columns=n)
     elif len(sources) > 1:
         raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or pictures alone.")
     elif over_time:
@@ -126,23 +126,22 @@ def _from_model(
 ) -> "tuple[ModelInfo, bytes]":
     """A sheet of these images, or of each way to draw them that is compared, and which model drew it."""
     from mnistdiff.engine.outputs import sheets
-    from mnistdiff.engine.outputs.provenance import encode_with_provenance, make_provenance, picture, require_room
+    from mnistdiff.engine.outputs.encode import encode_samples, encode_with_provenance
+    from mnistdiff.engine.outputs.provenance import make_provenance
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     variants = list(sheets.variants(sweeps)) if sweeps else [{}]
-    require_room(len(wanted) * len(variants))
+    sheets.require_image_count(len(wanted) * len(variants))
     if sweeps:
-        sheets.require_room_to_compare(sweeps, len(wanted))
+        sheets.require_room_for_comparison(sweeps, len(wanted))
     path = checkpoint_to_sample(source)
     console.note(f"drawing from {options.name_of(path)}", quiet=quiet)
     (model, settings), *loaded = how.load_each(path, [{}, *variants])
     drawn = [_draw(each, wanted, way, quiet=quiet) for each, way in loaded]
     if not sweeps:
-        return model.info, picture(drawn[0], model, settings, labelled=True)
-    image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
-    # An interval is told as it is typed.
-    told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
-    return model.info, encode_with_provenance(image, make_provenance(model, settings, wanted, sweeps=told))
+        return model.info, encode_samples(drawn[0], model, settings, always_sheet=True)
+    image = sheets.comparison_sheet(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
+    return model.info, encode_with_provenance(image, make_provenance(model, settings, wanted, sweeps=sweeps))
 
 
 def _target(output: str, *, over_time: bool, as_json: bool) -> Output:

@@ -68,7 +68,7 @@ def inpaint_command(
     from mnistdiff.engine.inference.sampling import specs_for_labels
 
     missing = half(mask) if mask in HALVES else marked(pictures.read(Path(mask)).photograph())
-    inpaint = RePaint(image=part(scan.photograph(), missing), missing=missing, rounds=rounds)
+    inpaint = RePaint(image=part(scan.photograph(), missing), missing=missing, resample_steps=rounds)
     first = options.new_seed() if seed is None else seed
     delivery.expect(specs_for_labels(context.params["digit"], n, first))
     delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), inpaint)

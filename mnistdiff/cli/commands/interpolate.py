@@ -92,14 +92,18 @@ def interpolate_command(
 
     from mnistdiff.engine.inference.interpolation import interpolate
     from mnistdiff.engine.inference.sampling import SampleSpec
-    from mnistdiff.engine.outputs.provenance import between, make_provenance
+    from mnistdiff.engine.outputs.animation import kind_of
+    from mnistdiff.engine.outputs.encode import encode_interpolation
+    from mnistdiff.engine.outputs.provenance import make_provenance
     from mnistdiff.engine.progress import finish
 
     model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
     ends = SampleSpec(start, first_seed), SampleSpec(end, last_seed)
     with meter(label="drawing", quiet=quiet or json) as shown:
         images = finish(interpolate(model, *ends, frames, settings), lambda at: shown.advance(at.done, total=at.total))
-    animated = None if film is not None else target.kind or "gif"
-    content = between(list(images), make_provenance(model, settings, ends, frames=frames, animated=animated))
+    animated = None if film is not None else kind_of(output)
+    content = encode_interpolation(
+        list(images), make_provenance(model, settings, ends, frames=frames, animated=animated)
+    )
     told = {"frames": frames, "from": [start, first_seed], "to": [end, last_seed], **about(model.info)}
     target.finish(content, told, as_json=json)

@@ -70,8 +70,8 @@ def reproduce_command(
 
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.data.image_files import Picture
-    from mnistdiff.engine.outputs.provenance import Provenance, require_affordable
-    from mnistdiff.engine.outputs.reproduction import reproduce
+    from mnistdiff.engine.outputs.provenance import Provenance
+    from mnistdiff.engine.outputs.reproduction import reproduce, require_affordable
     from mnistdiff.engine.runs.lookup import checkpoint_with_digest
 
     source = Provenance.of(given)
@@ -88,7 +88,7 @@ def reproduce_command(
         "libraries that round otherwise, or was changed since"
     )
     told = about(subject) if same_image else about(subject, differs)
-    target.finish(content, {"identical": identical, "same_image": same_image, **source.told(), **told}, as_json=json)
+    target.finish(content, {"identical": identical, "same_image": same_image, **source.to_dict(), **told}, as_json=json)
     if identical:
         console.note(f"the same bytes as {given.name}", quiet=quiet or json)
     elif same_image:

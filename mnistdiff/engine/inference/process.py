@@ -1,37 +1,46 @@
-"""Ways from noise to images: the usual one is here, those that begin with a picture are in ``editing``."""
+"""Sampling processes: what sampling starts from, and how it gets to the image. Those that edit are in ``editing``."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from mnistdiff.engine.diffusion.samplers import SAMPLERS, DrawNoise, PredictEps, SampleStep
+from mnistdiff.engine.diffusion.predictions import FloatArray
+from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep, Timesteps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.settings import SAMPLERS, SampleSettings
 
 
 class SamplingProcess(Protocol):
-    """A way from noise to images."""
+    """A way to sample images: from noise, or from a given image.
+
+    Attributes:
+        starts_from_noise: whether the first x_t is noise alone.
+    """
+
+    starts_from_noise: ClassVar[bool]
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
-        """How often the network will be evaluated.
+        """Network evaluations, which are the steps that the process yields.
 
         Raises:
-            SettingsError: if more steps are asked for than the model was trained with.
+            SettingsError: if the settings ask for more steps than the model has timesteps.
         """
         ...
 
     def __call__(
-        self, predict_eps: PredictEps, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+        self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
     ) -> Iterator[SampleStep]:
-        """Go, a step for each evaluation. Noise number 0 is x_T, shape (B, 1, 28, 28); 1, 2, ... are for later."""
+        """Sample. Noise number 0 is x_T, shape (B, 1, 28, 28); 1, 2, ... are for later steps."""
         ...
 
 
 class FromNoise:
-    """The usual way: from pure noise, by the sampler of the settings."""
+    """Sampling from pure noise, by the sampler of the settings."""
+
+    starts_from_noise: ClassVar[bool] = True
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
-        """As many as the settings say."""
+        """The number of steps in the settings."""
         if settings.steps > schedule.num_train_timesteps:
             raise SettingsError(
                 f"`steps` {settings.steps} is more than the {schedule.num_train_timesteps} timesteps of this model",
@@ -40,17 +49,24 @@ class FromNoise:
         return settings.steps
 
     def __call__(
-        self, predict_eps: PredictEps, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+        self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
     ) -> Iterator[SampleStep]:
-        """Go."""
-        return SAMPLERS[settings.sampler](
-            predict_eps,
-            noise(0),
-            schedule=schedule,
-            timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
-            noise=noise,
-            eta=settings.eta,
-        )
+        """Sample from noise number 0."""
+        timesteps = schedule.inference_timesteps(settings.steps, settings.spacing)
+        return run_sampler(settings, predict_x_0, noise(0), noise, schedule, timesteps)
 
 
 FROM_NOISE = FromNoise()
+
+
+def run_sampler(
+    settings: SampleSettings,
+    predict_x_0: PredictX0,
+    x_t: FloatArray,
+    noise: DrawNoise,
+    schedule: NoiseSchedule,
+    timesteps: Timesteps,
+) -> Iterator[SampleStep]:
+    """The steps of the sampler that the settings name, from state ``x_t`` at the first of the timesteps."""
+    sampler = SAMPLERS[settings.sampler](settings)
+    return sampler(predict_x_0, x_t, schedule=schedule, timesteps=timesteps, noise=noise)

@@ -6,29 +6,26 @@ pixels everywhere.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.diffusion.guidance import guided
-from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
-from mnistdiff.engine.diffusion.samplers import PredictEps, SampleStep
+from mnistdiff.engine.diffusion.predictions import FloatArray, x_0_from_eps
+from mnistdiff.engine.diffusion.samplers import PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError
-from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, SampleSettings
+from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, PREDICTIONS, SampleSettings
 
 BATCH_SIZE = 64
 """Images sampled at once: enough to keep two cores busy, few enough that the first ones come soon."""
 ALL_DIGITS = tuple(range(NUM_DIGITS))
 IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
-View = Literal["x_t", "x_0"]
-"""Which tensor of a step to record: x_t, or the predicted x_0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ def sample(
             return sampling_noise(seeds, draw, IMAGE_SHAPE)
 
         labels = np.array([spec.label for spec in batch], dtype=np.int64)
-        steps = process(guided_eps(model, schedule, labels, settings), noise, schedule, settings)
+        steps = process(guided_x_0(model, schedule, labels, settings), noise, schedule, settings)
         for number in range(1, evaluations + 1):
             try:
                 step = next(steps)
@@ -129,28 +126,37 @@ def _samples(batch: Sequence[SampleSpec], last: SampleStep) -> tuple[Sample, ...
     return tuple(Sample(spec.label, spec.seed, image) for spec, image in zip(batch, pixels, strict=True))
 
 
-def guided_eps(
-    model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64], settings: SampleSettings
-) -> PredictEps:
-    """The guided noise prediction for a batch with ``labels``, shape (B,).
+def guided_x_0(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64], settings: SampleSettings) -> PredictX0:
+    """The guided prediction of the images of a batch with ``labels``, shape (B,).
 
     Guidance 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
     batch with and without labels, in one call.
     """
     null = np.full_like(labels, NULL_LABEL)
 
-    def eps(x_t: Array, t: int, y: NDArray[np.int64]) -> Array:
-        prediction = model.denoiser(x_t, t, y)
-        return eps_from_prediction(prediction, x_t, schedule.alpha_bar(t), model.settings.prediction)
-
-    def predict(x_t: Array, t: int) -> Array:
+    def predict(x_t: FloatArray, t: int) -> FloatArray:
         guidance_scale = settings.guidance_at(t, schedule.num_train_timesteps)
         if guidance_scale == 1:
-            return eps(x_t, t, labels)
-        if guidance_scale == 0:
-            return eps(x_t, t, null)
-        both = eps(np.concatenate([x_t, x_t]), t, np.concatenate([null, labels]))
-        eps_uncond, eps_cond = np.split(both, 2)
-        return guided(eps_uncond, eps_cond, guidance_scale)
+            eps = predict_eps(model, schedule, x_t, t, labels)
+        elif guidance_scale == 0:
+            eps = predict_eps(model, schedule, x_t, t, null)
+        else:
+            both = predict_eps(model, schedule, np.concatenate([x_t, x_t]), t, np.concatenate([null, labels]))
+            eps_uncond, eps_cond = np.split(both, 2)
+            eps = guided(eps_uncond, eps_cond, guidance_scale)
+        return clipped_x_0(eps, x_t, schedule, t)
 
     return predict
+
+
+def predict_eps(
+    model: Model, schedule: NoiseSchedule, x_t: FloatArray, t: int, labels: NDArray[np.int64]
+) -> FloatArray:
+    """The noise in x_t, shape (B, 1, 28, 28), given ``labels``, shape (B,): one evaluation of the network."""
+    prediction = PREDICTIONS[model.settings.prediction]
+    return prediction.eps(model.denoiser(x_t, t, labels), x_t, schedule.alpha(t), schedule.sigma(t))
+
+
+def clipped_x_0(eps: FloatArray, x_t: FloatArray, schedule: NoiseSchedule, t: int) -> FloatArray:
+    """The image in [-1, 1] that x_t is made of, given the noise in it."""
+    return x_0_from_eps(eps, x_t, schedule.alpha(t), schedule.sigma(t)).clip(-1.0, 1.0)

@@ -1,7 +1,8 @@
-"""Pictures one after another: GIF and animated PNG."""
+"""Animations: GIF and animated PNG."""
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, assert_never
 
@@ -12,65 +13,71 @@ from PIL import Image
 from mnistdiff.engine.outputs.png import text_chunks
 
 Kind = Literal["gif", "png"]
-"""GIF, or animated PNG, which every viewer that knows PNG shows at least in part."""
+"""GIF or animated PNG; viewers that know only still PNG show the first frame of the latter."""
+
 _HOLD_SECONDS = 1.5
-"""How long the last frame stays before the film begins again."""
+"""How long the last frame is shown before the animation starts again."""
 _SECONDS_ONE_WAY = 2.0
 
 
-def there_and_back(frames: Sequence[NDArray[np.uint8]], kind: Kind, text: Mapping[str, str]) -> bytes:
-    """An endless film of the frames, and of the same frames backwards, with a rest at both ends; otherwise as below."""
-    still = len(frames) // 6
-    there = [frames[0]] * still + list(frames) + [frames[-1]] * still
-    return animation([*there, *there[-2:0:-1]], kind, text, seconds=2 * _SECONDS_ONE_WAY, hold=0)
+def kind_of(path: Path) -> Kind:
+    """The kind of an animation with this file name: animated PNG if it ends in ``.png``, else GIF."""
+    return "png" if path.suffix.lower() == ".png" else "gif"
+
+
+def there_and_back(frames: Sequence[NDArray[np.uint8]], kind: Kind, metadata: Mapping[str, str]) -> bytes:
+    """An animation of the frames forwards and backwards, with a pause at both ends; arguments as for ``animation``."""
+    pause = len(frames) // 6
+    forwards = [frames[0]] * pause + list(frames) + [frames[-1]] * pause
+    return animation([*forwards, *forwards[-2:0:-1]], kind, metadata, seconds=2 * _SECONDS_ONE_WAY, hold=0)
 
 
 def animation(
     frames: Sequence[NDArray[np.uint8]],
     kind: Kind,
-    text: Mapping[str, str] = MappingProxyType({}),
+    metadata: Mapping[str, str] = MappingProxyType({}),
     *,
     seconds: float,
     hold: float = _HOLD_SECONDS,
 ) -> bytes:
-    """An endless film. The same arguments give the same bytes.
+    """An endless animation. The same arguments give the same bytes.
 
     Args:
         frames: grey levels, all of one shape (H, W).
         kind: "gif" or "png".
-        text: what the file says of itself, as for ``encode_png``; ``Picture.text`` reads it back.
+        metadata: as for ``encode_png``; ``Picture.text`` reads them back.
         seconds: from the first frame to the last.
-        hold: seconds for which the last then stays.
+        hold: seconds for which the last is then shown.
 
     Raises:
         ValueError: if there is no frame.
     """
     if not frames:
-        raise ValueError("a film needs at least one frame")
-    pictures = [Image.fromarray(frame) for frame in frames]
+        raise ValueError("an animation needs at least one frame")
+    images = [Image.fromarray(frame) for frame in frames]
     # GIF counts hundredths of a second, and viewers slow down what is shorter than two of them.
     milliseconds = max(20, round(1000 * seconds / len(frames) / 10) * 10)
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * hold)]
     file = io.BytesIO()
-    pictures[0].save(
+    images[0].save(
         file,
         format=kind.upper(),
         save_all=True,
-        append_images=pictures[1:],
+        append_images=images[1:],
         duration=durations,
         loop=0,
         optimize=False,
-        **_metadata(kind, text),
+        **_metadata_argument(kind, metadata),
     )
     return file.getvalue()
 
 
-def _metadata(kind: Kind, text: Mapping[str, str]) -> dict[str, Any]:
-    """The argument of Pillow that stores ``text`` in a file of this kind."""
+def _metadata_argument(kind: Kind, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The argument of Pillow that stores ``metadata`` in a file of this kind."""
     match kind:
-        case "gif":  # it has but one text: a line for each keyword
-            return {"comment": "\n".join(f"{keyword}: {value}" for keyword, value in text.items()).encode()}
+        case "gif":  # it has a single comment: a line for each keyword
+            return {"comment": "\n".join(f"{keyword}: {value}" for keyword, value in metadata.items()).encode()}
         case "png":
-            return {"pnginfo": text_chunks(text)}
+            return {"pnginfo": text_chunks(metadata)}
         case _:
             assert_never(kind)

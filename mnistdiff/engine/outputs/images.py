@@ -12,10 +12,12 @@ from numpy.typing import DTypeLike, NDArray
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
+from mnistdiff.engine.outputs.animation import kind_of
 from mnistdiff.engine.outputs.dataset_writers import npz_file
+from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
 from mnistdiff.engine.outputs.png import encode_png
-from mnistdiff.engine.outputs.provenance import MAX_SHEET_IMAGES, between, make_provenance, picture, require_room
-from mnistdiff.engine.outputs.sheets import sheet, strip
+from mnistdiff.engine.outputs.provenance import make_provenance
+from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, interpolation_image, require_image_count, sheet
 from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import SettingsError, StorageError
@@ -113,9 +115,11 @@ class Images(_Pixels):
         Raises:
             SettingsError: for more images than fit on a sheet.
         """
-        require_room(len(self))
+        require_image_count(len(self))
         origin = self.origin
-        return picture(self._samples, origin.model, origin.settings, columns=self._columns, process=origin.process)
+        return encode_samples(
+            self._samples, origin.model, origin.settings, columns=self._columns, process=origin.process
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the images to a file or a folder. Existing files are replaced.
@@ -197,15 +201,15 @@ class Interpolation(_Pixels):
         kinds = (".png",) if strip else (".gif", ".png")
         if path.suffix.lower() not in kinds:
             raise SettingsError(f"`path` {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
-        animated = None if strip else path.suffix.lower().removeprefix(".")
+        animated = None if strip else kind_of(path)
         origin = self.origin
         source = make_provenance(origin.model, origin.settings, self.ends, frames=len(self), animated=animated)
-        _write(path, between(list(self.array), source))
+        _write(path, encode_interpolation(list(self.array), source))
         return path
 
     def _repr_png_(self) -> bytes:
         """Shown by notebooks: the strip."""
-        return encode_png(strip(list(self.array)))
+        return encode_png(interpolation_image(list(self.array)))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,38 +1,34 @@
-"""What a picture says of itself: all that it takes to draw it again."""
+"""The provenance metadata embedded in images: everything needed to sample an image again, and its file format."""
 
 import json
 import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import Field, Strict, ValidationError, model_validator
 
 from mnistdiff import __version__
 from mnistdiff.engine.data.image_files import Picture
-from mnistdiff.engine.inference.editing import RePaint, SDEdit
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
-from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, View, specs_for_labels
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, specs_for_labels
 from mnistdiff.engine.outputs.animation import Kind
-from mnistdiff.engine.outputs.png import encode_png
-from mnistdiff.engine.outputs.sheets import Comparison, morph, sheet, strip, variants
-from mnistdiff.engine.outputs.trajectory import Trajectory
-from mnistdiff.errors import SettingsError, StorageError, explain
+from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, Comparison, variants
+from mnistdiff.engine.outputs.stored_process import StoredFormat, StoredRePaint, StoredSDEdit, stored
+from mnistdiff.engine.outputs.trajectory import View
+from mnistdiff.errors import StorageError, explain
 from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed
 
 KEYWORD = "mnistdiff"
-"""Under which a picture holds its provenance, as JSON."""
-MAX_SHEET_IMAGES = 10_000
-MAX_EVALUATIONS = 4_000
-"""Network evaluations of one image that a picture may ask for unless the user allows more: some seconds of work."""
-_EVALUATIONS_A_MINUTE = 40_000
+"""Keyword of the metadata that hold the provenance, as JSON."""
+_ALWAYS_WRITTEN = {"version", "checkpoint", "backend", "settings", "rows", "columns"}
+
+
 _Word = Annotated[str, Field(max_length=40)]
 
 
 class Row(NamedTuple):
-    """``number`` images of a digit, with the seeds ``seed``, ``seed + 1``, ..."""
+    """``number`` images of a label, with the seeds ``seed``, ``seed + 1``, ..."""
 
     digit: Annotated[int, Field(ge=0, lt=NUM_DIGITS)]
     seed: Seed
@@ -40,7 +36,7 @@ class Row(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """A setting of the sampler, and the values that are compared."""
+    """A sample setting, and the values that are compared."""
 
     name: _Word
     values: Annotated[
@@ -49,25 +45,25 @@ class Sweep(NamedTuple):
     ]
 
 
-class Provenance(BaseModel):
-    """How a picture was drawn: with the same checkpoint, machine and library versions, all that its bytes depend on.
+class Provenance(StoredFormat):
+    """How an image file was made. With the same checkpoint, machine and library versions it determines every byte.
+
+    The fields are those of the file format.
 
     Attributes:
         version: of mnistdiff.
-        checkpoint: the SHA-256 of the checkpoint, as ``inspect`` shows it.
-        backend: what evaluated the network.
+        checkpoint: SHA-256 of the checkpoint.
+        backend: the library that evaluated the network.
         settings: sampler, steps, guidance and the rest.
-        rows: the images, in the order in which they were drawn; one is the bare image, several are a labelled sheet.
-        columns: 0, or the digits of a number: then several images are its strips, one below the other.
-        walk: what drawing began with, if not with pure noise.
-        sweeps: settings whose values the picture compares, as ``sheets.compared`` does.
-        film: instead of the images the way to each, as ``Trajectory.film`` shows it.
-        frames: instead of two images so many on the way from the first to the second.
-        animated: a film or such a way not as a strip, but moving, in a file of this kind.
-        sheet: one image as a labelled sheet, as ``grid`` draws it, not bare.
+        rows: label and seed of the images, in order. One image is stored as it is, several are a labelled sheet.
+        columns: images in each row of a sheet; 0: a row for each label.
+        walk: the sampling process, unless it was ``FROM_NOISE``.
+        sweeps: sample settings that the sheet compares, as ``sheets.comparison_sheet`` does.
+        film: which states a ``Trajectory`` shows instead of the images.
+        frames: number of images of an interpolation between the two images of ``rows``.
+        animated: kind of file of an animated trajectory or interpolation; None for a still one.
+        sheet: whether a single image is a labelled sheet, too.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: _Word
     checkpoint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -75,7 +71,7 @@ class Provenance(BaseModel):
     settings: SampleSettings
     rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_SHEET_IMAGES)]
     columns: Annotated[int, Field(ge=0, le=MAX_SHEET_IMAGES)] = 0
-    walk: SDEdit | RePaint | None = None
+    walk: StoredSDEdit | StoredRePaint | None = None
     sweeps: Annotated[tuple[Sweep, ...], Field(max_length=2)] = ()
     film: View | None = None
     frames: Annotated[int, Field(ge=2, le=200)] | None = None
@@ -83,90 +79,91 @@ class Provenance(BaseModel):
     sheet: bool = False
 
     @model_validator(mode="after")
-    def _fits_on_a_sheet(self) -> Self:
+    def _is_one_kind_of_image(self) -> Self:
         number = sum(row.number for row in self.rows)
         if number * math.prod(len(sweep.values) for sweep in self.sweeps) > MAX_SHEET_IMAGES:
             raise ValueError(f"more than {MAX_SHEET_IMAGES} images")
         if self.film and number > BATCH_SIZE:
-            raise ValueError(f"a film of more than {BATCH_SIZE} images")
+            raise ValueError(f"a trajectory of more than {BATCH_SIZE} images")
         if self.frames is not None and number != 2:
-            raise ValueError("frames lie between two images")
-        on_the_way = self.walk is not None or self.film is not None
-        if sum([on_the_way, bool(self.sweeps), self.frames is not None, self.sheet]) > 1:
-            raise ValueError("more than one kind of picture")
+            raise ValueError("an interpolation needs two images")
+        has_steps = self.walk is not None or self.film is not None
+        if sum([has_steps, bool(self.sweeps), self.frames is not None, self.sheet]) > 1:
+            raise ValueError("more than one kind of image")
         if self.animated and not (self.film or self.frames):
-            raise ValueError("nothing moves")
-        _ = self.ways  # which are made of what the sampler knows, or not at all
+            raise ValueError("animated, and neither a trajectory nor an interpolation")
+        _ = self.variants  # raises for settings that the sampler does not know
         return self
 
-    def told(self) -> dict[str, Any]:
-        """Plain values, for JSON: the first six fields always, the others where they say something."""
-        always = {"version", "checkpoint", "backend", "settings", "rows", "columns"}
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON: the first six fields, and of the others those that are set."""
         values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if name in always or value}
+        return {name: value for name, value in values.items() if name in _ALWAYS_WRITTEN or value}
 
-    def text(self) -> dict[str, str]:
-        """What the picture's file says of itself, by keyword."""
-        return {"Software": f"mnistdiff {self.version}", KEYWORD: json.dumps(self.told())}
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the image file, by keyword."""
+        return {"Software": f"mnistdiff {self.version}", KEYWORD: json.dumps(self.to_dict())}
 
     @property
-    def images(self) -> list[SampleSpec]:
-        """The images, in the order in which they were drawn."""
+    def specs(self) -> list[SampleSpec]:
+        """Label and seed of each image, in order."""
         return [spec for row in self.rows for spec in specs_for_labels([row.digit], row.number, row.seed)]
 
     @property
-    def ways(self) -> list[SampleSettings]:
-        """The settings; or those of each way to draw that is compared, as ``sheets.variants`` has them.
+    def process(self) -> SamplingProcess:
+        """The sampling process."""
+        return FROM_NOISE if self.walk is None else self.walk.process()
+
+    @property
+    def variants(self) -> list[SampleSettings]:
+        """The settings; of a comparison those of each of ``sheets.variants``.
 
         Raises:
             pydantic.ValidationError: for a setting or a value that the sampler does not know.
         """
         if not self.sweeps:
             return [self.settings]
-        return [SampleSettings(**{**dict(self.settings), **way}) for way in variants(self.sweeps)]
+        return [SampleSettings(**{**dict(self.settings), **changes}) for changes in variants(self.sweeps)]
 
     @property
     def comparison(self) -> list[Comparison]:
-        """The settings that are compared, with their values as the sampler understands them."""
+        """The settings that are compared, with their validated values."""
         return [
             (name, [getattr(SampleSettings(**{**dict(self.settings), name: value}), name) for value in values])
             for name, values in self.sweeps
         ]
 
     @property
-    def process(self) -> SamplingProcess:
-        """What to start from, and how to get to the image."""
-        return self.walk or FROM_NOISE
-
-    @property
     def evaluations(self) -> int:
-        """How often the network is evaluated for an image to draw the picture, at most."""
+        """An upper bound of the network evaluations, counted for each image, that sampling again takes."""
         images = self.frames or sum(row.number for row in self.rows)
-        rounds = self.walk.rounds if isinstance(self.walk, RePaint) else 1
-        return sum(images * way.steps * rounds * (1 if way.guidance in {0, 1} else 2) for way in self.ways)
+        repeats = self.walk.rounds if isinstance(self.walk, StoredRePaint) else 1
+        return sum(images * each.steps * repeats * (1 if each.guidance in {0, 1} else 2) for each in self.variants)
 
     @classmethod
     def of(cls, picture: Picture) -> "Provenance":
-        """What a picture's file says of itself.
+        """The provenance in an image file.
 
         Raises:
-            StorageError: if it is damaged, or says nothing that this program wrote.
+            StorageError: if there is none, or not one that this program wrote.
         """
         text = picture.text(KEYWORD)
         if text is None:
             raise StorageError(
-                f"{picture.name} does not say how it was drawn", "Give a picture that mnistdiff drew, as it was drawn."
+                f"{picture.name} holds no provenance metadata", "Give an image as mnistdiff wrote it, unchanged."
             )
         try:
             return cls.model_validate(json.loads(text))
         except ValidationError as error:
-            raise _not_ours(picture.name, explain(error)) from error
+            raise _invalid(picture.name, explain(error)) from error
         except (ValueError, RecursionError) as error:
-            raise _not_ours(picture.name, "it is not JSON") from error
+            raise _invalid(picture.name, "it is not JSON") from error
 
 
-def _not_ours(name: str, why: str) -> StorageError:
-    return StorageError(f"what {name} says of how it was drawn is not valid: {why}", "Give the file as it was drawn.")
+def _invalid(name: str, why: str) -> StorageError:
+    return StorageError(
+        f"the provenance metadata of {name} are not valid: {why}", "Give the image as mnistdiff wrote it, unchanged."
+    )
 
 
 def make_provenance(
@@ -175,57 +172,31 @@ def make_provenance(
     images: Sequence[Sample | SampleSpec],
     *,
     process: SamplingProcess = FROM_NOISE,
-    **how: Any,
+    columns: int = 0,
+    sweeps: Sequence[Comparison] = (),
+    view: View | None = None,
+    frames: int | None = None,
+    animated: Kind | None = None,
+    is_sheet: bool = False,
 ) -> Provenance:
-    """The provenance of a picture of these images; ``how`` are its other fields."""
+    """The provenance of an image file; the optional arguments are the fields of ``Provenance``."""
     return Provenance(
         version=__version__,
         checkpoint=model.sha256,
         backend=model.backend,
         settings=settings,
         rows=_rows(images),
-        walk=None if process is FROM_NOISE else process,
-        **how,
+        columns=columns,
+        walk=stored(process),
+        # Intervals are stored as they are typed.
+        sweeps=tuple(
+            Sweep(name, tuple(v if isinstance(v, int | float) else str(v) for v in values)) for name, values in sweeps
+        ),
+        film=view,
+        frames=frames,
+        animated=animated,
+        sheet=is_sheet,
     )
-
-
-def encode_with_provenance(image: NDArray[np.uint8], source: Provenance) -> bytes:
-    """A PNG that says how it was drawn."""
-    return encode_png(image, source.text())
-
-
-def film(trajectory: Trajectory, source: Provenance) -> bytes:
-    """What ``trajectory`` has seen, as a strip or moving, as its provenance wants it."""
-    if source.animated is None:
-        return encode_with_provenance(trajectory.film(), source)
-    return trajectory.animated(source.animated, source.text())
-
-
-def between(images: Sequence[NDArray[np.uint8]], source: Provenance) -> bytes:
-    """Images on the way from one to another, as a strip or moving, as their provenance wants it."""
-    if source.animated is None:
-        return encode_with_provenance(strip(images), source)
-    return morph(images, source.animated, source.text())
-
-
-def picture(
-    drawings: Sequence[Sample],
-    model: Model,
-    settings: SampleSettings,
-    *,
-    columns: int = 0,
-    process: SamplingProcess = FROM_NOISE,
-    labelled: bool = False,
-) -> bytes:
-    """A PNG that says how it was drawn: one image; or of several a labelled sheet, a row for each digit.
-
-    With ``columns``, the digits of a number, several images are strips of that number. With ``labelled``, one image is
-    a sheet, too.
-    """
-    alone = len(drawings) == 1
-    image = drawings[0].pixels if alone and not labelled else sheet(drawings, columns=columns)
-    source = make_provenance(model, settings, drawings, process=process, columns=columns, sheet=alone and labelled)
-    return encode_with_provenance(image, source)
 
 
 def _rows(images: Sequence[Sample | SampleSpec]) -> tuple[Row, ...]:
@@ -237,27 +208,3 @@ def _rows(images: Sequence[Sample | SampleSpec]) -> tuple[Row, ...]:
         else:
             rows.append(Row(image.label, image.seed))
     return tuple(rows)
-
-
-def require_affordable(source: Provenance, *, name: str) -> None:
-    """Raise SettingsError if drawing a picture again takes long: who made the file chose how long.
-
-    Args:
-        source: what the picture says of itself.
-        name: what to call it in the error.
-    """
-    if source.evaluations > MAX_EVALUATIONS:
-        minutes = math.ceil(source.evaluations / _EVALUATIONS_A_MINUTE)
-        raise SettingsError(
-            f"drawing {name} again takes up to {source.evaluations:,} evaluations of the network, about {minutes:,} "
-            f"minute{'s' if minutes > 1 else ''} on two cores, and no more than {MAX_EVALUATIONS:,} are made unasked",
-            "If you trust where it comes from, add --any-size.",
-        )
-
-
-def require_room(count: int) -> None:
-    """Raise SettingsError if ``count`` images are too many for one sheet, before they are drawn."""
-    if count > MAX_SHEET_IMAGES:
-        raise SettingsError(
-            f"{count:,} images are too many for one sheet", f"Use -o FOLDER/, or at most {MAX_SHEET_IMAGES:,}."
-        )

@@ -1,6 +1,7 @@
-"""Sample a picture again, from what it says of itself."""
+"""Sampling an image again from its provenance metadata."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,62 +9,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff import __version__
-from mnistdiff.engine.inference.editing import SDEdit
 from mnistdiff.engine.inference.interpolation import interpolate
 from mnistdiff.engine.inference.model import Model, load_model
-from mnistdiff.engine.inference.sampling import Sample, View, sample
+from mnistdiff.engine.inference.sampling import Sample, sample
 from mnistdiff.engine.outputs import sheets
-from mnistdiff.engine.outputs.provenance import Provenance, between, encode_with_provenance, film
-from mnistdiff.engine.outputs.trajectory import Trajectory
+from mnistdiff.engine.outputs.encode import encode_interpolation, encode_trajectory, encode_with_provenance
+from mnistdiff.engine.outputs.provenance import Provenance
+from mnistdiff.engine.outputs.trajectory import Trajectory, View
 from mnistdiff.engine.progress import collect, finish
+from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings
 
+MAX_EVALUATIONS = 4_000
+"""Network evaluations, counted for each image, that a file may ask for unless the user allows more: some seconds."""
+_EVALUATIONS_A_MINUTE = 40_000
 _Load = Callable[[str], Model]
 
 
 def reproduce(source: Provenance, checkpoint: Path) -> bytes:
-    """Draw a picture again.
+    """The content of an image file, made again.
 
     Args:
-        source: what it says of itself.
-        checkpoint: the file with that digest.
+        source: its provenance.
+        checkpoint: the file with the digest that the provenance names.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
-        SettingsError: if the backend cannot be had here, or the sheet would be too large.
+        SettingsError: if the backend is not available, or the sheet would be too large.
     """
     if source.sweeps:
-        sheets.require_room_to_compare(source.comparison, len(source.images))
+        sheets.require_room_for_comparison(source.comparison, len(source.specs))
     load = functools.cache(
         lambda weights: load_model(checkpoint, weights=weights, device="cpu", backend=source.backend)
     )
-    signature = source.model_copy(update={"version": __version__})
+    today = source.model_copy(update={"version": __version__})
     if source.frames is not None:
-        return between(_interpolated(source, load, source.frames), signature)
+        return encode_interpolation(_interpolated(source, load, source.frames), today)
     if source.film is not None:
-        return film(_watched(source, load, source.film), signature)
-    return encode_with_provenance(_image(source, load), signature)
+        return encode_trajectory(_trajectory(source, load, source.film), today)
+    return encode_with_provenance(_image(source, load), today)
 
 
 def _interpolated(source: Provenance, load: _Load, frames: int) -> list[NDArray[np.uint8]]:
-    first, last = source.images
+    first, last = source.specs
     return list(finish(interpolate(load(source.settings.weights), first, last, frames, source.settings)))
 
 
-def _watched(source: Provenance, load: _Load, view: View) -> Trajectory:
-    images, settings = source.images, source.settings
-    trajectory = Trajectory(images, view, columns=source.columns, from_noise=not isinstance(source.walk, SDEdit))
-    finish(sample(load(settings.weights), images, settings, process=source.process, on_step=trajectory.add))
+def _trajectory(source: Provenance, load: _Load, view: View) -> Trajectory:
+    specs, settings, process = source.specs, source.settings, source.process
+    trajectory = Trajectory(specs, view, columns=source.columns, process=process)
+    finish(sample(load(settings.weights), specs, settings, process=process, on_step=trajectory.record))
     return trajectory
 
 
 def _image(source: Provenance, load: _Load) -> NDArray[np.uint8]:
-    drawn = [_draw(source, load(way.weights), way) for way in source.ways]
+    sampled = [_samples(source, load(each.weights), each) for each in source.variants]
     if source.sweeps:
-        return sheets.compared(source.comparison, [[drawing.pixels for drawing in drawings] for drawings in drawn])
-    bare = len(source.images) == 1 and not source.sheet
-    return drawn[0][0].pixels if bare else sheets.sheet(drawn[0], columns=source.columns)
+        return sheets.comparison_sheet(source.comparison, [[one.pixels for one in samples] for samples in sampled])
+    bare = len(source.specs) == 1 and not source.sheet
+    return sampled[0][0].pixels if bare else sheets.sheet(sampled[0], columns=source.columns)
 
 
-def _draw(source: Provenance, model: Model, settings: SampleSettings) -> Sequence[Sample]:
-    return collect(sample(model, source.images, settings, process=source.process))
+def _samples(source: Provenance, model: Model, settings: SampleSettings) -> Sequence[Sample]:
+    return collect(sample(model, source.specs, settings, process=source.process))
+
+
+def require_affordable(source: Provenance, *, name: str) -> None:
+    """Raise SettingsError if sampling again takes long: whoever made the file chose how long.
+
+    Args:
+        source: the provenance.
+        name: of the image, for the error.
+    """
+    if source.evaluations > MAX_EVALUATIONS:
+        minutes = math.ceil(source.evaluations / _EVALUATIONS_A_MINUTE)
+        raise SettingsError(
+            f"sampling {name} again takes up to {source.evaluations:,} evaluations of the network, about {minutes:,} "
+            f"minute{'s' if minutes > 1 else ''} on two cores; the limit is {MAX_EVALUATIONS:,}",
+            "If you trust its source, use `any_size`.",
+        )

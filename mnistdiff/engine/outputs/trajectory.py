@@ -1,14 +1,15 @@
-"""How digits came out of noise, to be looked at: an animation, and a strip of film."""
+"""Trajectories: the states of a batch from noise to image, as an animation or a filmstrip."""
 
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.diffusion.samplers import SampleStep
-from mnistdiff.engine.inference.sampling import BATCH_SIZE, IMAGE_SHAPE, Sample, SampleSpec, View
+from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
+from mnistdiff.engine.inference.sampling import BATCH_SIZE, IMAGE_SHAPE, Sample, SampleSpec
 from mnistdiff.engine.outputs.animation import Kind, animation
 from mnistdiff.engine.outputs.grid import labelled_grid
 from mnistdiff.engine.outputs.sheets import sheet
@@ -16,72 +17,78 @@ from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError
 from mnistdiff.settings import IMAGE_SIZE
 
-_FILM_COLUMNS = 12
+View = Literal["x_t", "x_0"]
+"""The recorded tensor: the noisy state x_t, or the predicted image x_0."""
+
+_FILMSTRIP_COLUMNS = 12
 _SECONDS = 2.0
 _LARGE = 112
-"""A single digit is enlarged to about this side."""
+"""A single image is enlarged to about this side."""
 
 
 class Trajectory:
-    """The states of one batch, from noise to image.
+    """A recorder of the states of one batch.
 
     Args:
-        wanted: the images, at most ``BATCH_SIZE``.
-        view: ``x_t``, the noisy state; or ``x_0``, the image as it is predicted at t.
-        columns: as for ``sheets.sheet``: a row for each digit, or rows of so many.
-        from_noise: whether x_t begins as pure noise.
+        specs: label and seed of the images, at most ``BATCH_SIZE``.
+        view: what is recorded.
+        columns: as for ``sheets.sheet``: a row for each label, or rows of so many.
+        process: the sampling process that is recorded.
+
+    Attributes:
+        frames: the states, each uint8 (B, 28, 28).
 
     Raises:
-        SettingsError: if there are more.
+        SettingsError: for more images.
     """
 
-    def __init__(self, wanted: Sequence[SampleSpec], view: View, *, columns: int = 0, from_noise: bool = True) -> None:
-        if len(wanted) > BATCH_SIZE:
+    def __init__(
+        self,
+        specs: Sequence[SampleSpec],
+        view: View,
+        *,
+        columns: int = 0,
+        process: SamplingProcess = FROM_NOISE,
+    ) -> None:
+        if len(specs) > BATCH_SIZE:
             raise SettingsError(
-                f"{len(wanted):,} images are too many to watch", f"Animate at most {BATCH_SIZE}: use a smaller -n."
+                f"{len(specs):,} images are too many to animate", f"Animate at most {BATCH_SIZE}: use a smaller `n`."
             )
-        self._wanted, self._view, self._columns = wanted, view, columns
-        self.frames: list[NDArray[np.uint8]] = []  # (B, 28, 28) each
-        if view == "x_t" and from_noise:
-            seeds = [request.seed for request in wanted]
-            self._add(sampling_noise(seeds, 0, IMAGE_SHAPE))
+        self._specs, self._view, self._columns = specs, view, columns
+        self.frames: list[NDArray[np.uint8]] = []
+        if view == "x_t" and process.starts_from_noise:
+            self.frames.append(to_uint8(sampling_noise([spec.seed for spec in specs], 0, IMAGE_SHAPE)[:, 0]))
 
-    def add(self, step: SampleStep) -> None:
-        """The state after another step.
+    def record(self, step: SampleStep) -> None:
+        """Record the state after another step.
 
         Raises:
-            OutOfMemoryError: if drawing had to go on with fewer images at once, so that not all can be watched.
+            OutOfMemoryError: if the batch had to be halved, so that not all images can be recorded together.
         """
-        if len(step.x_t) != len(self._wanted):
+        if len(step.x_t) != len(self._specs):
             raise OutOfMemoryError(
-                f"not enough memory to animate {len(self._wanted)} images at once", "Use a smaller -n."
+                f"not enough memory to animate {len(self._specs)} images at once", "Use a smaller `n`."
             )
         match self._view:
             case "x_t":
-                self._add(step.x_t)
+                state = step.x_t
             case "x_0":
-                self._add(step.x_0_pred)
+                state = step.x_0_pred
             case _:
                 assert_never(self._view)
+        self.frames.append(to_uint8(state[:, 0]))
 
-    def _add(self, images: NDArray[np.float32]) -> None:
-        self.frames.append(to_uint8(images[:, 0]))
-
-    def animated(self, kind: Kind, text: Mapping[str, str]) -> bytes:
-        """All frames, one after another in two seconds, the last held; ``text`` is as for ``animation``."""
-        return animation([self._sheet(frame) for frame in self.frames], kind, text, seconds=_SECONDS)
+    def animation(self, kind: Kind, metadata: Mapping[str, str]) -> bytes:
+        """All states as sheets, in two seconds, the last held; ``metadata`` as for ``animation.animation``."""
+        return animation([self._sheet(frame) for frame in self.frames], kind, metadata, seconds=_SECONDS)
 
     def _sheet(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        drawings = [
-            Sample(request.label, request.seed, image) for request, image in zip(self._wanted, frame, strict=True)
-        ]
-        return sheet(drawings, columns=self._columns, scale=max(2, _LARGE // (IMAGE_SIZE * len(drawings))))
+        samples = [Sample(spec.label, spec.seed, image) for spec, image in zip(self._specs, frame, strict=True)]
+        return sheet(samples, columns=self._columns, scale=max(2, _LARGE // (IMAGE_SIZE * len(samples))))
 
-    def film(self) -> NDArray[np.uint8]:
-        """A row for each image, and some of its states from noise (left) to image (right)."""
-        chosen = np.linspace(0, len(self.frames) - 1, min(_FILM_COLUMNS, len(self.frames))).round().astype(int)
-        rows = [
-            (str(request.label), [self.frames[number][place] for number in chosen])
-            for place, request in enumerate(self._wanted)
-        ]
-        return labelled_grid(rows)
+    def filmstrip(self) -> NDArray[np.uint8]:
+        """A row for each image: up to 12 of its states, from noise (left) to image (right); uint8 (H, W)."""
+        chosen = np.linspace(0, len(self.frames) - 1, min(_FILMSTRIP_COLUMNS, len(self.frames))).round().astype(int)
+        return labelled_grid(
+            [(str(spec.label), [self.frames[k][place] for k in chosen]) for place, spec in enumerate(self._specs)]
+        )

@@ -8,10 +8,10 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistdiff.engine.diffusion.parameterization import diffuse, prediction_target
+from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
-from mnistdiff.settings import TrainSettings
+from mnistdiff.settings import PREDICTIONS, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,10 @@ class DiffusionLoss:
     """
 
     def __init__(self, schedule: NoiseSchedule, settings: TrainSettings, device: torch.device) -> None:
-        self._prediction, self._null_label = settings.prediction, settings.spec.null_label
-        alphas_cumprod = torch.from_numpy(schedule.alphas_cumprod)
-        # Square roots in float64, stored as the images are: MPS has no float64.
-        self._signal = alphas_cumprod.sqrt().float().to(device)
-        self._sigma = (1 - alphas_cumprod).sqrt().float().to(device)
+        self._prediction, self._null_label = PREDICTIONS[settings.prediction], settings.spec.null_label
+        # Computed in float64, stored as the images are: MPS has no float64.
+        self._alpha = torch.from_numpy(schedule.alphas).float().to(device)
+        self._sigma = torch.from_numpy(schedule.sigmas).float().to(device)
 
     @classmethod
     def from_settings(cls, settings: TrainSettings, device: torch.device) -> "DiffusionLoss":
@@ -90,13 +89,11 @@ class DiffusionLoss:
 
     def q_sample(self, x_0: Tensor, draws: Draws) -> Tensor:
         """x_t ~ q(x_t | x_0) (Ho et al. 2020, Eq. 4): shape (B, 1, 28, 28)."""
-        x_t: Tensor = diffuse(x_0, draws.eps, *self._coefficients(draws.t))
-        return x_t
+        return diffuse(x_0, draws.eps, *self._coefficients(draws.t))
 
     def target(self, x_0: Tensor, draws: Draws) -> Tensor:
         """What the network should predict, shape (B, 1, 28, 28)."""
-        target: Tensor = prediction_target(x_0, draws.eps, *self._coefficients(draws.t), self._prediction)
-        return target
+        return self._prediction.target(x_0, draws.eps, *self._coefficients(draws.t))
 
     def loss(self, model: torch.nn.Module, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         """Mean squared error of the prediction.
@@ -111,7 +108,7 @@ class DiffusionLoss:
         return F.mse_loss(prediction, self.target(x_0, draws))
 
     def _coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        return self._signal[t, None, None, None], self._sigma[t, None, None, None]  # (B, 1, 1, 1)
+        return self._alpha[t, None, None, None], self._sigma[t, None, None, None]  # (B, 1, 1, 1)
 
 
 def drop_labels(labels: Tensor, drop: Tensor, null_label: int) -> Tensor:

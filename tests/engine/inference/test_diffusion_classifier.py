@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.diffusion.parameterization import velocity
+from mnistdiff.engine.diffusion.predictions import eps_from_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.inference import diffusion_classifier
@@ -15,7 +15,7 @@ from mnistdiff.engine.inference.model import Model, load_model
 from mnistdiff.engine.inference.sampling import ALL_DIGITS, sample, specs_for_labels
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import DivergedError, SettingsError
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import PREDICTIONS, SampleSettings, TrainSettings
 
 PAPER = TrainSettings(preset="fast", beta_schedule="cosine", prediction="v_prediction")
 
@@ -36,17 +36,16 @@ def of_gaussian_digits(means, deviation, settings):
     schedule = NoiseSchedule.from_settings(settings)
 
     def denoise(x_t, t, labels):
-        alpha_bar = schedule.alpha_bar(t)
-        signal, sigma = np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
+        alpha, sigma = schedule.alpha(t), schedule.sigma(t)
         mean = means[labels][:, None, None, None]
-        x_0 = mean + deviation**2 * signal / (signal**2 * deviation**2 + sigma**2) * (x_t - signal * mean)
-        eps = (x_t - signal * x_0) / sigma
-        return (velocity(x_0, eps, signal, sigma) if settings.prediction == "v_prediction" else eps).astype(np.float32)
+        x_0 = mean + deviation**2 * alpha / (alpha**2 * deviation**2 + sigma**2) * (x_t - alpha * mean)
+        eps = eps_from_x_0(x_0, x_t, alpha, sigma)
+        return PREDICTIONS[settings.prediction].target(x_0, eps, alpha, sigma).astype(np.float32)
 
     return Model(denoise, settings)
 
 
-@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])
+@pytest.mark.parametrize("prediction", PREDICTIONS.names)
 def test_where_the_posterior_is_known_it_is_found(prediction):
     """Digits of one grey each, hardly apart: p(digit | image) is a softmax of squared distances."""
     settings = PAPER.model_copy(update={"prediction": prediction})
@@ -62,12 +61,12 @@ def test_where_the_posterior_is_known_it_is_found(prediction):
         x = image / 127.5 - 1
         exact = -((x[None] - means[:, None, None]) ** 2).sum(axis=(1, 2)) / (2 * deviation**2)
         exact = np.exp(exact - exact.max())
-        # The cleanest quarter of the way is left out, and with it some certainty.
+        # The cleanest quarter of the timesteps is left out, and with it some certainty.
         assert np.argmax(probabilities) == np.argmax(exact)
         assert abs((probabilities @ means) - (exact / exact.sum() @ means)) < 0.01
 
 
-def test_it_reads_what_it_draws_without_being_told(model):
+def test_it_classifies_its_own_samples(model):
     samples = collect(sample(model, specs_for_labels(ALL_DIGITS, 2, 40), SampleSettings()))
     found = posteriors(model, [sample.pixels for sample in samples])
     assert sum(p.label == s.label for p, s in zip(found, samples, strict=True)) >= 19
@@ -79,7 +78,7 @@ def test_it_reads_what_it_draws_without_being_told(model):
     assert max(posteriors(unlabelled, [samples[0].pixels])[0].probabilities) == pytest.approx(0.1, abs=1e-3)
 
 
-def test_a_posterior_does_not_depend_on_what_is_read_beside_it(model):
+def test_a_posterior_does_not_depend_on_the_images_beside_it(model):
     random = np.random.default_rng(0)
     images = [random.integers(0, 256, (28, 28), dtype=np.uint8) for _ in range(9)]
     together = posteriors(model, images, evaluations=5, seed=3)
@@ -89,29 +88,29 @@ def test_a_posterior_does_not_depend_on_what_is_read_beside_it(model):
 
 
 @pytest.mark.parametrize("T", [8, 10, 500])
-def test_the_way_goes_from_noise_to_the_cleanest_quarter(T):
+def test_timesteps_go_from_noise_to_the_cleanest_quarter(T):
     schedule = NoiseSchedule.cosine(T)
     most = T - 1 - round(T / 4)
     for evaluations in range(1, most + 1):
-        way = noisy_timesteps(schedule, evaluations)
-        assert len(way) == evaluations
-        assert way[0][0] == T - 1
-        assert way[-1][1] == round(T / 4)
-        assert [t for t, _ in way[1:]] == [t_prev for _, t_prev in way[:-1]]
-        assert all(t > t_prev for t, t_prev in way)
+        timesteps = noisy_timesteps(schedule, evaluations)
+        assert len(timesteps) == evaluations
+        assert timesteps[0][0] == T - 1
+        assert timesteps[-1][1] == round(T / 4)
+        assert [t for t, _ in timesteps[1:]] == [t_prev for _, t_prev in timesteps[:-1]]
+        assert all(t > t_prev for t, t_prev in timesteps)
     assert noisy_timesteps(schedule, None) == noisy_timesteps(schedule, min(32, most))
-    with pytest.raises(SettingsError, match=f"--evaluations {most + 1} is more than the {most}"):
+    with pytest.raises(SettingsError, match=f"`evaluations` {most + 1} is more than the {most}"):
         noisy_timesteps(schedule, most + 1)
 
 
-def test_a_model_of_hardly_any_timesteps_cannot_read():
+def test_a_model_of_hardly_any_timesteps_cannot_classify():
     with pytest.raises(SettingsError, match="noisy timesteps of this model"):
         noisy_timesteps(NoiseSchedule.cosine(1), None)
 
 
 @pytest.mark.soak
-def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypatch, capsys):
-    """And the cleanest quarter of the way, with its large weights, does harm."""
+def test_the_soak_classifies_the_test_images_of_mnist(model, real_data_dir, monkeypatch, capsys):
+    """And the cleanest quarter of the timesteps, with its large weights, does harm."""
     real = RealImages.load(real_data_dir)
     images, labels = list(real.test.images[:300]), real.test.labels[:300]
 
@@ -121,10 +120,10 @@ def test_the_soak_reads_the_test_images_of_mnist(model, real_data_dir, monkeypat
 
     accuracy = share_right()
     monkeypatch.setattr(diffusion_classifier, "_CLEAN_SHARE", 0.0)
-    whole_way = share_right()
+    all_timesteps = share_right()
     with capsys.disabled():
-        print(f"\nof 300 test images {accuracy:.1%} are read right; by the whole way {whole_way:.1%}")  # noqa: T201
-    assert whole_way < accuracy > 0.97
+        print(f"\nof 300 test images {accuracy:.1%} are classified right; by all timesteps {all_timesteps:.1%}")  # noqa: T201
+    assert all_timesteps < accuracy > 0.97
 
 
 @pytest.mark.parametrize(

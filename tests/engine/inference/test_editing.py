@@ -1,4 +1,4 @@
-"""Sample that begins with a picture."""
+"""Sampling processes that start from an image."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def distance(a, b):
 
 
 @pytest.mark.parametrize(("sampler", "eta"), SAMPLERS)
-def test_the_stronger_the_edit_the_less_is_left_of_the_picture(model, nine, sampler, eta):
+def test_the_stronger_the_edit_the_less_is_left_of_the_image(model, nine, sampler, eta):
     settings = SampleSettings(sampler=sampler, eta=eta, steps=6)
     specs = specs_for_labels(ALL_DIGITS, 2, 1)
     edits = [sampled(model, specs, settings, SDEdit(image=nine, strength=s)) for s in (0.05, 0.5, 0.8, 1.0)]
@@ -65,15 +65,15 @@ def test_steps_are_evaluations_as_far_as_there_are_timesteps(model, nine, streng
 
 
 @pytest.mark.parametrize("side", HALVES)
-def test_inpainting_leaves_what_is_there_to_the_bit_and_draws_the_rest(model, nine, side):
+def test_inpainting_keeps_the_known_part_to_the_bit_and_samples_the_rest(model, nine, side):
     missing = half(side)
-    process = RePaint(image=nine, missing=missing, rounds=2)
+    process = RePaint(image=nine, missing=missing, resample_steps=2)
     images = sampled(model, specs_for_labels([9, 4], 2, 7), SampleSettings(steps=4), process)
     assert (images[:, ~missing] == nine[~missing]).all()
     assert all(image[missing].max() > 100 for image in images)
     assert len({image.tobytes() for image in images}) == 4
     # What is hidden is not looked at.
-    hidden = RePaint(image=np.where(missing, 77, nine).astype(np.uint8), missing=process.missing, rounds=2)
+    hidden = RePaint(image=np.where(missing, 77, nine).astype(np.uint8), missing=process.missing, resample_steps=2)
     assert np.array_equal(sampled(model, specs_for_labels([9, 4], 2, 7), SampleSettings(steps=4), hidden), images)
 
 
@@ -89,7 +89,7 @@ def test_the_four_halves_are_halves():
 def test_an_image_does_not_depend_on_its_neighbours(model, nine, kind):
     process = SDEdit(image=nine, strength=0.8)
     if kind == "inpaint":
-        process = RePaint(image=nine, missing=half("top"), rounds=3)
+        process = RePaint(image=nine, missing=half("top"), resample_steps=3)
     specs, settings = specs_for_labels([3, 8], 3, 11), SampleSettings(steps=4, sampler="ddim", eta=1)
     together = sampled(model, specs, settings, process)
     assert np.array_equal(sampled(model, specs, settings, process, batch_size=4), together)
@@ -98,8 +98,20 @@ def test_an_image_does_not_depend_on_its_neighbours(model, nine, kind):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda i: SDEdit(image=i, strength=0.5), lambda i: RePaint(image=i, missing=i, rounds=1)]
+    "make", [lambda i: SDEdit(image=i, strength=0.5), lambda i: RePaint(image=i, missing=i > 0, resample_steps=1)]
 )
 def test_more_steps_than_timesteps_are_refused(model, nine, make):
     with pytest.raises(SettingsError, match="`steps` 501"):
         next(sample(model, [SampleSpec(1, 1)], SampleSettings(steps=501), process=make(nine)))
+
+
+@pytest.mark.parametrize("strength", [-1, 0, 1.01, float("nan")])
+def test_a_strength_out_of_range_is_refused(nine, strength):
+    with pytest.raises(SettingsError, match="`strength`"):
+        SDEdit(image=nine, strength=strength)
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_resample_steps_out_of_range_are_refused(nine, count):
+    with pytest.raises(SettingsError, match="`resample_steps`"):
+        RePaint(image=nine, missing=half("top"), resample_steps=count)

@@ -1,4 +1,4 @@
-"""What a picture says of itself is what it takes to draw it again."""
+"""Provenance metadata hold everything that it takes to sample an image again."""
 
 import base64
 import json
@@ -12,15 +12,17 @@ from mnistdiff.engine.inference.editing import RePaint, SDEdit, half
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import ALL_DIGITS, SampleSpec, sample, specs_for_labels
 from mnistdiff.engine.outputs.animation import animation
+from mnistdiff.engine.outputs.encode import encode_samples
 from mnistdiff.engine.outputs.png import encode_png
-from mnistdiff.engine.outputs.provenance import KEYWORD, Provenance, picture, require_room
+from mnistdiff.engine.outputs.provenance import KEYWORD, Provenance
 from mnistdiff.engine.outputs.reproduction import reproduce
+from mnistdiff.engine.outputs.sheets import require_image_count
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import SettingsError, StorageError
 from mnistdiff.settings import MAX_SEED, SampleSettings
 
 SETTINGS = SampleSettings(steps=3, guidance=2.0, guidance_interval="0.1:0.9", sampler="ddim", eta=0.5)
-WANTED = {
+SPECS = {
     "one image": [SampleSpec(7, 42)],
     "a sheet": specs_for_labels(ALL_DIGITS, 3, 5),
     "a number": [SampleSpec(2, 9), SampleSpec(0, 10), SampleSpec(2, 11), SampleSpec(2, 12)],
@@ -37,39 +39,39 @@ def model(request):
     return load_model(PRETRAINED, weights="ema", device="cpu", backend=request.param)
 
 
-def drawn(model, specs):
+def sampled(model, specs):
     return collect(sample(model, specs, SETTINGS, batch_size=4))
 
 
-@pytest.mark.parametrize("kind", WANTED)
-def test_a_picture_holds_what_it_takes_to_draw_it_again(model, kind):
-    content = picture(drawn(model, WANTED[kind]), model, SETTINGS)
-    told = Provenance.of(Picture("picture.png", content))
-    assert told.settings == SETTINGS
-    assert (told.checkpoint, told.backend) == (model.sha256, model.backend)
-    asked = [SampleSpec(row.digit, row.seed + k) for row in told.rows for k in range(row.number)]
-    assert asked == WANTED[kind]
-    if model.backend == "onnx":  # in torch, an image may differ by a grey level with the batch it is drawn in
-        assert reproduce(told, PRETRAINED) == content
+@pytest.mark.parametrize("kind", SPECS)
+def test_an_image_holds_what_it_takes_to_sample_it_again(model, kind):
+    content = encode_samples(sampled(model, SPECS[kind]), model, SETTINGS)
+    source = Provenance.of(Picture("picture.png", content))
+    assert source.settings == SETTINGS
+    assert (source.checkpoint, source.backend) == (model.sha256, model.backend)
+    assert source.specs == SPECS[kind]
+    if model.backend == "onnx":  # in torch, an image may differ by a grey level with the batch it is sampled in
+        assert reproduce(source, PRETRAINED) == content
 
 
 @pytest.mark.parametrize(
     "process",
     [
         SDEdit(image=DIGIT, strength=0.7),
-        RePaint(image=DIGIT, missing=half("right"), rounds=2),
+        RePaint(image=DIGIT, missing=half("right"), resample_steps=2),
     ],
     ids=["edit", "inpaint"],
 )
-def test_a_picture_drawn_from_a_picture_holds_that_too(process):
+def test_an_image_sampled_from_an_image_holds_that_too(process):
     model = load_model(PRETRAINED, weights="ema", device="cpu")
     images = collect(sample(model, specs_for_labels([4, 9], 2, 3), SETTINGS, process=process))
-    content = picture(images, model, SETTINGS, process=process)
-    told = Provenance.of(Picture("edited.png", content))
-    assert type(told.walk) is type(process)
-    np.testing.assert_array_equal(told.walk.image, DIGIT)
-    assert reproduce(told, PRETRAINED) == content
-    assert reproduce(told.model_copy(update={"walk": None}), PRETRAINED) != content
+    content = encode_samples(images, model, SETTINGS, process=process)
+    source = Provenance.of(Picture("edited.png", content))
+    assert type(source.process) is type(process)
+    for name, value in vars(process).items():
+        np.testing.assert_array_equal(getattr(source.process, name), value)
+    assert reproduce(source, PRETRAINED) == content
+    assert reproduce(source.model_copy(update={"walk": None}), PRETRAINED) != content
 
 
 def valid():
@@ -125,21 +127,21 @@ def valid():
 )
 def test_a_forged_provenance_is_refused(text):
     forged = encode_png(np.zeros((28, 28), np.uint8), {KEYWORD: text})
-    with pytest.raises(StorageError, match=r"what forged.png says of how it was drawn is not valid"):
+    with pytest.raises(StorageError, match=r"forged.png"):
         Provenance.of(Picture("forged.png", forged))
     moving = animation([np.zeros((28, 28), np.uint8)] * 2, "gif", {KEYWORD: text}, seconds=1)
-    with pytest.raises(StorageError, match=r"what forged.gif says of how it was drawn is not valid"):
+    with pytest.raises(StorageError, match=r"forged.gif"):
         Provenance.of(Picture("forged.gif", moving))
 
 
-def test_what_is_no_picture_or_says_nothing_is_named():
-    with pytest.raises(StorageError, match="silent.png does not say how it was drawn"):
+def test_what_is_no_image_or_has_no_provenance_is_named():
+    with pytest.raises(StorageError, match="silent.png"):
         Provenance.of(Picture("silent.png", encode_png(np.zeros((28, 28), np.uint8))))
-    with pytest.raises(StorageError, match="text.png is not a PNG or GIF picture"):
+    with pytest.raises(StorageError, match="text.png"):
         Provenance.of(Picture("text.png", b"I am a picture"))
 
 
 def test_a_sheet_has_an_end():
-    require_room(10_000)
-    with pytest.raises(SettingsError, match="10,001 images are too many for one sheet"):
-        require_room(10_001)
+    require_image_count(10_000)
+    with pytest.raises(SettingsError, match="10,001"):
+        require_image_count(10_001)

@@ -1,10 +1,10 @@
-"""Sheets of more than one drawing."""
+"""Sheets of several images."""
 
 import numpy as np
 import pytest
 
 from mnistdiff.engine.inference.sampling import Sample
-from mnistdiff.engine.outputs.sheets import compared, sheet, variants
+from mnistdiff.engine.outputs.sheets import comparison_sheet, sheet, variants
 
 RNG = np.random.default_rng(0)
 
@@ -24,27 +24,30 @@ def place(sheet, image):
 
 @pytest.mark.parametrize("sweeps", [[("steps", (1, 2, 5))], [("guidance", (1.0, 1.25)), ("steps", (1, 2, 5))]])
 def test_the_first_setting_goes_down_and_the_second_across(sweeps):
-    drawn = [RNG.integers(0, 200, (2, 28, 28), dtype=np.uint8) for _ in variants(sweeps)]
-    sheet = compared(sweeps, drawn)
-    places = {tuple(way.values()): place(sheet, images[0]) for way, images in zip(variants(sweeps), drawn, strict=True)}
+    images = [RNG.integers(0, 200, (2, 28, 28), dtype=np.uint8) for _ in variants(sweeps)]
+    sheet = comparison_sheet(sweeps, images)
+    places = {
+        tuple(changes.values()): place(sheet, images[0])
+        for changes, images in zip(variants(sweeps), images, strict=True)
+    }
     first = sweeps[0][1]
-    tops = [{top for way, (top, _) in places.items() if way[0] == value} for value in first]
+    tops = [{top for changes, (top, _) in places.items() if changes[0] == value} for value in first]
     assert all(len(same) == 1 for same in tops)
     assert sorted(tops, key=min) == tops
     if len(sweeps) == 2:
-        lefts = [{left for way, (_, left) in places.items() if way[1] == value} for value in sweeps[1][1]]
+        lefts = [{left for changes, (_, left) in places.items() if changes[1] == value} for value in sweeps[1][1]]
         assert all(len(same) == 1 for same in lefts)
         assert sorted(lefts, key=min) == lefts
 
 
-def test_a_sheet_has_a_row_for_each_digit_in_the_order_drawn():
+def test_a_sheet_has_a_row_for_each_label_in_the_order_sampled():
     random = np.random.default_rng(0)
     found = [Sample(d, s, random.integers(0, 200, (28, 28), dtype=np.uint8)) for d, s in ((5, 0), (2, 0), (5, 1))]
-    picture = sheet(found)
+    whole = sheet(found)
     places = []
-    for drawing in found:
-        tile = np.kron(drawing.pixels, np.ones((2, 2), np.uint8))
-        windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)[:, :, ::14, ::14]
+    for each in found:
+        tile = np.kron(each.pixels, np.ones((2, 2), np.uint8))
+        windows = np.lib.stride_tricks.sliding_window_view(whole, tile.shape)[:, :, ::14, ::14]
         places.append(np.argwhere((windows == tile[::14, ::14]).all(axis=(2, 3))).tolist()[0])
     (top, left), (top_of_2, left_of_2), (top_again, right) = places
     assert top == top_again < top_of_2

@@ -1,4 +1,4 @@
-"""The way from noise to image, as films show it."""
+"""Trajectories from noise to image."""
 
 import io
 
@@ -36,7 +36,7 @@ def frames_of(content):
 def watched(request):
     trajectory = Trajectory(SPECS, request.param)
     model = load_model(PRETRAINED, weights="ema", device="cpu")
-    images = collect(sample(model, SPECS, SampleSettings(steps=STEPS), on_step=trajectory.add))
+    images = collect(sample(model, SPECS, SampleSettings(steps=STEPS), on_step=trajectory.record))
     return request.param, trajectory, images
 
 
@@ -53,7 +53,7 @@ def test_a_trajectory_ends_in_the_image_and_x_t_begins_as_the_noise_of_its_seed(
 @pytest.mark.parametrize("kind", ["gif", "png"])
 def test_an_animation_shows_every_frame_and_holds_the_last(watched, kind):
     _, trajectory, _ = watched
-    pictures, durations, loop = frames_of(trajectory.animated(kind, {}))
+    pictures, durations, loop = frames_of(trajectory.animation(kind, {}))
     assert len(pictures) == len(trajectory.frames)
     for picture, frame in zip(pictures, trajectory.frames, strict=True):
         for image in frame:
@@ -64,34 +64,34 @@ def test_an_animation_shows_every_frame_and_holds_the_last(watched, kind):
     assert loop == 0
 
 
-def test_a_film_has_a_row_for_each_image_and_begins_and_ends_as_the_trajectory(watched):
+def test_a_filmstrip_has_a_row_for_each_image_and_begins_and_ends_as_the_trajectory(watched):
     _, trajectory, _ = watched
-    height, width = trajectory.film().shape
+    height, width = trajectory.filmstrip().shape
     assert len(trajectory.frames) * 56 < width < len(trajectory.frames) * 75
     assert 2 * 56 < height < 3 * 56
 
 
-def test_a_long_way_is_shown_in_part():
+def test_a_long_trajectory_is_shown_in_part():
     trajectory = Trajectory(SPECS[:1], "x_0")
     trajectory.frames.extend(np.full((1, 28, 28), level, np.uint8) for level in range(200))
-    film = trajectory.film()
-    row = film[film.shape[0] // 2][29:]  # to the right of the label
+    strip = trajectory.filmstrip()
+    row = strip[strip.shape[0] // 2][29:]  # to the right of the label
     levels = [level for level, before in zip(row[1:], row[:-1], strict=True) if level != before and level < 200]
     assert levels[0] == 0
     assert levels[-1] == 199
     assert len(set(levels)) == 12
 
 
-def test_a_batch_that_had_to_be_halved_is_not_watched():
+def test_a_batch_that_had_to_be_halved_is_not_recorded():
     model = load_model(PRETRAINED, weights="ema", device="cpu")
     trajectory = Trajectory(SPECS, "x_0")
     with pytest.raises(OutOfMemoryError, match="animate 2 images at once"):
-        finish(sample(model, SPECS, SampleSettings(steps=1), batch_size=1, on_step=trajectory.add))
+        finish(sample(model, SPECS, SampleSettings(steps=1), batch_size=1, on_step=trajectory.record))
 
 
-def test_more_than_a_batch_is_not_watched():
+def test_more_than_a_batch_is_not_recorded():
     Trajectory(specs_for_labels([1], BATCH_SIZE, 0), "x_t")
-    with pytest.raises(SettingsError, match="65 images are too many to watch"):
+    with pytest.raises(SettingsError, match="65 images"):
         Trajectory(specs_for_labels([1], BATCH_SIZE + 1, 0), "x_t")
 
 
