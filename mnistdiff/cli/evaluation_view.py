@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING, Any
 from mnistdiff.cli import console
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.evaluation.report import (
-        CAS,
-        PRDC,
-        BinomialProportion,
-        ClassifierMetrics,
-        EvaluationReport,
-        Memorization,
-    )
+    from mnistdiff.engine.evaluation.report import EvaluationReport
+    from mnistdiff.engine.evaluation.results import CAS, PRDC, BinomialProportion, ClassifierMetrics, Memorization
 
 _MOST_MISTAKES = 5
 _NONE = "-"

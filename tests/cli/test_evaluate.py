@@ -8,9 +8,10 @@ from warned import beside_the_warning
 
 from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.load import load_training_images
-from mnistdiff.engine.evaluation import cas, reference_classifier
+from mnistdiff.engine.evaluation import cas, evaluate
 from mnistdiff.engine.evaluation.reference_stats import RealImages
-from mnistdiff.engine.evaluation.report import ClassifierMetrics, EvaluationReport
+from mnistdiff.engine.evaluation.report import EvaluationReport
+from mnistdiff.engine.evaluation.results import ClassifierMetrics
 
 FEW = ["-n", 12, "--steps", 2]
 
@@ -19,14 +20,14 @@ FEW = ["-n", 12, "--steps", 2]
 def _classifiers_loaded_once():
     """The bundled classifiers, verified and loaded by the first test that needs them."""
     loaded = []
-    load = reference_classifier.load_reference_classifiers
+    load = evaluate.load_reference_classifiers
 
-    def load_once():
-        loaded[:] = loaded or load()
+    def load_once(dataset):
+        loaded[:] = loaded or load(dataset)
         return tuple(loaded)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reference_classifier, "load_reference_classifiers", load_once)
+        patch.setattr(evaluate, "load_reference_classifiers", load_once)
         yield
 
 

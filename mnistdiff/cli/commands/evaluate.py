@@ -112,23 +112,19 @@ def evaluate_command(
     if files.plot is not None:
         require("matplotlib")
     require("torch")
-    from mnistdiff.engine.data.datasets import MNIST
-    from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each
-    from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
-    from mnistdiff.engine.evaluation.reference_stats import RealImages
+    from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
     from mnistdiff.engine.network.device import resolve_device
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     path = checkpoint_to_sample(checkpoint)
-    required_by = "cas" if cas else "memorization" if memorization else ""
     variants = [{}] if compared is None else [{compared.name: value} for value in compared.values]
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
     device = "" if how.machine.backend == "onnx" else resolve_device(how.machine.device).type
     models = how.load_each(path, variants, device=device)
-    real = RealImages.load(MNIST, data_dir, required_by=required_by)
-    console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
     optional = OptionalMetrics(cas=cas, memorization=memorization)
-    work = evaluate_each(models, load_reference_classifiers(), n=n, seed=seed, real=real, optional=optional)
+    classifiers, real = load_references(models[0][0].settings, data_dir, optional)
+    console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
+    work = evaluate_each(models, classifiers, n=n, seed=seed, real=real, optional=optional)
 
     def summarize(completed: "Sequence[EvaluationReport]") -> None:
         if compared is None:

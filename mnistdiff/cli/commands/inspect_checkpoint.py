@@ -8,7 +8,7 @@ from mnistdiff.errors import CheckpointError
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.describe import Description
     from mnistdiff.engine.evaluation.model_card import ModelCard
-    from mnistdiff.engine.evaluation.report import CAS, ClassifierMetrics
+    from mnistdiff.engine.evaluation.results import CAS, ClassifierMetrics
 
 EXAMPLES = """Examples:
 

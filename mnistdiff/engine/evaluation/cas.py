@@ -7,7 +7,7 @@ import numpy as np
 from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.evaluation.classifier import predict, train_classifier
 from mnistdiff.engine.evaluation.reference_stats import RealImages
-from mnistdiff.engine.evaluation.report import CAS
+from mnistdiff.engine.evaluation.results import CAS
 from mnistdiff.engine.progress import Work
 from mnistdiff.settings import ClassifierName
 

@@ -8,6 +8,7 @@ of floats.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Never
 
 import numpy as np
@@ -20,21 +21,14 @@ from mnistdiff.engine.data.stratified import stratified_labels
 from mnistdiff.engine.evaluation.cas import measure_cas
 from mnistdiff.engine.evaluation.memorization import check_memorization
 from mnistdiff.engine.evaluation.metrics import Gaussian, confusion, frechet_distance
-from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
+from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier, load_reference_classifiers
 from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
-from mnistdiff.engine.evaluation.report import (
-    CAS,
-    BinomialProportion,
-    ClassifierMetrics,
-    EvaluatedModel,
-    EvaluationReport,
-    Memorization,
-    Sampling,
-)
+from mnistdiff.engine.evaluation.report import EvaluatedModel, EvaluationReport, Sampling
+from mnistdiff.engine.evaluation.results import CAS, BinomialProportion, ClassifierMetrics, Memorization
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
 from mnistdiff.engine.progress import Progress, Work
-from mnistdiff.settings import SampleSettings
+from mnistdiff.settings import DATASETS, SampleSettings, TrainSettings
 
 BATCH_SIZE = 250
 """More than ``sample`` computes at once, since no image is shown before all are done."""
@@ -48,6 +42,29 @@ class OptionalMetrics:
 
     cas: bool = False
     memorization: bool = False
+
+
+def load_references(
+    trained: TrainSettings, data_dir: Path | None, optional: OptionalMetrics = OptionalMetrics()
+) -> tuple[Sequence[ReferenceClassifier], RealImages | None]:
+    """The classifiers and the real images to evaluate a model with: those of its own data set.
+
+    Args:
+        trained: the settings of the model's training.
+        data_dir: folder with the images; None is the user's cache folder. Nothing is downloaded.
+        optional: metrics that need the images.
+
+    Returns:
+        the classifiers, and the images, or None if they are not on this machine.
+
+    Raises:
+        SettingsError: if there are no classifiers for this data set.
+        DataError: if the images are corrupt, or missing and needed.
+    """
+    spec = DATASETS[trained.spec.reference or trained.spec.name]
+    classifiers = load_reference_classifiers(spec.name)
+    required_by = "cas" if optional.cas else "memorization" if optional.memorization else ""
+    return classifiers, RealImages.load(spec, data_dir, required_by=required_by)
 
 
 def evaluate_each(
@@ -64,7 +81,7 @@ def evaluate_each(
 
     Args:
         models: each with its sample settings.
-        classifiers: trained on the data set of the models.
+        classifiers: of the data set of the models, as from ``load_references``.
         n: images of each, at least 10, at most as many as the training set has.
         seed: of the first image; each next one has the next.
         real: images of the data set; without them PRDC is left out, and a notice says so.

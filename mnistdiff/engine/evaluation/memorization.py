@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.evaluation.neighbours import closest_pairs, find_neighbours, summarize
 from mnistdiff.engine.evaluation.reference_stats import RealImages
-from mnistdiff.engine.evaluation.report import ClosestPair, Memorization, NearestToTestImages
+from mnistdiff.engine.evaluation.results import ClosestPair, Memorization, NearestToTestImages
 from mnistdiff.engine.outputs.grid import Row, labelled_grid
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.progress import Work

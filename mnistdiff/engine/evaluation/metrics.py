@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.evaluation.report import PRDC
+from mnistdiff.engine.evaluation.results import PRDC
 
 # Rows of distances computed at a time: with 10,000 columns 10 MB, about the size of a cache.
 _ROWS = 128

@@ -6,7 +6,7 @@ from typing import Never
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.evaluation.report import NearestTrainingImages
+from mnistdiff.engine.evaluation.results import NearestTrainingImages
 from mnistdiff.engine.progress import Progress, Work
 
 # 1,000 images by 2,000 training images: 8 MB of distances at a time, and two or three copies.

@@ -25,7 +25,7 @@ from mnistdiff.engine.evaluation.architectures import NUM_FEATURES
 from mnistdiff.engine.evaluation.classifier import ARCHITECTURES, Predictions, predict
 from mnistdiff.engine.evaluation.metrics import Gaussian
 from mnistdiff.engine.network.device import memory_format
-from mnistdiff.errors import CheckpointError, explain
+from mnistdiff.errors import CheckpointError, SettingsError, explain
 from mnistdiff.settings import ClassifierName, Seed
 
 PINNED: Mapping[ClassifierName, str] = MappingProxyType(
@@ -35,6 +35,8 @@ PINNED: Mapping[ClassifierName, str] = MappingProxyType(
     }
 )
 """SHA-256 of the files in ``assets/``, by architecture."""
+DATASET = "mnist"
+"""The data set that the bundled classifiers were trained on."""
 
 _METADATA_KEY = "mnistdiff_judge"  # as in the pinned files
 _MAX_FILE_BYTES = 2 * 1024**2
@@ -114,12 +116,21 @@ class ReferenceClassifier:
         return predict(self.model, images)
 
 
-def load_reference_classifiers() -> tuple[ReferenceClassifier, ReferenceClassifier]:
+def load_reference_classifiers(dataset: str = DATASET) -> tuple[ReferenceClassifier, ReferenceClassifier]:
     """The bundled classifiers: "conv" and "residual".
 
+    Args:
+        dataset: that the evaluated models were trained on.
+
     Raises:
+        SettingsError: if the classifiers were trained on another data set.
         CheckpointError: if a file is missing or has another SHA-256 than that of this version.
     """
+    if dataset != DATASET:
+        raise SettingsError(
+            f"`dataset` {dataset}: the reference classifiers were trained on {DATASET}, and compare no other images",
+            f"Evaluate a model that was trained on {DATASET}.",
+        )
     conv, residual = (_load(name, digest) for name, digest in PINNED.items())
     return conv, residual
 

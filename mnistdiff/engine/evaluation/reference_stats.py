@@ -13,7 +13,7 @@ from mnistdiff.engine.data.stratified import stratified_order
 from mnistdiff.engine.evaluation.classifier import PREDICT_BATCH
 from mnistdiff.engine.evaluation.metrics import Gaussian, frechet_distance, prdc
 from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
-from mnistdiff.engine.evaluation.report import PRDC
+from mnistdiff.engine.evaluation.results import PRDC
 from mnistdiff.errors import DataError
 
 _MOST_BLOCKS = 5

@@ -8,8 +8,9 @@ import pytest
 from mnistdiff.engine.data.datasets import MNIST, LabelledImages
 from mnistdiff.engine.data.stratified import stratified_labels
 from mnistdiff.engine.evaluation import evaluate
-from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, classifier_metrics, evaluate_each
+from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, classifier_metrics, evaluate_each, load_references
 from mnistdiff.engine.evaluation.memorization import check_memorization
+from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
 from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.progress import finish
@@ -110,6 +111,13 @@ def test_more_images_than_the_test_set_has_are_noted(classifiers, tiny_real):
     [report] = finish(evaluate_each([(MODEL, FEW)], classifiers[:1], n=20, seed=0, real=few))
     assert report.classifiers["conv"].num_test_images == 15
     assert "15 test images" in report.notices[-1]
+
+
+def test_a_model_of_another_data_set_is_refused(tmp_path):
+    found, real = load_references(TrainSettings(dataset="mnist-5k"), tmp_path)  # a part of MNIST
+    assert ([classifier.name for classifier in found], real) == (["conv", "residual"], None)
+    with pytest.raises(SettingsError, match="letters"):
+        load_reference_classifiers("letters")
 
 
 def test_labels_are_as_frequent_as_in_the_data_set_and_every_seed_is_used_once(classifiers, monkeypatch):

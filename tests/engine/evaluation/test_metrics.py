@@ -14,7 +14,7 @@ from mnistdiff.engine.evaluation.metrics import (
     frechet_distance,
     prdc,
 )
-from mnistdiff.engine.evaluation.report import PRDC
+from mnistdiff.engine.evaluation.results import PRDC
 
 seeds = st.integers(0, 2**32 - 1)
 # Few values, so that ties and repeated points abound; whole numbers, so that a reference can be exact.

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from mnistdiff.engine.checkpoint.pretrained import MODEL_CARD, PRETRAINED
 from mnistdiff.engine.evaluation.model_card import model_card
-from mnistdiff.engine.evaluation.report import PRDC, BinomialProportion, ClassifierMetrics, EvaluationReport
+from mnistdiff.engine.evaluation.report import EvaluationReport
+from mnistdiff.engine.evaluation.results import PRDC, BinomialProportion, ClassifierMetrics
 from mnistdiff.errors import BelowThresholdError
 
 OLD_KEYS = {

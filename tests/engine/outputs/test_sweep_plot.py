@@ -4,7 +4,7 @@ from curves import bold, pixels
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.evaluation.model_card import model_card
-from mnistdiff.engine.evaluation.report import BinomialProportion
+from mnistdiff.engine.evaluation.results import BinomialProportion
 from mnistdiff.engine.outputs.sweep_plot import sweep_plot
 
 
