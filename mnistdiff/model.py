@@ -115,7 +115,7 @@ class Model(TrainedModel):
         from mnistdiff.engine.data.preprocess import as_mnist
 
         picture = Picture.of(image, name="`image`")
-        prepared = as_mnist(picture.photograph(), name=picture.name)
+        prepared = as_mnist(picture.photograph(), name=picture.name, spec=self.settings.spec)
         process = SDEdit(image=prepared.image, strength=strength)
         options = self.sample_settings(**{"guidance": EDIT_GUIDANCE, **settings})
         specs = specs_of(self.settings.spec, digit, n, seed)
@@ -156,7 +156,7 @@ class Model(TrainedModel):
         if isinstance(mask, str) and mask in HALVES:
             missing = half(mask)
         else:
-            missing = marked(Picture.of(mask, name="`mask`").photograph())
+            missing = marked(Picture.of(mask, name="`mask`").photograph(), self.settings.spec.image_size)
         known = part(Picture.of(image, name="`image`").photograph(), missing)
         process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
         return self._images(
@@ -225,7 +225,7 @@ class Model(TrainedModel):
         prepared = []
         for number, source in enumerate(several(images)):
             picture = Picture.of(source, name=f"image {number}")
-            prepared.append(as_mnist(picture.photograph(), name=picture.name).image)
+            prepared.append(as_mnist(picture.photograph(), name=picture.name, spec=self.settings.spec).image)
         count = None if evaluations is None else validate("evaluations", Evaluations, evaluations)
         work = class_posteriors(self, prepared, evaluations=count, seed=validate("seed", Seed, seed))
         return tuple(collect(work, shown_as(progress)))
