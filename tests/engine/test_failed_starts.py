@@ -1,4 +1,4 @@
-"""A training that fails before it has learned anything leaves nothing that stands in the way of the next attempt."""
+"""A training that fails before its first step leaves nothing behind, so that the next attempt succeeds."""
 
 import errno
 
@@ -75,7 +75,7 @@ def test_a_run_that_is_resumed_elsewhere(tmp_path, monkeypatch, kind):
 
 
 @pytest.mark.parametrize("kind", ["no data", "no memory for the images", "no memory for the model"])
-def test_what_was_to_be_replaced_is_still_there(tmp_path, monkeypatch, whole, kind):
+def test_a_run_that_was_to_be_replaced_is_kept(tmp_path, monkeypatch, whole, kind):
     finish(train(tmp_path / "run"))
     attempt(monkeypatch, kind, lambda: train(tmp_path / "run", SETTINGS.model_copy(update={"seed": 5}), force=True))
     assert_same_run(tmp_path / "run", whole())
@@ -91,8 +91,8 @@ def test_a_training_killed_before_its_first_state_is_no_run_yet(tmp_path, whole)
     assert_same_run(run.path, whole())
 
 
-def test_the_settings_are_not_there_before_a_state(tmp_path, monkeypatch):
-    """So whoever is killed in between finds a run to resume, or none."""
+def test_a_state_is_written_before_the_settings(tmp_path, monkeypatch):
+    """A run killed in between is either resumable or no run."""
     seen = []
 
     def write(path, content, **options):

@@ -1,4 +1,4 @@
-"""A run as one page: what was trained, how it went, what it draws, how good that is."""
+"""The HTML report of a run: settings, training curves, previews, evaluation."""
 
 import base64
 import statistics
@@ -21,18 +21,18 @@ from mnistdiff.settings import TrainSettings
 from mnistdiff.shell import quoted
 
 _MOST_PREVIEWS = 24
-"""Of a long run so many are shown, evenly from the first to the last: the page stays small enough to be sent."""
+"""Shown of a long run, evenly spaced: the page stays small enough to be sent."""
 
 
 class Preview(NamedTuple):
-    """Digits that a run drew after an epoch, as a data URI."""
+    """The preview grid of an epoch, as a data URI."""
 
     epoch: int
     uri: str
 
 
 class Setting(NamedTuple):
-    """A setting of the run, and whether its preset would have it otherwise."""
+    """A setting of the run, and whether it differs from the preset."""
 
     name: str
     value: str
@@ -40,11 +40,11 @@ class Setting(NamedTuple):
 
 
 def report(run: RunDir, evaluation: Path | None = None) -> bytes:
-    """One HTML page that needs nothing beside it: no script of others, no font, no picture from elsewhere.
+    """Build one self-contained HTML page: no scripts, fonts or images from elsewhere.
 
     Args:
-        run: with at least a checkpoint.
-        evaluation: what ``evaluate -o`` wrote; by default ``evaluation.json`` of the run, if it is there.
+        run: with at least one checkpoint.
+        evaluation: file of an evaluation report; default: ``evaluation.json`` of the run, if there is one.
 
     Raises:
         CheckpointError: if the run has no checkpoint, or that cannot be read.
@@ -58,8 +58,8 @@ def report(run: RunDir, evaluation: Path | None = None) -> bytes:
     records = run.read_metrics()
     steps = [record for record in records if record["kind"] == "step"]
     speeds = [record["images_per_second"] for record in steps if record.get("images_per_second")]
-    judged = evaluation or (run.evaluation if run.evaluation.is_file() else None)
-    summary = EvaluationReport.read(judged) if judged else None
+    file = evaluation or (run.evaluation if run.evaluation.is_file() else None)
+    evaluated = EvaluationReport.read(file) if file else None
     page = _pages().get_template("report.html")
     text = page.render(
         version=__version__,
@@ -70,11 +70,11 @@ def report(run: RunDir, evaluation: Path | None = None) -> bytes:
         images_per_second=statistics.median(speeds) if speeds else None,
         curves=_curves(steps, settings, description),
         previews=_previews(run),
-        evaluation=summary,
-        evaluated_here=summary is not None and summary.model.sha256 == description.sha256,
+        evaluation=evaluated,
+        evaluated_here=evaluated is not None and evaluated.model.sha256 == description.sha256,
         settings=_settings(settings),
     )
-    return text.encode(errors="backslashreplace")  # a name of bytes that are not UTF-8
+    return text.encode(errors="backslashreplace")  # for file names that are not UTF-8
 
 
 def _pages() -> Environment:
@@ -90,7 +90,7 @@ def _pages() -> Environment:
 
 
 def _curves(steps: Sequence[dict[str, Any]], settings: TrainSettings, description: Description) -> dict[str, str]:
-    """The curves of the training on light and on dark paper, as data URIs; none before the first record."""
+    """The training curves for light and dark mode, as data URIs; none before the first record."""
     if not steps:
         return {}
     require("matplotlib")
@@ -114,7 +114,7 @@ def _curves(steps: Sequence[dict[str, Any]], settings: TrainSettings, descriptio
 
 def _previews(run: RunDir) -> list[Preview]:
     chosen = evenly(list(run.previews().items()), _MOST_PREVIEWS)
-    # Decoded and encoded again: a file of that name may hold anything.
+    # Decoded and encoded again, since a file of that name may hold anything.
     return [Preview(epoch, _uri("image/png", encode_png(preview(path)))) for epoch, path in chosen]
 
 

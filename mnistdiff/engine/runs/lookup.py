@@ -1,4 +1,4 @@
-"""Which checkpoint is meant: a file that was named, one of a run, of the newest run, or the bundled model."""
+"""Resolve a user-supplied path to a checkpoint or a run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,28 +11,28 @@ from mnistdiff.errors import CheckpointError
 
 
 def checkpoint_to_sample(source: Path | None) -> Path:
-    """The file to draw from: a file itself or a run's best; with None the newest run's best, else the bundled model.
+    """The checkpoint to sample from: a file, or the best of a run; None is the newest run, else the bundled model.
 
     Raises:
-        CheckpointError: if there is nothing in the run to draw from.
+        CheckpointError: if the run holds no checkpoint.
     """
     return _checkpoint(source, RunDir.best) or PRETRAINED
 
 
 def checkpoint_to_inspect(source: Path | None) -> Path:
-    """The file to look at: a file itself, a run's latest state, or with None the newest run's or the bundled model.
+    """The checkpoint to inspect: a file, or the latest state of a run; None is the newest run, else the bundled model.
 
     Raises:
-        CheckpointError: if there is nothing in the run to look at.
+        CheckpointError: if the run holds no latest state.
     """
     return _checkpoint(source, lambda run: run.latest) or PRETRAINED
 
 
 def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
-    """What to go on from: a file, if one was named, or a run that holds a state; with None the newest run.
+    """What to resume: a file, or a run that holds a state; None is the newest run.
 
     Raises:
-        CheckpointError: if there is no run, or nothing in it to go on from.
+        CheckpointError: if there is no run, or it holds no state.
     """
     if source is not None and not source.is_dir():
         return PRETRAINED if means_bundled(source) else source
@@ -40,7 +40,7 @@ def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
     if run is None:
         raise CheckpointError(
             "there is no run here: neither the current folder nor runs/ holds a checkpoint",
-            "Train one first: mnistdiff train --preset fast. Or name a run or a file.",
+            "Train a model first, or name a run or a file.",
         )
     if not run.states():
         raise _nothing_in(run)
@@ -48,7 +48,7 @@ def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
 
 
 def run_to_show(source: Path | None) -> RunDir:
-    """The run whose course is to be shown: a folder, or with None the newest run.
+    """The run to show: a folder, or with None the newest run.
 
     Raises:
         CheckpointError: if there is no such folder.
@@ -60,7 +60,7 @@ def run_to_show(source: Path | None) -> RunDir:
 
 
 def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
-    """The checkpoint that a picture was drawn from: in what was named, else the bundled model or in a run here.
+    """Find the checkpoint with this digest: in ``source``, else the bundled model and the runs here.
 
     Raises:
         CheckpointError: if no checkpoint has this digest.
@@ -74,13 +74,13 @@ def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
                 raise
     where = f"{source} is not" if source is not None else "neither the bundled model nor any checkpoint in runs/ is"
     raise CheckpointError(
-        f"{where} the one with SHA-256 {sha256[:12]}... that this was drawn from",
-        "Name it with --checkpoint FILE; mnistdiff inspect FILE shows the SHA-256.",
+        f"{where} the one with SHA-256 {sha256[:12]}... of this image",
+        "Name it as `checkpoint`; mnistdiff inspect FILE shows the SHA-256 of a file.",
     )
 
 
 def _candidates(source: Path | None) -> Iterator[Path]:
-    """The checkpoints in what was named; else the bundled model and those of every run here that can be looked at."""
+    """The checkpoints of ``source``; else the bundled model and the checkpoints of every readable run here."""
     if source is not None:
         if source.is_dir():
             yield from RunDir(source).checkpoints()
@@ -94,7 +94,7 @@ def _candidates(source: Path | None) -> Iterator[Path]:
 
 
 def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:
-    """What was named, or what ``choose`` takes of the newest run; None if there is no run."""
+    """A file, or what ``choose`` takes of a run; None if no run was named and there is none."""
     if source is not None and not source.is_dir():
         return PRETRAINED if means_bundled(source) else source
     run = RunDir.newest() if source is None else RunDir(source)
@@ -108,5 +108,5 @@ def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path |
 
 def _nothing_in(run: RunDir) -> CheckpointError:
     return CheckpointError(
-        f"there is no checkpoint in the folder {run.path}", "Name a run folder or a file; mnistdiff train makes one."
+        f"there is no checkpoint in the folder {run.path}", "Name a run folder or a file, or train a model."
     )

@@ -1,4 +1,4 @@
-"""The metrics of a run: one JSON object a line."""
+"""The metrics file of a run: one JSON object a line."""
 
 import json
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ _MAX_LINE_BYTES = 4096
 _MAX_BYTES = 2**30
 _BEGINNING = b'{"kind": "'
 _MOST_RECORDS = 20_000
-"""A curve shows no more; of a longer run every second record is read, every fourth, and so on."""
+"""A curve shows no more; of a longer run every second record is read, or every fourth, and so on."""
 _MAX_STEP = 10**12
 _NUMBERS = ("lr", "images_per_second")
-"""Read back if they are there."""
+"""Optional fields of a record."""
 
 
 def append(path: Path, record: dict[str, Any]) -> None:
-    """Add a line.
+    """Append a record.
 
     Raises:
         OSError: if the file system refuses.
@@ -28,17 +28,17 @@ def append(path: Path, record: dict[str, Any]) -> None:
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record) + "\n")
     except OSError as error:
-        error.filename = str(path)  # a write does not name its file
+        error.filename = str(path)  # errors of write() name no file
         raise
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records written so far; a line torn by a crash, or written by somebody else, is left out.
+    """Read the records; a line that was cut off by a crash, or is not a record, is left out.
 
-    Of a very long run they are thinned out evenly, those of steps and those of epochs for themselves.
+    Of a very long run, every n-th record of steps and of epochs is kept.
 
     Raises:
-        StorageError: if it is no regular file, or larger than any training writes.
+        StorageError: if it is not a regular file, or larger than any training writes.
     """
     kept: dict[str, list[tuple[int, dict[str, Any]]]] = {"step": [], "epoch": []}
     counts, strides = dict.fromkeys(kept, 0), dict.fromkeys(kept, 1)
@@ -53,9 +53,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def rewind(path: Path, step: int, *, log_every: int) -> None:
-    """Leave what a run without an end so far would have recorded up to ``step``.
+    """Remove the records after ``step``, which a resumed run writes again.
 
-    What came later is recorded again; the extra record at the end of a run that now goes on is no longer due.
+    The extra record at the end of a shorter run, which an unbroken run would not have, is removed, too.
 
     Raises:
         StorageError: as ``read``.
@@ -68,15 +68,15 @@ def rewind(path: Path, step: int, *, log_every: int) -> None:
 
 
 def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines that ``append`` could have written, and what they hold."""
+    """The lines that are records, with the records."""
     if not path.exists():
         return
     if not path.is_file():
-        raise StorageError(f"{path} is no regular file", "Move it out of the run folder.")
+        raise StorageError(f"{path} is not a regular file", "Move it out of the run folder.")
     if path.stat().st_size > _MAX_BYTES:
         raise StorageError(
             f"{path} has {path.stat().st_size / 2**20:,.0f} MiB, and at most {_MAX_BYTES // 2**20:,} MiB are read",
-            "Move it out of the run folder: the run can do without it.",
+            "Move it out of the run folder: the run does not need it.",
         )
     with path.open("rb") as file:
         while line := file.readline(_MAX_LINE_BYTES):
@@ -100,5 +100,5 @@ def _is_record(record: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a plot can show it: neither NaN nor beyond what Matplotlib computes with."""
+    """Whether a value is a number that Matplotlib can plot: not NaN, and not too large."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30

@@ -1,4 +1,4 @@
-"""Which checkpoint is meant when a user names a file, a folder, or nothing."""
+"""Resolving a file, a folder or nothing to a checkpoint."""
 
 from pathlib import Path
 
@@ -18,18 +18,17 @@ def run(tmp_path):
     return run
 
 
-def test_without_a_run_there_is_the_model_in_the_box_to_draw_from_and_nothing_to_go_on_from(tmp_path, monkeypatch):
+def test_without_a_run_the_bundled_model_is_sampled_and_nothing_is_resumed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert checkpoint_to_sample(None) == checkpoint_to_inspect(None) == PRETRAINED
-    with pytest.raises(CheckpointError, match="there is no run here") as refused:
+    with pytest.raises(CheckpointError, match="no run"):
         checkpoint_to_resume(None)
-    assert "mnistdiff train" in refused.value.hint
 
 
 def test_sampling_takes_the_final_weights_and_resuming_the_run(run, monkeypatch):
     monkeypatch.chdir(run.path.parent)
     for choose in (checkpoint_to_sample, checkpoint_to_resume):
-        with pytest.raises(CheckpointError, match="there is no checkpoint in the folder"):
+        with pytest.raises(CheckpointError, match="no checkpoint"):
             choose(run.path)
     run.latest.touch()
     assert checkpoint_to_sample(run.path) == run.latest

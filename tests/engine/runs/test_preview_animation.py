@@ -1,4 +1,4 @@
-"""The film of a run."""
+"""The preview grids of a run as an animation."""
 
 import io
 
@@ -22,11 +22,11 @@ def test_a_run_over_time_shows_each_preview_in_the_order_of_its_epoch(tmp_path):
     for epoch, image in images.items():
         run.epoch_samples(epoch).write_bytes(encode_png(image))
     (tmp_path / "samples" / "mine.png").write_text("not one of them")
-    with Image.open(io.BytesIO(learning(run))) as film:
-        assert film.n_frames == 4
+    with Image.open(io.BytesIO(learning(run))) as shown:
+        assert shown.n_frames == 4
         for number, epoch in enumerate(sorted(images)):
-            film.seek(number)
-            assert np.array_equal(np.asarray(film.convert("L"))[-90:], images[epoch])
+            shown.seek(number)
+            assert np.array_equal(np.asarray(shown.convert("L"))[-90:], images[epoch])
     run.epoch_samples(1).write_text("broken")
     with pytest.raises(StorageError, match="epoch_0001.png is not a PNG picture"):
         learning(run)

@@ -27,7 +27,7 @@ def scalars(run, name):
     return [(event.step, event.value) for event in read(run).Scalars(name)]
 
 
-def test_what_a_run_recorded_is_what_its_metrics_say(tmp_path):
+def test_the_records_are_those_of_the_metrics(tmp_path):
     machine = MachineSettings(device="cpu", run_dir=tmp_path / "run")
     plain = list(pipeline.train(SETTINGS, machine.model_copy(update={"run_dir": tmp_path / "plain"})))
     events = list(recorded(pipeline.train(SETTINGS, machine)))
@@ -47,7 +47,7 @@ def test_what_a_run_recorded_is_what_its_metrics_say(tmp_path):
     assert [image.step for image in images] == [record["step"] for record in epochs]
 
 
-def test_a_resumed_run_voids_what_it_trains_again(tmp_path):
+def test_a_resumed_run_replaces_the_records_of_steps_that_it_trains_again(tmp_path):
     machine = MachineSettings(device="cpu", run_dir=tmp_path / "run")
     run = RunDir(tmp_path / "run")
     steps = iter(range(10**6))
@@ -59,7 +59,7 @@ def test_a_resumed_run_voids_what_it_trains_again(tmp_path):
     assert 0 < len(before) < len(metrics)
     assert scalars(run, "loss") == metrics
     list(recorded(pipeline.train(SETTINGS, machine, force=True)))
-    assert len(list(run.tensorboard.iterdir())) == 1  # --force gives up the run that was there, and its curves
+    assert len(list(run.tensorboard.iterdir())) == 1  # ``force`` deletes the earlier run with its curves
 
 
 def test_without_the_package_nothing_is_trained(monkeypatch):
