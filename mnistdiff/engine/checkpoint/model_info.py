@@ -74,7 +74,7 @@ class ModelInfo:
         progress = f"step {self.step:,} of {self.total_steps:,}, {self.images_seen:,} images seen"
         return (
             f"{self.checkpoint} is {state} ({progress}), so its images and classifications may be wrong; "
-            f"to use the bundled model instead: `checkpoint` {name_of_bundled()}",
+            f"to use the bundled model instead, name the checkpoint {name_of_bundled()}",
         )
 
     def to_dict(self) -> dict[str, Any]:
