@@ -98,6 +98,12 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == set(re.findall(r"\w+\.(?:png|gif)", example))
 
 
+def test_the_files_that_the_contributing_guide_names_exist():
+    paths = set(re.findall(r"`([\w./]+/[\w./]*)`", text_of(".github/CONTRIBUTING.md")))
+    assert len(paths) > 10
+    assert [path for path in paths if not ((ROOT / path).exists() or (ROOT / "mnistdiff" / path).exists())] == []
+
+
 def test_the_network_of_the_contributing_guide_is_accepted(monkeypatch):
     monkeypatch.setattr(NETWORKS, "_names", [*NETWORKS.names])
     monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS))

@@ -27,7 +27,7 @@ LINES = {
     "interpolate": "interpolate --from 1 --to 2 --frames 2 --steps 1",
     "classify": "classify picture.png --evaluations 1",
     "reproduce": "reproduce picture.png",
-    "resume": "resume ../run --max-steps 46",
+    "resume": "resume ../run",
     "evaluate": "evaluate bundled --n 10 --steps 1",
     "evaluate --by": "evaluate bundled --n 10 --by steps=1",
     "report": "report ../run",
