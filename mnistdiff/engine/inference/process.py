@@ -23,7 +23,7 @@ class SamplingProcess(Protocol):
         """Network evaluations, which are the steps that the process yields.
 
         Raises:
-            SettingsError: if the settings ask for more steps than the model has timesteps.
+            SettingsError: if the settings have more steps than the model has timesteps.
         """
         ...
 

@@ -82,7 +82,7 @@ def sample(
         specs: labels and seeds.
         settings: sampler, steps, guidance.
         process: what to start from, and how to get to the image.
-        batch_size: images sampled at once; no pixel depends on it.
+        batch_size: images sampled at once; with torch, pixels may differ with it by one grey level.
         on_step: called with the state of the current batch after each step.
 
     Yields:
@@ -90,7 +90,7 @@ def sample(
 
     Raises:
         OutOfMemoryError: if not even one image fits.
-        SettingsError: at the first step, if the settings ask for more steps than the model has timesteps.
+        SettingsError: at the first step, if the settings have more steps than the model has timesteps.
         DivergedError: if an image is not finite.
     """
     schedule = NoiseSchedule.from_settings(model.settings)

@@ -1,4 +1,4 @@
-"""Images and curves as PNG: grey levels, labelled sheets, the loss of a run. Arrays in, bytes out."""
+"""Output files: images with provenance metadata, sheets, animations, data sets, plots."""
 
 import logging
 

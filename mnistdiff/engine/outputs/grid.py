@@ -1,4 +1,4 @@
-"""Many small images on one sheet: a row per label, black tiles on white paper."""
+"""Labelled grids: small images in rows on a white background, each row with a label."""
 
 import math
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from mnistdiff.errors import SettingsError
 
 Row = tuple[str, Sequence[NDArray[np.uint8]]]
 _Shapes = Sequence[tuple[str, Sequence[tuple[int, int]]]]
-"""The rows, with the height and width of each image in its place."""
+"""Rows as above, with the height and width of each image."""
 
 MAX_SHEET_PIXELS = 64_000_000
-"""A larger sheet is not made: nobody can look at it, and the pictures that ask for it may come from somebody else."""
+"""Larger sheets are refused: no viewer shows them, and the files that ask for them may come from others."""
 
-_PAPER = 255
-_LABEL_INK = 70
-_TITLE_INK = 20
+_BACKGROUND = 255
+_LABEL_COLOUR = 70
+_TITLE_COLOUR = 20
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where everything lies, in pixels of the sheet."""
+    """Sizes and positions, in pixels of the sheet."""
 
     cell_height: int
     cell_width: int
@@ -32,9 +32,9 @@ class _Layout:
     gap: int
     margin: int
     left: int
-    """Where the first tile of a row begins; its label ends shortly before."""
+    """Left edge of the first image of a row; its label ends before it."""
     top: int
-    """Where the first row begins, below the title and the words above the columns."""
+    """Upper edge of the first row, below the title and the column headings."""
     height: int
     width: int
 
@@ -48,19 +48,18 @@ class _Fonts:
 def labelled_grid(
     rows: Sequence[Row], *, scale: int = 2, title: str = "", columns: Sequence[str] = ()
 ) -> NDArray[np.uint8]:
-    """One sheet of images, a row per label. The same arguments give the same pixels.
+    """A sheet of images, one row per label. The same arguments give the same pixels.
 
-    Every cell is as large as the largest image; smaller images are centred in theirs. Rows may differ in length.
+    Every cell is as large as the largest image; smaller images are centred. Rows may differ in length.
 
     Args:
-        rows: label, and the images to its right: grey levels, each of a shape (H, W). A label may be empty; the
-            font, the one inside Pillow, knows ASCII.
-        scale: pixels of the sheet per pixel of an image, each way; enlarging repeats pixels, it does not blur.
-        title: a line above the rows; empty for none.
-        columns: a word above each column; none, or one for each.
+        rows: labels, and the images of each: grey levels, uint8 (H, W). A label may be empty, and is ASCII.
+        scale: enlargement of the images, by repeating pixels.
+        title: a line above the rows; may be empty.
+        columns: a heading for each column, or none.
 
     Returns:
-        grey levels, shape (H, W), on white.
+        grey levels, uint8 (H, W).
 
     Raises:
         ValueError: if there is no row, a row without images, or a scale below 1.
@@ -75,16 +74,16 @@ def labelled_grid(
     fonts = _fonts(shapes, scale)
     layout = _lay_out(shapes, fonts, scale=scale, title=title, columns=columns)
     _require_room(layout)
-    sheet = Image.new("L", (layout.width, layout.height), _PAPER)
+    sheet = Image.new("L", (layout.width, layout.height), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    draw.text((layout.left, layout.margin), title, fill=_TITLE_INK, font=fonts.title, anchor="la")
-    for number, word in enumerate(columns):
+    draw.text((layout.left, layout.margin), title, fill=_TITLE_COLOUR, font=fonts.title, anchor="la")
+    for number, heading in enumerate(columns):
         middle = layout.left + number * (layout.cell_width + layout.gap) + layout.cell_width // 2
-        draw.text((middle, layout.top - layout.gap), word, fill=_LABEL_INK, font=fonts.label, anchor="mb")
+        draw.text((middle, layout.top - layout.gap), heading, fill=_LABEL_COLOUR, font=fonts.label, anchor="mb")
     for number, (label, images) in enumerate(rows):
         middle = layout.top + number * (layout.row_height + layout.gap) + layout.row_height // 2
         label_end = (layout.left - _label_gap(layout.cell_height), middle)
-        draw.text(label_end, label, fill=_LABEL_INK, font=fonts.label, anchor="rm", align="right")
+        draw.text(label_end, label, fill=_LABEL_COLOUR, font=fonts.label, anchor="rm", align="right")
         for column, image in enumerate(images):
             height, width = image.shape[0] * scale, image.shape[1] * scale
             tile = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
@@ -94,7 +93,7 @@ def labelled_grid(
 
 
 def require_room(rows: _Shapes, *, columns: Sequence[str] = ()) -> None:
-    """Raise SettingsError if the sheet that ``labelled_grid`` makes of images of these shapes would be too large."""
+    """Raise SettingsError if the ``labelled_grid`` of images of these shapes would be too large."""
     scale = 2
     _require_room(_lay_out(rows, _fonts(rows, scale), scale=scale, title="", columns=columns))
 
@@ -108,20 +107,20 @@ def _require_room(layout: _Layout) -> None:
 
 
 def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
-    """A sheet, grey levels of shape (H, W), with a line above it."""
+    """A sheet, grey levels, uint8 (H, W), with a line of text above it."""
     font = ImageFont.load_default(16)
     _, height = _text_size(caption, font)
     above = 2 * height
-    whole = Image.new("L", (sheet.shape[1], sheet.shape[0] + above), _PAPER)
+    whole = Image.new("L", (sheet.shape[1], sheet.shape[0] + above), _BACKGROUND)
     whole.paste(Image.fromarray(sheet), (0, above))
-    ImageDraw.Draw(whole).text((height, height), caption, fill=_TITLE_INK, font=font, anchor="la")
+    ImageDraw.Draw(whole).text((height, height), caption, fill=_TITLE_COLOUR, font=font, anchor="la")
     return np.array(whole)
 
 
 def _lay_out(rows: _Shapes, fonts: _Fonts, *, scale: int, title: str, columns: Sequence[str]) -> _Layout:
     cell_height, cell_width = _cell(rows, scale)
-    word_sizes = [_text_size(word, fonts.label) for word in columns]
-    cell_width = max([cell_width, *(width for width, _ in word_sizes)])
+    heading_sizes = [_text_size(heading, fonts.label) for heading in columns]
+    cell_width = max([cell_width, *(width for width, _ in heading_sizes)])
     label_sizes = [_text_size(label, fonts.label) for label, _ in rows]
     label_width = max(width for width, _ in label_sizes)
     title_width, title_height = _text_size(title, fonts.title)
@@ -131,7 +130,7 @@ def _lay_out(rows: _Shapes, fonts: _Fonts, *, scale: int, title: str, columns: S
     row_height = max(cell_height, *(height for _, height in label_sizes))
     left = margin + (label_width + _label_gap(cell_height) if label_width else 0)
     top = margin + (title_height + margin if title else 0)
-    top += max((height + gap for _, height in word_sizes), default=0)
+    top += max((height + gap for _, height in heading_sizes), default=0)
     longest = max(len(images) for _, images in rows)
     return _Layout(
         cell_height=cell_height,
@@ -153,7 +152,7 @@ def _cell(rows: _Shapes, scale: int) -> tuple[int, int]:
 
 
 def _fonts(rows: _Shapes, scale: int) -> _Fonts:
-    """Text in proportion to the tiles, within what can be read and what does not shout."""
+    """Fonts in proportion to the images, of 12 to 24 pixels."""
     size = min(max(_cell(rows, scale)[0] * 3 // 10, 12), 24)
     return _Fonts(label=ImageFont.load_default(size), title=ImageFont.load_default(max(size - 2, 12)))
 
@@ -163,7 +162,7 @@ def _label_gap(cell_height: int) -> int:
 
 
 def _text_size(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:
-    """Width and height in pixels that hold the text, which may have several lines; (0, 0) for none."""
+    """Width and height in pixels of a text of one or several lines; (0, 0) for an empty one."""
     if not text:
         return 0, 0
     ruler = ImageDraw.Draw(Image.new("L", (1, 1)))
