@@ -24,7 +24,7 @@ class Stream(IntEnum):
     SAMPLING_NOISE = 5
     CLASSIFIER_WEIGHTS = 6
     CLASSIFIER_ORDER = 7
-    CLASSIFIER_DISTORTION = 8
+    CLASSIFIER_AUGMENTATION = 8
 
 
 def generator(seed: int, stream: Stream, position: int = 0) -> np.random.Generator:

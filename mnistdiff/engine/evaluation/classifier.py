@@ -98,7 +98,7 @@ def train_classifier(
         if batch == 0:
             order = generator(seed, Stream.CLASSIFIER_ORDER, epoch).permutation(len(images))
         chosen = order[batch * batch_size : (batch + 1) * batch_size]
-        x = augment(_inputs(images[chosen]), generator(seed, Stream.CLASSIFIER_DISTORTION, step))
+        x = augment(_inputs(images[chosen]), generator(seed, Stream.CLASSIFIER_AUGMENTATION, step))
         for group in optimizer.param_groups:
             group["lr"] = _PEAK_LR * _share_of_peak((step + 1) / total_steps)
         _step(model, optimizer, x, torch.from_numpy(labels[chosen].astype(np.int64)))

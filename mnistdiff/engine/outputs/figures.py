@@ -65,22 +65,22 @@ def figure(palette: Palette = LIGHT, *, inches: tuple[float, float] = (8.0, 4.5)
     # Not pyplot, which keeps figures in a global; and not the user's matplotlibrc, which may require LaTeX.
     with matplotlib.style.context(["default", style]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # characters that the font lacks are drawn as boxes
-        drawn = Figure(figsize=inches, dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(drawn)
-        yield drawn
+        plot = Figure(figsize=inches, dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(plot)
+        yield plot
 
 
-def png(drawn: Figure) -> bytes:
+def png(plot: Figure) -> bytes:
     """The figure as a PNG file, the same bytes for the same figure."""
     file = io.BytesIO()
-    drawn.savefig(file, format="png", metadata={"Software": None})
+    plot.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
-def svg(drawn: Figure) -> bytes:
+def svg(plot: Figure) -> bytes:
     """The figure as an SVG file, the same bytes for the same figure."""
     file = io.BytesIO()
-    drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    plot.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()
 
 

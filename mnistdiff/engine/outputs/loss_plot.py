@@ -14,7 +14,7 @@ from mnistdiff.errors import DivergedError
 
 _TITLE_CHARACTERS = 80
 _FEWEST_TO_SMOOTH = 10
-"""Fewer records are drawn as dots, without an average."""
+"""Fewer records are plot as dots, without an average."""
 _AVERAGED_SHARE = 0.05
 _FEWEST_AVERAGED = 4
 """The average reaches back over 5 % of the records, and over at least 4 at the end of a run."""
@@ -42,13 +42,13 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
         DivergedError: if a loss is not finite.
     """
     x, y = _checked(steps, losses, steps_per_epoch)
-    with figure() as drawn:
-        axes = drawn.add_subplot()
+    with figure() as plot:
+        axes = plot.add_subplot()
         _draw_losses(axes, x, y, LIGHT)
         _label_axes(axes, x, y, steps_per_epoch)
         if title:
             axes.set_title(textwrap.fill(title, _TITLE_CHARACTERS), loc="left", parse_math=False)
-        return png(drawn)
+        return png(plot)
 
 
 def training_curves(
@@ -61,8 +61,8 @@ def training_curves(
 ) -> bytes:
     """The plot of ``loss_curve`` with the learning rates, shape (N,), below it: an SVG file."""
     x, y = _checked(steps, losses, steps_per_epoch)
-    with figure(palette, inches=(8.0, 5.5)) as drawn:
-        upper, lower = drawn.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    with figure(palette, inches=(8.0, 5.5)) as plot:
+        upper, lower = plot.subplots(2, 1, height_ratios=(3, 1), sharex=True)
         _draw_losses(upper, x, y, palette)
         _label_axes(upper, x, y, steps_per_epoch)
         upper.set_xlabel("")
@@ -71,7 +71,7 @@ def training_curves(
         lower.set_ylabel("learning rate")
         lower.set_xlabel("optimizer step")
         lower.grid(visible=True, which="major")
-        return svg(drawn)
+        return svg(plot)
 
 
 def _checked(

@@ -27,8 +27,8 @@ def sweep_plot(name: str, values: Sequence[Any], reports: Sequence[EvaluationRep
     numeric = all(isinstance(value, int | float) for value in values)
     order = sorted(range(len(values)), key=lambda i: values[i]) if numeric else list(range(len(values)))
     x = [values[i] if numeric else i for i in order]
-    with figure() as drawn:
-        left, right = drawn.subplots(1, 2)
+    with figure() as plot:
+        left, right = plot.subplots(1, 2)
         for classifier, colour in zip(reports[0].classifiers, (LIGHT.smooth, LIGHT.second), strict=False):
             metrics = [reports[i].classifiers[classifier] for i in order]
             percent = [100 * each.accuracy.share for each in metrics]
@@ -49,7 +49,7 @@ def sweep_plot(name: str, values: Sequence[Any], reports: Sequence[EvaluationRep
             axes.grid(visible=True, which="major")
             axes.legend(loc="best")
         _scale_distances(right, reports)
-        return png(drawn)
+        return png(plot)
 
 
 def _scale_distances(axes: Axes, reports: Sequence[EvaluationReport]) -> None:

@@ -28,7 +28,7 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def judge():
+def classifier():
     return load_reference_classifiers()[1]
 
 
@@ -42,9 +42,9 @@ def random(seed=0):
 
 @needs_digits
 @pytest.mark.parametrize("kind", scans.KINDS)
-def test_every_kind_is_read_as_the_digit_it_shows(kind, digits, judge):
+def test_every_kind_is_read_as_the_digit_it_shows(kind, digits, classifier):
     images = [prepared(scans.KINDS[kind](digit, random(k))).image for k, digit in enumerate(digits)]
-    assert (judge.judge(np.stack(images)).digits == np.arange(10)).sum() >= 9
+    assert (classifier.predict(np.stack(images)).labels == np.arange(10)).sum() >= 9
 
 
 @pytest.mark.parametrize("kind", scans.BLANKS)

@@ -54,7 +54,7 @@ def test_a_scale_changes_the_area_by_a_fifth(size, share):
 
 def test_each_image_is_augmented_by_numbers_of_its_own_and_stays_in_range():
     images = blobs(1).expand(50, 1, 28, 28)
-    found = augment(images, generator(3, Stream.CLASSIFIER_DISTORTION, 7))
+    found = augment(images, generator(3, Stream.CLASSIFIER_AUGMENTATION, 7))
     assert len({image.numpy().tobytes() for image in found}) == 50
     assert 0 <= found.min() <= found.max() <= 1
-    torch.testing.assert_close(found, augment(images, generator(3, Stream.CLASSIFIER_DISTORTION, 7)), atol=0, rtol=0)
+    torch.testing.assert_close(found, augment(images, generator(3, Stream.CLASSIFIER_AUGMENTATION, 7)), atol=0, rtol=0)

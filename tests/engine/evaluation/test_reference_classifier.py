@@ -140,7 +140,7 @@ def test_a_file_that_is_missing_empty_or_huge_is_refused(assets):
             load_reference_classifiers()
 
 
-def test_one_judge_is_no_stand_in_for_the_other(assets):
+def test_one_classifier_is_not_taken_for_the_other(assets):
     shutil.copy(assets / asset_name("conv"), assets / asset_name("residual"))
     with pytest.raises(CheckpointError, match="classifier_residual.safetensors is not that"):
         load_reference_classifiers()
