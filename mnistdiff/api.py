@@ -8,23 +8,26 @@ Warnings are returned as ``notices``. Nothing is printed, except the progress th
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
+from mnistdiff.arguments import SampleOptions
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
+from mnistdiff.engine.progress import ShowProgress, finish, shown_as
 from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoint_to_sample
 from mnistdiff.engine.runs.run_dir import RunDir
-from mnistdiff.errors import field_errors
+from mnistdiff.errors import field_errors, validate
 from mnistdiff.model import Model
 from mnistdiff.presets import Layer, Resolved, read_settings_file, resolve
-from mnistdiff.settings import BackendName, MachineSettings, SampleSettings, WeightsName
+from mnistdiff.settings import BackendName, EvaluatedCount, MachineSettings, SampleSettings, Seed, WeightsName
 
 if TYPE_CHECKING:  # these import torch
+    from mnistdiff.engine.evaluation.report import EvaluationReport
     from mnistdiff.engine.runs.events import Event
 
-__all__ = ["Images", "Interpolation", "Model", "load", "resume", "train"]
+__all__ = ["Images", "Interpolation", "Model", "evaluate", "load", "resume", "train"]
 
 PathLike = str | os.PathLike[str]
 
@@ -157,3 +160,48 @@ def _logged(events: Iterator["Event"], machine: MachineSettings) -> Iterator["Ev
 
     require_tensorboard()
     return recorded(events)
+
+
+def evaluate(
+    model: Model,
+    *,
+    n: int = 10_000,
+    seed: int = 0,
+    data_dir: PathLike | None = None,
+    cas: bool = False,
+    memorization: bool = False,
+    progress: ShowProgress = False,
+    **settings: Unpack[SampleOptions],
+) -> "EvaluationReport":
+    """Evaluate a model: sample images, classes as frequent as in its data set, and measure them.
+
+    Args:
+        model: of a data set that has reference classifiers.
+        n: images to sample, 10 to 60,000.
+        seed: of the first image; each next one has the next.
+        data_dir: folder with the data set's images, for the metrics that need them; default: the user's cache folder.
+            Nothing is downloaded.
+        cas: also train classifiers on the images (classification accuracy score; minutes).
+        memorization: also look up the nearest training image of each image.
+        progress: True shows a line on stderr; a function is called with each ``Progress``.
+        **settings: as for ``Model.sample``.
+
+    Returns:
+        the report: ``classifiers`` with accuracy and Fréchet distance by classifier, ``notices``, ...;
+        ``model_dump_json()`` is what ``mnistdiff evaluate --json`` prints.
+
+    Raises:
+        SettingsError: for an argument out of its range, or a data set without reference classifiers.
+        DataError: if images are corrupt, or missing and needed.
+    """
+    options = model.sample_settings(**settings)
+    n, seed = validate("n", EvaluatedCount, n), validate("seed", Seed, seed)
+    require("torch")
+    from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
+
+    optional = OptionalMetrics(cas=cas, memorization=memorization)
+    folder = None if data_dir is None else Path(data_dir)
+    classifiers, real = load_references(model.settings, folder, optional)
+    work = evaluate_each([(model, options)], classifiers, n=n, seed=seed, real=real, optional=optional)
+    [report] = finish(work, shown_as(progress))
+    return report

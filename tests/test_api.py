@@ -20,7 +20,7 @@ from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.inference.sampling import SampleSpec
 from mnistdiff.engine.outputs.images import Images
 from mnistdiff.engine.runs.events import Finished, Started
-from mnistdiff.errors import CheckpointError, SettingsError, StorageError
+from mnistdiff.errors import CheckpointError, DataError, SettingsError, StorageError
 from mnistdiff.settings import SampleSettings
 
 PAGE = Path(__file__).parents[1] / ".github" / "docs" / "python.md"
@@ -165,6 +165,8 @@ WRONG = {
     "path ": lambda m, nine: m.interpolate(1, 2, frames=2, steps=1).save("morph.gif", strip=True),
     "device": lambda m, _: mnistdiff.load(device="tpu"),
     "backend": lambda m, _: mnistdiff.load(backend="jax"),
+    "n ": lambda m, _: mnistdiff.evaluate(m, n=9),
+    "memorization": lambda m, _: mnistdiff.evaluate(m, n=10, memorization=True, data_dir=Path(__file__).parent),
     "lr": lambda m, _: mnistdiff.train(lr=-1),
     "learning_rate": lambda m, _: mnistdiff.train(learning_rate=1),
     "max_minutes": lambda m, _: mnistdiff.train(max_minutes=0),
@@ -174,7 +176,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_argument_is_named_by_an_error_of_the_package(model, nine, name):
-    with pytest.raises(SettingsError, match=rf"\b{name.strip()}\b"):
+    with pytest.raises((SettingsError, DataError), match=rf"\b{name.strip()}\b"):
         WRONG[name](model, nine)
 
 
@@ -234,6 +236,16 @@ def test_classify_says_what_the_command_says(model, command, tmp_path, capsys):
     found = model.classify(images, evaluations=8)
     assert [each.label for each in found] == [each["digit"] for each in told] == [4, 6]
     assert np.allclose([each.probabilities for each in found], [each["probabilities"] for each in told], atol=1e-6)
+
+
+def test_evaluate_reports_what_the_command_reports(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert app.run(["evaluate", "--n", "10", "--seed", "3", "--steps", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    report = json.loads(mnistdiff.evaluate(model, n=10, seed=3, steps=1).model_dump_json())
+    for each in (told, report):
+        del each["seconds"], each["images_per_second"]
+    assert report == told
 
 
 def test_progress_is_shown_on_stderr_or_handed_to_a_function(model, capfd):
