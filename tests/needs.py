@@ -38,7 +38,12 @@ NEEDS = (
     ),
     Need("a pseudo-terminal", find_spec("termios") is not None, files=("cli/test_escapes.py", "cli/test_terminal.py")),
     Need("os.fork", hasattr(os, "fork"), fixtures=("forks",)),
-    Need("a POSIX shell", os.name == "posix", fixtures=("shell",)),
+    Need(
+        "a POSIX shell and its tools",
+        os.name == "posix",
+        fixtures=("shell",),
+        tests=("cli/test_examples.py::test_a_line_does_what_it_shows",),
+    ),
     Need(
         "folders that can be flushed, and open files that can be replaced",
         hasattr(os, "O_DIRECTORY"),
