@@ -16,7 +16,7 @@ __all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "reso
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "base": MappingProxyType({}),
-        # The most quality for the minutes of a laptop, found by measurement: see the README.
+        # The most quality for the minutes of a laptop, found by measurement: docs/evaluation.md.
         "fast": MappingProxyType(
             {
                 # In steps, as the learning rate falls by them: 15 minutes at 180 images/s.

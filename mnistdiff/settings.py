@@ -325,7 +325,7 @@ class SampleSettings(_Frozen):
         """The defaults for a model, under what was given.
 
         A model with few timesteps is sampled in as many steps. One that was trained on few images is guided more: it
-        gains more in accuracy than it loses in variety (README, Measured).
+        gains more in accuracy than it loses in variety (docs/evaluation.md).
 
         Args:
             model: the settings of its training.

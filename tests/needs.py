@@ -79,7 +79,7 @@ NEEDS = (
         files=("cli/test_hostile.py",),
         tests=(
             "engine/checkpoint/test_file.py::test_a_folder_a_pipe_and_a_device_are_refused_at_once",
-            "engine/data/test_mnist.py::test_a_corrupt_file_is_refused_by_name",
+            "engine/data/test_load.py::test_a_corrupt_file_is_refused_by_name",
         ),
     ),
 )

@@ -7,7 +7,7 @@ from mnistdiff import errors
 
 
 class ExitCode(IntEnum):
-    """What the process returns. The README explains each."""
+    """What the process returns. docs/cli.md explains each."""
 
     DONE = 0
     BUG = 1

@@ -67,7 +67,7 @@ def test_a_run_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_run(
         code, fork = forks.run(*line, cwd=tmp_path)
         assert code == 0, fork.err
         assert same_content(run) == reference
-    record_property("kills", kills)  # in the report of pytest --junitxml: a figure of the README
+    record_property("kills", kills)  # in the report of pytest --junitxml: a figure of reliability.md
     assert kills > trials
 
 

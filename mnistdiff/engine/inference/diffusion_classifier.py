@@ -22,7 +22,7 @@ from mnistdiff.settings import NUM_DIGITS, PREDICTIONS
 
 _CLEAN_SHARE = 0.25
 """The cleanest quarter of the timesteps is left out: the network predicts texture there, which no label explains, and
-the large weights of these timesteps would drown the rest in noise (README, Measured)."""
+the large weights of these timesteps would drown the rest in noise (docs/evaluation.md)."""
 
 _EVALUATIONS = 32
 _LEAST_PROBABILITY = 2 / NUM_DIGITS
