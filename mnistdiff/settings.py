@@ -98,6 +98,10 @@ Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_leng
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 """Images of each label."""
+Strength = Annotated[float, Field(gt=0, le=1)]
+"""The share of the forward process that an edited image is taken through."""
+ResampleSteps = Annotated[int, Field(ge=1, le=100)]
+"""How often each step of inpainting is repeated."""
 Frames = Annotated[int, Field(ge=2, le=200)]
 """Images of an interpolation, both ends counted."""
 Evaluations = Annotated[int, Field(ge=1, le=10_000)]

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistdiff.cli import console
-from mnistdiff.cli.options import By
-from mnistdiff.cli.output import Output, undone_on_failure
-from mnistdiff.engine.runs.links import require_inside_the_run
+from mnistdiff.cli.option_groups import Sweep
+from mnistdiff.cli.output import Output, refuse_existing, undone_on_failure
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -42,33 +41,36 @@ class EvaluationFiles:
     force: bool
 
     @classmethod
-    def parse(cls, values: dict[str, Any]) -> "EvaluationFiles":
-        """From the command's parameters.
+    def of(
+        cls,
+        *,
+        report: Path | None,
+        plot: Path | None,
+        pairs: Path | None,
+        by: Sweep | None,
+        memorization: bool,
+        force: bool,
+    ) -> "EvaluationFiles":
+        """From the options of ``evaluate``.
 
         Raises:
-            SettingsError: for a file of another kind, one that is there, or one that has nothing to hold.
+            SettingsError: for a file with another suffix, one that exists, or one that would be empty.
         """
-        if values["plot"] is not None and values["by"] is None:
-            raise SettingsError("--plot draws what --by compares", "Add for example --by guidance=1,1.5,2.")
-        if values["pairs"] is not None and not values["memorization"]:
-            raise SettingsError("--pairs draws what --memorization finds", "Add --memorization.")
-        # Not by ``in``, to which 0 is False.
-        for_one = ("memorization", "min_accuracy", "max_fcd")
-        alone = [name for name in for_one if values[name] is not None and values[name] is not False]
-        if values["by"] is not None and alone:
-            flag = f"--{alone[0].replace('_', '-')}"
-            raise SettingsError(f"{flag} is for one evaluation, and --by makes several", "Leave out one of them.")
-        pairs = values["pairs"] or (Path(_DEFAULT_PAIRS) if values["memorization"] else None)
-        force = values["force"]
+        if plot is not None and by is None:
+            raise SettingsError("--plot shows what --by compares", "Add for example --by guidance=1,1.5,2.")
+        if pairs is not None and not memorization:
+            raise SettingsError("--pairs shows what --memorization finds", "Add --memorization.")
+        if pairs is None and memorization:
+            pairs = Path(_DEFAULT_PAIRS)
         return cls(
-            report=_new_file("--output", values["output"], ".json", force=force),
-            plot=_new_file("--plot", values["plot"], ".png", force=force),
+            report=_new_file("--output", report, ".json", force=force),
+            plot=_new_file("--plot", plot, ".png", force=force),
             pairs=_new_file("--pairs", pairs, ".png", force=force),
             force=force,
         )
 
     def write(
-        self, reports: "Sequence[EvaluationReport]", content: dict[str, Any], compared: By | None, *, quiet: bool
+        self, reports: "Sequence[EvaluationReport]", content: dict[str, Any], compared: Sweep | None, *, quiet: bool
     ) -> None:
         """Write what was asked for, and say where on stderr.
 
@@ -97,9 +99,5 @@ def _new_file(flag: str, path: Path | None, suffix: str, *, force: bool) -> Outp
         return None
     if path.suffix.lower() != suffix:
         raise SettingsError(f"{flag} {path}: not a name that ends in {suffix}", f"Use for example {path.stem}{suffix}.")
-    require_inside_the_run(path)
-    if path.exists() and not path.is_file():
-        raise SettingsError(f"{path} is already there, and is not a file", f"Use {flag} with another name.")
-    if path.exists() and not force:
-        raise SettingsError(f"{path} is already there", f"Use --force to replace it, or {flag} with another name.")
+    refuse_existing(path, force=force, hint=f"Use --force to replace it, or {flag} with another name.")
     return Output(file=path)

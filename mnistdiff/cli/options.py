@@ -1,28 +1,21 @@
 """Option types that commands share. Names, help and ranges of settings come from ``settings.py``."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from mnistdiff import settings
 from mnistdiff.cli.variables import variable
 from mnistdiff.registry import table_of
 from mnistdiff.settings import (
-    NUM_DIGITS,
-    SHORT_TRAINING_GUIDANCE,
-    SHORT_TRAINING_IMAGES,
-    BackendName,
     DeviceName,
-    Interval,
     LogName,
     MachineSettings,
-    SampleSettings,
     Seed,
-    WeightsName,
 )
 
 T = TypeVar("T")
@@ -157,23 +150,6 @@ def name_of(checkpoint: Path) -> str:
     return "the bundled model" if is_pretrained(checkpoint) else str(checkpoint)
 
 
-def guidance(default: float | None = None) -> Any:
-    """The option ``--guidance``, whose help names ``default`` instead of what ``SampleSettings.for_model`` takes."""
-    field = SampleSettings.model_fields["guidance"]
-    short = f"{SHORT_TRAINING_GUIDANCE} for a model trained on fewer than {SHORT_TRAINING_IMAGES:,} images"
-    told = f"{field.default}, or {short}" if default is None else f"{default:g}"
-    return setting(
-        SampleSettings, "guidance", "--guidance", "-g", help_text=describe(field, told), from_environment=False
-    )
-
-
-def steps(description: str) -> Any:
-    """The option ``--steps`` for a command where it counts something else than network evaluations."""
-    field = SampleSettings.model_fields["steps"]
-    text = f"{description} (>= 1; default {field.default})."
-    return setting(SampleSettings, "steps", help_text=text, from_environment=False)
-
-
 def describe(field: FieldInfo, default: str = "") -> str:
     """The description of a field with its range and its default, or the one given."""
     bounds = {
@@ -208,54 +184,6 @@ def _metavar(kind: Any) -> str:
     return {int: "INT", float: "FLOAT"}.get(kind, "PATH")
 
 
-def parse_digits(texts: list[str] | None) -> tuple[int, ...]:
-    """``7``, ``0-9`` or ``1,3,5-7``, of all ``--digit`` options: each digit once, in the order given; all when none is.
-
-    Raises:
-        typer.BadParameter: for anything else.
-    """
-    digits: list[int] = []
-    for part in ",".join(texts or ["0-9"]).split(","):
-        match = re.fullmatch(r"\s*([0-9])(?:-([0-9]))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            raise typer.BadParameter(f"{part!r} is not a digit 0 to {NUM_DIGITS - 1}, a range 0-9 or a list 1,3,5.")
-        digits.extend(range(first, last + 1))
-    return tuple(dict.fromkeys(digits))
-
-
-class By(NamedTuple):
-    """One setting of the sampler, and the values to compare."""
-
-    name: str
-    values: tuple[Any, ...]
-
-
-def parse_by(text: str | None) -> By | None:
-    """``NAME=VALUE,VALUE,...`` with a name and values that ``sample`` would take.
-
-    Raises:
-        typer.BadParameter: for anything else.
-    """
-    if text is None:
-        return None
-    name, equals, values = text.partition("=")
-    field = SampleSettings.model_fields.get(name.strip())
-    if not equals or field is None:
-        names = ", ".join(SampleSettings.model_fields)
-        raise typer.BadParameter(f"{text!r} is not NAME=VALUE,VALUE,... with one of the names {names}.")
-    parse = checked(field.rebuild_annotation())
-    return By(name.strip(), tuple(dict.fromkeys(parse(value.strip()) for value in values.split(","))))
-
-
-def parse_sweeps(texts: list[str] | None) -> tuple[By, ...]:
-    """At most two of ``NAME=VALUE,VALUE,...``, of different settings."""
-    sweeps = tuple(by for by in map(parse_by, texts or []) if by is not None)
-    if len(sweeps) > 2 or len({sweep.name for sweep in sweeps}) < len(sweeps):
-        raise typer.BadParameter("a sheet has rows and columns: sweep one setting or two different ones.")
-    return sweeps
-
-
 Source = Annotated[
     Path | None,
     typer.Argument(
@@ -279,9 +207,8 @@ Digits = Annotated[
     typer.Option(
         "--digit",
         "-d",
-        callback=parse_digits,
         metavar="0-9",
-        help="A digit, a range 0-9 or a list 1,3,5; repeatable. Default: all ten.",
+        help="A digit, a range 0-9 or a list 1,3,5; repeatable. Default: all.",
         show_default=False,
     ),
 ]
@@ -289,39 +216,17 @@ SampleSeed = Annotated[
     int | None,
     typed("--seed", kind=Seed, help_text="Seed of the first image; image k has seed + k. Default: a random seed."),
 ]
-FixedSeed = Annotated[
-    int, typed("--seed", kind=Seed, help_text="Seed of the first image of each row.", show_default=True)
-]
-Count = Annotated[int, integer("--n", "-n", ge=1, le=1_000_000, help="Images of each digit.")]
+
+
+def count(default: int) -> Any:
+    """The option ``-n``, whose help names this default."""
+    return typed("--n", "-n", kind=settings.Count, help_text=f"Images of each digit (>= 1; default {default}).")
+
+
+Count = Annotated[int | None, count(1)]
 Device = Annotated[DeviceName | None, setting(MachineSettings, "device")]
-DrawingDevice = Annotated[
-    str | None,
-    setting(
-        MachineSettings,
-        "device",
-        help_text="Where to compute; auto is the CPU with ONNX Runtime, and a GPU, if there is one, with PyTorch.",
-    ),
-]
-Backend = Annotated[BackendName | None, setting(MachineSettings, "backend")]
-BackendWithTorch = Annotated[
-    BackendName | None,
-    setting(
-        MachineSettings,
-        "backend",
-        help_text="Inference backend: ONNX Runtime on the CPU, or PyTorch; auto takes PyTorch on a GPU.",
-    ),
-]
 Log = Annotated[LogName | None, setting(MachineSettings, "log")]
 DataDir = Annotated[Path | None, setting(MachineSettings, "data_dir")]
-Sampler = Annotated[str | None, setting(SampleSettings, "sampler", from_environment=False)]
-Steps = Annotated[int | None, setting(SampleSettings, "steps", from_environment=False)]
-Spacing = Annotated[str | None, setting(SampleSettings, "spacing", from_environment=False)]
-Eta = Annotated[float | None, setting(SampleSettings, "eta", from_environment=False)]
-Guidance = Annotated[float | None, guidance()]
-GuidanceInterval = Annotated[
-    Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO", from_environment=False)
-]
-Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights", from_environment=False)]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, errors as JSON on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes: results, warnings and errors only.")]

@@ -141,7 +141,7 @@ class Meter:
 
     def digits(self, images: "Sequence[NDArray[np.uint8]]", *, small: bool = False) -> None:
         """Print images, shape (28, 28), in the terminal, above the bar."""
-        from mnistdiff.cli.digits import show_digits
+        from mnistdiff.cli.terminal_images import show_digits
 
         show_digits(images, self._bar.console if self._bar is not None else console.talk(), small=small)
 

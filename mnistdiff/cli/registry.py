@@ -32,32 +32,34 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
         "train": Entry("train", "Train a model.", _TRAIN),
         "resume": Entry("resume", "Resume training.", _TRAIN),
-        "sample": Entry("sample", "Draw digits from a trained model, and print the path of each picture.", _DRAW),
+        "sample": Entry("sample", "Sample digits from a trained model, and print the path of each image.", _DRAW),
         "grid": Entry(
             "grid",
-            "Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already.",
+            "Make one labelled sheet, a row for each digit: sampled from a model, or of existing images.",
             _DRAW,
         ),
         "interpolate": Entry(
             "interpolate",
-            "Let one digit become another: the same hand, or from one hand to another.",
+            "Interpolate between two digits, or between two samples of one digit.",
             _DRAW,
         ),
-        "edit": Entry("edit", "Draw another digit in the hand of a picture, or the same digit cleanly.", _DRAW),
+        "edit": Entry("edit", "Re-draw a scanned digit as another digit in the same style (SDEdit).", _DRAW),
         "inpaint": Entry(
             "inpaint",
-            "Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.",
+            "Sample the missing part of an image as part of a digit, leaving the known part unchanged (RePaint).",
             _DRAW,
         ),
         "classify": Entry(
             "classify",
-            "Read digits: which one explains a picture best, by the model that draws them.",
+            "Classify images with the diffusion model.",
             _LOOK,
         ),
-        "reproduce": Entry("reproduce", "Draw a picture again, from what it says of itself, and compare.", _DRAW),
+        "reproduce": Entry(
+            "reproduce", "Sample an image again from its embedded provenance metadata, and compare.", _DRAW
+        ),
         "evaluate": Entry(
             "evaluate",
-            "Draw many digits and measure how good they are, under two classifiers that come with the program.",
+            "Sample many images and measure their quality under two bundled classifiers.",
             _LOOK,
         ),
         "report": Entry(
@@ -73,7 +75,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         ),
         "train-classifier": Entry(
             "train_classifier",
-            "Train a classifier of digits on the 60,000 images of MNIST, on the CPU, and test it on the other 10,000.",
+            "Train a reference classifier of evaluate, on the CPU.",
         ),
     }
 )
@@ -91,9 +93,6 @@ class _Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
-        from mnistdiff.cli.conflicts import settle
-
-        settle(ctx)
         result = super().invoke(ctx)
         return result if self.run is None else self.run(result)
 

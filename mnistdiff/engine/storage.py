@@ -15,6 +15,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from mnistdiff.errors import StorageError
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -26,6 +28,19 @@ OPEN_FILES_CAN_BE_DELETED = not hasattr(os, "O_BINARY")
 """On all systems but Windows."""
 _CHUNK = 1024**2
 _RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it exists.
+
+    Raises:
+        StorageError: if something else is in the way.
+        OSError: if the file system refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(f"{path} is not a folder", "Choose another path.") from error
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True, previous: Path | None = None) -> None:

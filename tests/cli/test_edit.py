@@ -95,7 +95,7 @@ def test_a_mask_is_a_side_or_a_picture(invoke, nine, tmp_path):
         ("inpaint nine.png --mask blank.png", 2, "marks nothing as missing"),
         ("inpaint nine.png --mask left --rounds 0", 2, "'0'"),
         ("inpaint nine.png --mask left --sampler ddim", 2, "--sampler"),
-        ("classify", 2, "PICTURE"),
+        ("classify", 2, "IMAGE"),
         ("classify blank.png", 2, "blank.png shows no digit"),
         ("classify nine.png text.png", 5, "text.png"),
         ("classify nine.png --evaluations 400", 2, "--evaluations 400 is more than the 374"),

@@ -37,7 +37,7 @@ def test_a_model_is_drawn_as_a_row_a_digit(invoke, tiny_run, tmp_path, source):
 def test_without_a_name_the_newest_run_is_drawn_into_grid_png(invoke, run_copy, tmp_path):
     done = invoke("grid", "-n", 1, "--steps", 1)
     assert (done.returncode, done.stdout) == (0, b"grid.png\n")
-    assert b"drawing from run/conditional_diffusion_mnist.safetensors" in done.stderr
+    assert b"run/conditional_diffusion_mnist.safetensors" in done.stderr
     assert pixels(tmp_path / "grid.png").shape[0] > 10 * 2 * 28
 
 

@@ -59,18 +59,28 @@ def test_the_same_pictures_are_taken_everywhere_whatever_their_names_say(invoke,
     options = {"lossless": True} if kind == "WEBP" else {}
     (tmp_path / "seven.txt").write_bytes(saved(seven, kind, **options))
     (tmp_path / "mask").write_bytes(saved(Image.new("RGB", (28, 28), "white"), kind))
-    (tmp_path / "plain.png").write_bytes(saved(Image.new("L", (28, 28)), "PNG"))
     for line in (
         "classify seven.txt --evaluations 2 -q",
         "edit seven.txt -d 1 --steps 1 --seed 0 -o edited.png -q",
         "inpaint seven.txt --mask mask -d 1 --steps 2 --rounds 1 --seed 0 -o inpainted.png -q",
-        "grid plain.png seven.txt -o sheet.png",
-        "grid seven.txt -o alone.png",
     ):
         done = invoke(*line.split())
         assert done.returncode == 0, (line, done.stderr)
+
+
+def test_grid_tells_images_from_a_model_by_their_names(invoke, tmp_path, seven):
+    """Whatever their content; both at once are refused."""
+    (tmp_path / "seven.jpg").write_bytes(saved(seven, "PNG"))
+    (tmp_path / "plain.png").write_bytes(saved(Image.new("L", (28, 28)), "PNG"))
+    (tmp_path / "seven.txt").write_bytes(saved(seven, "PNG"))
+    assert invoke("grid", "plain.png", "seven.jpg", "-o", "sheet.png").returncode == 0
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 2 * 2 * 112
+    assert invoke("grid", "seven.txt", "-o", "alone.png").returncode == 3
+    done = invoke("grid", "plain.png", "seven.txt", "-o", "both.png")
+    assert done.returncode == 2
+    assert b"plain.png" in done.stderr
+    assert b"seven.txt" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,13 +138,13 @@ def test_a_file_whose_name_looks_like_an_option_is_read_after_two_dashes(invoke,
     assert invoke("classify", "--evaluations", 1, "-q", "--", "-dash.png").returncode == 0
 
 
-@pytest.mark.parametrize("command", ["classify", "edit -d 1", "inpaint --mask left -d 1", "reproduce", "grid x.png"])
+@pytest.mark.parametrize("command", ["classify", "edit -d 1", "inpaint --mask left -d 1", "reproduce", "grid"])
 def test_a_pipe_or_device_is_refused_without_waiting_for_it(forks, tmp_path, command):
     os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "x.png").write_bytes(saved(Image.new("L", (28, 28)), "PNG"))
     for path in ("pipe.png", "/dev/zero"):
         code, fork = forks.run(*command.split(), path, cwd=tmp_path)
-        assert (code, fork.out) == (5, b""), (path, fork.err)
+        # To grid, a device is no image but a model by its name.
+        assert (code, fork.out) == (3 if command == "grid" and path == "/dev/zero" else 5, b""), (path, fork.err)
         assert path.encode() in fork.err
 
 

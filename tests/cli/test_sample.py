@@ -89,7 +89,9 @@ def test_a_pipe_gets_the_png_and_nothing_else(invoke, tiny_run, tmp_path):
     line = ["sample", "--checkpoint", tiny_run, "--digit", 7, "--seed", 1]
     done = invoke(*line, "-o", "-")
     assert done.returncode == 0
-    assert beside_the_warning(done.stderr).decode() == f"drawing from {tiny_run / WEIGHTS}, --seed 1\n"
+    [note] = beside_the_warning(done.stderr).decode().splitlines()
+    assert str(tiny_run / WEIGHTS) in note
+    assert note.endswith("--seed 1")
     assert np.asarray(Image.open(io.BytesIO(done.stdout))).shape == (28, 28)
     assert list(tmp_path.iterdir()) == []
     (name,) = lines(invoke(*line))
@@ -162,7 +164,7 @@ def test_without_a_name_the_newest_run_is_drawn_from(invoke, tiny_run, tmp_path)
     for name in ("older", "runs/newest"):
         shutil.copytree(tiny_run, tmp_path / name, copy_function=shutil.copyfile)
     done = invoke("sample", "-d", 1, "--steps", 1)
-    assert f"drawing from runs/newest/{WEIGHTS}" in done.stderr.decode()
+    assert f"runs/newest/{WEIGHTS}" in done.stderr.decode()
     assert len(lines(done)) == 1
 
 

@@ -52,7 +52,7 @@ WRONG_OPTIONS = [
     ("sample -o picture.jpg", "picture.jpg", "PNG"),
     ("sample -o - --json", "-o -", "--json"),
     ("grid -o folder/", "folder/"),
-    ("grid one two", "one model"),
+    ("grid one two", "one", "two"),
     ("inspect one two", "two"),
 ]
 

@@ -1,18 +1,17 @@
 """``mnistdiff classify``."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import Field
 
-from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import SamplingOptions, about, draws
+from mnistdiff.cli import console, image_input, option_groups, options
+from mnistdiff.cli.option_groups import SamplingOptions, about, find_model, machine_settings
 from mnistdiff.cli.progress import meter
+from mnistdiff.settings import Evaluations, Seed
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.checkpoint.model_info import ModelInfo
-    from mnistdiff.engine.data.preprocess import PreparedDigit
+    from mnistdiff import Model
     from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
 
 EXAMPLES = """Examples:
@@ -25,85 +24,76 @@ mnistdiff sample --digit 7 -o - | mnistdiff classify - --show"""
 
 
 _MOST_NAMES = 3
+_Evaluations = Annotated[
+    int | None,
+    options.typed(
+        "--evaluations",
+        kind=Evaluations,
+        help_text="Noise levels at which the classes are compared (>= 1; default 32): more are more exact.",
+    ),
+]
 
 
-@draws(after="seed", only=("weights",))
 def classify_command(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PICTURE",
-            readable=False,
-            help="Pictures of one digit each (PNG, JPEG, WebP, GIF, TIFF, BMP); - is stdin.",
-        ),
-    ],
-    evaluations: Annotated[
-        Any,
-        typer.Option(
-            "--evaluations",
-            parser=options.checked(Annotated[int, Field(ge=1, le=10_000)]),
-            metavar="INT",
-            help="Noise levels at which the ten digits are compared (default 32): more are more exact.",
-            show_default=False,
-        ),
-    ] = None,
+    images: image_input.ImagePaths,
+    evaluations: _Evaluations = None,
     checkpoint: options.Checkpoint = None,
-    seed: Annotated[
-        Any, typer.Option("--seed", parser=options.checked(options.Seed), metavar="INT", help="Seed of the noise.")
-    ] = 0,
-    show: Annotated[
-        bool, typer.Option("--show", help="Draw the picture in the terminal as the model sees it.")
-    ] = False,
+    seed: Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the noise (default 0).")] = 0,
+    weights: option_groups.Weights = None,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the preprocessed images in the terminal.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    *,
-    how: SamplingOptions,
 ) -> None:
-    """Read digits: which one explains a picture best, by the model that draws them.
+    """Classify images with the diffusion model.
 
-    It was never trained to read. Each digit's label is tried on noisy versions of the picture; the better the model
-    predicts the picture from them, the likelier the digit. Prints path, digit and probability, with ? for the digit
-    where the model cannot tell.
+    The model was not trained to classify: noisy versions of an image are predicted with the label of each class, and
+    the better the prediction, the more probable the class. Prints path, digit and probability, with ? for the digit if
+    all are about as probable.
     """
-    scans = [pictures.read(path) for path in sources]
+    sampling = SamplingOptions(weights=weights, machine=machine_settings(device, backend))
+    scans = [image_input.read(path) for path in images]
 
     from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
-    prepared = [pictures.digit(scan) for scan in scans]
-    model, _ = how.load(checkpoint, quiet=quiet or json)
-    images = [digit.image for digit in prepared]
-    told = iter(zip(scans, prepared, strict=True))
+    prepared = [image_input.prepare_digit(scan) for scan in scans]
+    model, _ = sampling.load(find_model(checkpoint)[0], quiet=quiet or json)
+    rest = list(zip([scan.name for scan in scans], prepared, strict=True))
     undecided: list[str] = []
-    with meter(label="reading", quiet=quiet or json) as shown:
-        for progress in class_posteriors(model, images, evaluations=evaluations, seed=seed):
-            shown.advance(progress.done, total=progress.total, images=len(progress.results))
-            for posterior in progress.results:
-                scan, seen = next(told)
+    with meter(quiet=quiet or json) as shown:
+
+        def take(posteriors: "Sequence[ClassPosterior]") -> None:
+            for posterior in posteriors:
+                name, digit = rest.pop(0)
                 if show:
-                    shown.digits([seen.image])
+                    shown.digits([digit.image])
                 if posterior.is_undecided:
-                    undecided.append(scan.name)
+                    undecided.append(name)
                 if json:
-                    console.result_json(_reading(scan.name, seen, posterior, model.info))
+                    console.result_json(_to_dict(name, digit.notices, posterior, model))
                 else:
-                    digit = "?" if posterior.is_undecided else posterior.label
-                    shown.result(f"{scan.name}\t{digit}\t{max(posterior.probabilities):.1%}")
+                    label = "?" if posterior.is_undecided else model.settings.spec.class_names[posterior.label]
+                    shown.result(f"{name}\t{label}\t{max(posterior.probabilities):.1%}")
+
+        shown.follow(
+            class_posteriors(model, [each.image for each in prepared], evaluations=evaluations, seed=seed), take
+        )
     if undecided:
-        console.warn(_undecided(undecided))
+        console.warn(_warning(undecided))
 
 
-def _reading(name: str, seen: "PreparedDigit", posterior: "ClassPosterior", subject: "ModelInfo") -> dict[str, Any]:
-    """What was read of one picture, for JSON."""
-    notices = [*seen.notices, *([_undecided([name])] if posterior.is_undecided else [])]
+def _to_dict(name: str, notices: Sequence[str], posterior: "ClassPosterior", model: "Model") -> dict[str, Any]:
+    """The result for one image, for JSON."""
     return {
         "path": name,
         "digit": None if posterior.is_undecided else posterior.label,
         "probabilities": [round(p, 6) for p in posterior.probabilities],
-        **about(subject, *notices),
+        **about(model.info, *notices, *([_warning([name])] if posterior.is_undecided else [])),
     }
 
 
-def _undecided(names: list[str]) -> str:
-    """What is said of pictures, by name, of which the model cannot tell the digit."""
+def _warning(names: list[str]) -> str:
+    """The warning about images whose class the model cannot tell."""
     shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
     return f"this model cannot tell which digit is in {shown}: all are about as probable"

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import Field
 
-from mnistdiff.cli import console, evaluation_view, options
-from mnistdiff.cli.drawing import SamplingOptions, draws
+from mnistdiff.cli import console, evaluation_view, option_groups, options
+from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
+from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
-from mnistdiff.settings import Seed
+from mnistdiff.settings import EvaluatedCount, MachineSettings, Seed
 
 if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.report import EvaluationReport
@@ -28,23 +29,19 @@ mnistdiff evaluate --cas --memorization --pairs pairs.png"""
 
 
 _Count = Annotated[
-    Any,
-    typer.Option(
+    int,
+    options.typed(
         "-n",
         "--n",
-        parser=options.checked(Annotated[int, Field(ge=10, le=60_000)]),
-        metavar="INT",
-        help="Images to draw, digits as frequent as in MNIST (10 to 60000).",
+        kind=EvaluatedCount,
+        help_text="Images to sample, digits as frequent as in MNIST (10 to 60000; default 10000).",
     ),
 ]
-_Seed = Annotated[
-    Any, typer.Option("--seed", parser=options.checked(Seed), metavar="INT", help="Seed of the first image.")
-]
 _By = Annotated[
-    str | None,
+    Sweep | None,
     typer.Option(
         "--by",
-        callback=options.parse_by,
+        parser=Sweep.parser("--by"),
         metavar="NAME=VALUES",
         help="Compare values of one setting of the sampler, as in guidance=1,1.5,2 or steps=5,10,20.",
         show_default=False,
@@ -58,31 +55,47 @@ _Memorization = Annotated[
 ]
 _Confusion = Annotated[bool, typer.Option("--confusion", help="Show which digit was taken for which.")]
 _MinAccuracy = Annotated[
-    Any,
-    typer.Option(
+    float | None,
+    options.typed(
         "--min-accuracy",
-        parser=options.checked(Annotated[float, Field(ge=0, le=100)]),
+        kind=Annotated[float, Field(ge=0, le=100)],
         metavar="PERCENT",
-        help="Exit 9 if a classifier finds less than this right.",
+        help_text="Exit 9 if a classifier finds less than this right.",
     ),
 ]
 _MaxFcd = Annotated[
-    Any,
-    typer.Option(
+    float | None,
+    options.typed(
         "--max-fcd",
-        parser=options.checked(Annotated[float, Field(ge=0)]),
-        metavar="FLOAT",
-        help="Exit 9 if a classifier finds a larger Fréchet distance than this.",
+        kind=Annotated[float, Field(ge=0)],
+        help_text="Exit 9 if a classifier finds a larger Fréchet distance than this.",
+    ),
+]
+_Device = Annotated[str | None, options.setting(MachineSettings, "device", from_environment=False)]
+_Backend = Annotated[
+    str | None,
+    options.setting(
+        MachineSettings,
+        "backend",
+        help_text="ONNX Runtime, on the CPU, or PyTorch; auto takes PyTorch on a GPU, else as sample.",
+        from_environment=False,
     ),
 ]
 
 
-@draws(after="seed", with_torch=True)
 def evaluate_command(
-    context: typer.Context,
     checkpoint: options.Source = None,
     n: _Count = 10_000,
-    seed: _Seed = 0,
+    seed: Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the first image (default 0).")] = 0,
+    guidance: option_groups.Guidance = None,
+    guidance_interval: option_groups.GuidanceInterval = None,
+    sampler: option_groups.Sampler = None,
+    steps: option_groups.Steps = None,
+    spacing: option_groups.Spacing = None,
+    eta: option_groups.Eta = None,
+    weights: option_groups.Weights = None,
+    device: _Device = None,
+    backend: _Backend = None,
     by: _By = None,
     plot: PlotFile = None,
     cas: _Cas = False,
@@ -96,17 +109,23 @@ def evaluate_command(
     data_dir: options.DataDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    *,
-    how: SamplingOptions,
 ) -> None:
-    """Draw many digits and measure how good they are, under two classifiers that come with the program.
+    """Sample many images and measure their quality under two bundled classifiers.
 
-    Accuracy: how many are taken for the digit that was asked for. fcd: the Fréchet distance of the classifier's
-    features to those of the training images, beside its floor, that of real test images. With MNIST at hand also
-    precision, recall, density and coverage. Nothing is ever fetched.
+    Accuracy: the share classified as the digit asked for. fcd: the Fréchet distance of the classifier's features to
+    those of the training images, beside that of real test images. If MNIST is on this machine, also precision, recall,
+    density and coverage. Nothing is downloaded.
     """
-    files = EvaluationFiles.parse(context.params)
-    compared: options.By | None = context.params["by"]
+    machine = machine_settings(device, backend)
+    sweeps = [] if by is None else [by]
+    sampling = SamplingOptions(
+        guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=sweeps
+    )
+    if by is not None:
+        for_one: dict[str, object] = {"--confusion": confusion, "--memorization": memorization}
+        for_one |= {"--min-accuracy": min_accuracy, "--max-fcd": max_fcd}
+        refuse_beside("--by", "it makes several evaluations", for_one)
+    files = EvaluationFiles.of(report=output, plot=plot, pairs=pairs, by=by, memorization=memorization, force=force)
     quiet = quiet or json
 
     if files.plot is not None:
@@ -117,40 +136,39 @@ def evaluate_command(
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     path = checkpoint_to_sample(checkpoint)
-    variants = [{}] if compared is None else [{compared.name: value} for value in compared.values]
+    variants = [{}] if by is None else [{by.name: value} for value in by.values]
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
-    device = "" if how.machine.backend == "onnx" else resolve_device(how.machine.device).type
-    models = how.load_each(path, variants, device=device)
+    where = "" if machine.backend == "onnx" else resolve_device(machine.device).type
+    models = sampling.load_each(path, variants, device=where, note=f", {n:,} images", quiet=quiet)
     optional = OptionalMetrics(cas=cas, memorization=memorization)
     classifiers, real = load_references(models[0][0].settings, data_dir, optional)
-    console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
     work = evaluate_each(models, classifiers, n=n, seed=seed, real=real, optional=optional)
 
     def summarize(completed: "Sequence[EvaluationReport]") -> None:
-        if compared is None:
+        if by is None:
             return
         for report in completed:
-            value = getattr(report.sampling, compared.name)
-            console.note(f"{compared.name} {value}: {evaluation_view.in_a_line(report)}", quiet=quiet)
+            value = getattr(report.sampling, by.name)
+            console.note(f"{by.name} {value}: {evaluation_view.in_a_line(report)}", quiet=quiet)
 
     with meter(counts_images=False, quiet=quiet) as shown:
         reports = shown.follow(work, summarize)
     told = models[0][0].info.notices
     for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in told):
         console.warn(notice)
-    content = reports[0].model_dump(mode="json") if compared is None else _sweep_to_dict(compared, reports, told)
-    files.write(reports, content, compared, quiet=quiet)
+    content = reports[0].model_dump(mode="json") if by is None else _sweep_to_dict(by, reports, told)
+    files.write(reports, content, by, quiet=quiet)
     if json:
         console.result_json(content)
-    elif compared is None:
+    elif by is None:
         evaluation_view.show(reports[0], confusion=confusion)
     else:
-        evaluation_view.show_sweep(compared.name, compared.values, reports)
-    if compared is None:
+        evaluation_view.show_sweep(by.name, by.values, reports)
+    if by is None:
         reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
 
 
-def _sweep_to_dict(compared: options.By, reports: "Sequence[EvaluationReport]", told: Sequence[str]) -> dict[str, Any]:
+def _sweep_to_dict(compared: Sweep, reports: "Sequence[EvaluationReport]", told: Sequence[str]) -> dict[str, Any]:
     """Plain values, for JSON."""
     return {
         "by": compared.name,

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mnistdiff.cli import console, options
-from mnistdiff.cli.drawing import about, warn_of
+from mnistdiff.cli import console, option_groups, options
+from mnistdiff.cli.option_groups import about, warn_of
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.signals import leaving_at_once
 from mnistdiff.engine.libraries import require
-from mnistdiff.settings import SampleSettings
 
 EXAMPLES = """Examples:
 
@@ -20,12 +19,11 @@ mnistdiff export runs/001-base -o digits.onnx --json"""
 
 
 def export_command(
-    context: typer.Context,
     source: options.Source = None,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE|-", help="The ONNX file to write.")] = Path(
         "model.onnx"
     ),
-    weights: options.Weights = None,
+    weights: option_groups.Weights = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -36,7 +34,7 @@ def export_command(
     prediction. After the export, sample needs no PyTorch for checkpoints of the same architecture.
     """
     target = Output.one_file(output, (".onnx",), what="a network", as_json=json)
-    target.refuse_existing([], force=force)
+    target.refuse_existing(force=force)
     quiet = quiet or json
 
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
@@ -45,8 +43,7 @@ def export_command(
 
     require("torch")
     path = checkpoint_to_sample(source)
-    given = SampleSettings(**options.given(SampleSettings, context.params))
-    checkpoint, arrays = load_weights(path, given.weights)
+    checkpoint, arrays = load_weights(path, weights or "ema")
     subject = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     warn_of(subject)
     console.note(f"exporting {options.name_of(path)}, which takes half a minute", quiet=quiet)

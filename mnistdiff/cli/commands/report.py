@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import console, options
-from mnistdiff.cli.drawing import about, warn_of
+from mnistdiff.cli.option_groups import about, warn_of
 from mnistdiff.cli.output import Output
 
 EXAMPLES = """Examples:
@@ -42,7 +42,7 @@ def report_command(
     The report is a single file, images included, that any browser shows.
     """
     target = Output.one_file(output, (".html", ".htm"), what="a page", as_json=json)
-    target.refuse_existing([], force=force)
+    target.refuse_existing(force=force)
 
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.runs.html_report import report

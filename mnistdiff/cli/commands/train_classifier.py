@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.output import refuse_existing
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.runs.links import require_inside_the_run
-from mnistdiff.errors import SettingsError, StorageError
+from mnistdiff.engine.storage import make_folder
 from mnistdiff.settings import ClassifierName, Seed
 
 if TYPE_CHECKING:
@@ -51,13 +51,14 @@ def train_classifier_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a reference classifier on the 60,000 training images of MNIST, on the CPU, and test it on the other 10,000.
+    """Train a reference classifier of evaluate, on the CPU.
 
-    The two classifiers that evaluate uses were trained so. With OMP_NUM_THREADS=1 the same machine and PyTorch make
-    the same files again, to the bit.
+    It is trained on the 60,000 training images of MNIST and tested on the other 10,000, as the two bundled ones were.
+    With OMP_NUM_THREADS=1 the same machine and PyTorch make the same files again, to the bit.
     """
     require("torch")
-    _claim(output, force=force)
+    refuse_existing(output, force=force)
+    make_folder(output.parent)
     console.note("loading PyTorch and the images ...", quiet=quiet or json)
     from mnistdiff.engine.data.datasets import MNIST
     from mnistdiff.engine.data.load import load_images
@@ -76,19 +77,6 @@ def train_classifier_command(
         return
     console.result(str(output))
     console.note(_summary(trained), quiet=quiet)
-
-
-def _claim(output: Path, *, force: bool) -> None:
-    """Refuse, before minutes of work, what could not be written after them."""
-    is_other = output.exists() and not output.is_file()  # a folder or a device
-    if is_other or (output.exists() and not force):
-        remedy = "Name a file." if is_other else "Use --force to replace it, or another -o."
-        raise SettingsError(f"{output} is already there", remedy)
-    require_inside_the_run(output)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise StorageError(f"{output.parent} is not a folder", "Choose another -o.") from error
 
 
 def _values(output: Path, trained: "TrainedClassifier") -> dict[str, object]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from mnistdiff.engine.data.datasets import idx_header
 from mnistdiff.engine.inference.sampling import Sample
-from mnistdiff.engine.storage import new_file
+from mnistdiff.engine.storage import make_folder, new_file
 
 LEAST_FOR_IDX = 2
 """Images: one for each split."""
@@ -94,7 +94,7 @@ def _new_folders(*folders: Path) -> Iterator[None]:
     """Create folders, the innermost first; on failure remove those that were new and are empty."""
     made = [folder for folder in folders if not folder.exists()]
     try:
-        folders[0].mkdir(parents=True, exist_ok=True)
+        make_folder(folders[0])
         yield
     except BaseException:
         with suppress(OSError):

@@ -18,9 +18,8 @@ from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import make_provenance
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, interpolation_image, require_image_count, sheet
-from mnistdiff.engine.runs.links import require_inside_the_run
-from mnistdiff.engine.storage import write_atomically
-from mnistdiff.errors import SettingsError, StorageError
+from mnistdiff.engine.storage import make_folder, write_atomically
+from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings
 
 
@@ -145,7 +144,7 @@ class Images(_Pixels):
         elif path.suffix.lower() == ".png":
             _write(path, self.png())
         elif path.suffix.lower() == ".npz":
-            _make_folder(path.parent)
+            make_folder(path.parent)
             with npz_file(path, len(self), self.array.shape[1]) as add:
                 add(self._samples)
         else:
@@ -213,13 +212,5 @@ class Interpolation(_Pixels):
 
 
 def _write(path: Path, content: bytes) -> None:
-    _make_folder(path.parent)
+    make_folder(path.parent)
     write_atomically(path, content, durable=False)
-
-
-def _make_folder(path: Path) -> None:
-    require_inside_the_run(path / "any")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise StorageError(f"{path} is not a folder", "Choose another path.") from error

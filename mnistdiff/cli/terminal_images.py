@@ -1,4 +1,4 @@
-"""Digits drawn in the terminal."""
+"""Images printed in the terminal."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ _SHADES = " .:-=+*#%@"
 
 
 def show_digits(images: Sequence[NDArray[np.uint8]], console: Console, *, small: bool = False) -> None:
-    """Draw digits side by side, as many as fit: coloured half blocks, or letters where there is no colour.
+    """Print images side by side, as many as fit: as coloured half blocks, or as characters if there is no colour.
 
     Args:
         images: grey levels, shape (28, 28) each.
-        console: where.
+        console: where to print.
         small: at half the size.
     """
     if small:
@@ -32,7 +32,7 @@ def _show_row(images: Sequence[NDArray[np.uint8]], console: Console) -> None:
     if console.color_system and not console.no_color:
         console.print(Pixels.from_image(row.convert("RGB")), soft_wrap=False)
         return
-    # A letter is twice as high as it is wide.
+    # A character is twice as high as it is wide.
     levels = np.asarray(row.resize((row.width, row.height // 2)), dtype=np.int64)
     for line in levels * (len(_SHADES) - 1) // 255:
         console.print(Text("".join(_SHADES[shade] for shade in line).rstrip()))

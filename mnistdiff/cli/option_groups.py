@@ -1,0 +1,298 @@
+"""Options of the commands that sample: their declarations, and the frozen objects that commands build of them.
+
+An option that was left out is None. Each object checks itself as it is made: options that cannot act together are
+refused, and both are named.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnistdiff.cli import console, options
+from mnistdiff.cli.conflicts import without_effect
+from mnistdiff.cli.options import setting
+from mnistdiff.cli.variables import variable
+from mnistdiff.errors import SettingsError
+from mnistdiff.settings import (
+    SHORT_TRAINING_GUIDANCE,
+    SHORT_TRAINING_IMAGES,
+    Interval,
+    MachineSettings,
+    SampleSettings,
+    WeightsName,
+)
+
+if TYPE_CHECKING:
+    from mnistdiff import Model
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.data.datasets import DatasetSpec
+
+
+def guidance(default: str) -> Any:
+    """The option ``--guidance``, whose help names this default."""
+    text = options.describe(SampleSettings.model_fields["guidance"], default)
+    return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=text, from_environment=False)
+
+
+_BY_MODEL = (
+    f"{SampleSettings.model_fields['guidance'].default}, or {SHORT_TRAINING_GUIDANCE} for a model trained on fewer "
+    f"than {SHORT_TRAINING_IMAGES:,} images"
+)
+Guidance = Annotated[float | None, guidance(_BY_MODEL)]
+GuidanceInterval = Annotated[
+    Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO", from_environment=False)
+]
+Sampler = Annotated[str | None, setting(SampleSettings, "sampler", from_environment=False)]
+Steps = Annotated[int | None, setting(SampleSettings, "steps", from_environment=False)]
+Spacing = Annotated[str | None, setting(SampleSettings, "spacing", from_environment=False)]
+Eta = Annotated[float | None, setting(SampleSettings, "eta", from_environment=False)]
+Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights", from_environment=False)]
+# Variables set these two as well, but not by Typer: one from a variable gives way to one that was typed.
+Device = Annotated[
+    str | None,
+    setting(
+        MachineSettings,
+        "device",
+        help_text="Where to compute; auto is the CPU with ONNX Runtime, and a GPU, if there is one, with PyTorch.",
+        from_environment=False,
+    ),
+]
+Backend = Annotated[str | None, setting(MachineSettings, "backend", from_environment=False)]
+
+
+def machine_settings(device: str | None, backend: str | None) -> MachineSettings:
+    """Where to sample, from ``--device`` and ``--backend`` or else their variables.
+
+    ONNX Runtime computes on the CPU. Of a backend and a device that disagree, one from a variable gives way to one that
+    was typed.
+
+    Raises:
+        SettingsError: if they disagree otherwise, or a variable has a value that is not allowed.
+    """
+    typed = {name: value for name, value in (("device", device), ("backend", backend)) if value is not None}
+    values = {name: _variable(name) for name in ("device", "backend")} | typed
+    if values["backend"] == "onnx" and values["device"] in ("cuda", "mps"):
+        if len(typed) != 1:
+            flags = "--backend onnx", f"--device {values['device']}"
+            raise without_effect(*flags, "ONNX Runtime computes on the CPU here")
+        values = dict(typed)
+    return MachineSettings.model_validate({name: value for name, value in values.items() if value is not None})
+
+
+def _variable(name: str) -> str | None:
+    text = os.environ.get(variable(name))
+    if not text:
+        return None
+    try:
+        value: str = options.checked(MachineSettings.model_fields[name].rebuild_annotation())(text)
+    except typer.BadParameter as error:
+        raise SettingsError(f"Invalid value for {variable(name)}: {error.message}") from error
+    return value
+
+
+def find_model(checkpoint: Path | None) -> "tuple[Path, DatasetSpec]":
+    """The checkpoint to sample from, and the data set that its model was trained on, before its network is loaded.
+
+    Args:
+        checkpoint: a file or a run folder; None is the newest run, else the bundled model.
+
+    Raises:
+        CheckpointError: if there is no such model.
+    """
+    from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
+
+    path = checkpoint_to_sample(checkpoint)
+    return path, read_checkpoint_file(path).metadata.settings.spec
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A setting of the sampler, and the values of it that are compared.
+
+    Attributes:
+        name: a field of SampleSettings.
+        values: at least one.
+        flag: the option that asks for the comparison.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    flag: str
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        return f"{self.flag} {self.name}={','.join(map(str, self.values))}"
+
+    @classmethod
+    def parser(cls, flag: str) -> "options.Parser[Sweep]":
+        """A parser of ``NAME=VALUE,VALUE,...`` for the option ``flag``."""
+
+        def parse(text: str) -> Sweep:
+            name, equals, values = text.partition("=")
+            field = SampleSettings.model_fields.get(name.strip())
+            if not equals or field is None:
+                names = ", ".join(SampleSettings.model_fields)
+                raise typer.BadParameter(f"{text!r} is not NAME=VALUE,VALUE,... with one of the names {names}.")
+            read = options.checked(field.rebuild_annotation())
+            return cls(name.strip(), tuple(dict.fromkeys(read(value.strip()) for value in values.split(","))), flag)
+
+        return parse
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How to sample: the sampling options of a command, each None if it was left out.
+
+    Attributes:
+        machine: where to sample.
+        default_guidance: of the command, if it has its own.
+        sweeps: settings whose values are compared.
+
+    Raises:
+        SettingsError: if two of them cannot act together.
+    """
+
+    guidance: float | None = None
+    guidance_interval: Interval | None = None
+    sampler: str | None = None
+    steps: int | None = None
+    spacing: str | None = None
+    eta: float | None = None
+    weights: WeightsName | None = None
+    machine: MachineSettings = field(default_factory=MachineSettings)
+    default_guidance: float | None = None
+    sweeps: Sequence[Sweep] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.sweeps) > 2 or len({sweep.name for sweep in self.sweeps}) < len(self.sweeps):
+            raise SettingsError(
+                "a sheet has rows and columns, and no more", "Use --sweep for one setting, or for two different ones."
+            )
+        for sweep in self.sweeps:
+            if sweep.name in self.given:
+                raise without_effect(_flag(sweep.name), str(sweep), "each value is tried in turn")
+        self._check_eta()
+        self._check_guidance()
+        if self._values("spacing") and set(self._values("steps")) == {1}:
+            raise without_effect(self._typed("spacing"), self._typed("steps"), "a single step has no spacing")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields of SampleSettings that were set."""
+        values = {name: getattr(self, name) for name in SampleSettings.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """The same by flag."""
+        return {_flag(name): value for name, value in self.given.items()}
+
+    def _values(self, name: str) -> Sequence[Any]:
+        """The values that a setting takes; none for its default."""
+        for sweep in self.sweeps:
+            if sweep.name == name:
+                return sweep.values
+        return [self.given[name]] if name in self.given else []
+
+    def _typed(self, name: str) -> str:
+        """A setting as it was typed."""
+        for sweep in self.sweeps:
+            if sweep.name == name:
+                return str(sweep)
+        return f"{_flag(name)} {self.given[name]}"
+
+    def _check_eta(self) -> None:
+        samplers = self._values("sampler")
+        if not self._values("eta") or "ddim" in samplers:
+            return
+        if samplers:
+            raise without_effect(self._typed("eta"), self._typed("sampler"), "it is for the sampler ddim")
+        raise SettingsError(
+            f"{self._typed('eta')} has no effect without --sampler ddim", "Add --sampler ddim, or leave out --eta."
+        )
+
+    def _check_guidance(self) -> None:
+        scales, intervals = self._values("guidance"), self._values("guidance_interval")
+        if not scales or not intervals:
+            return
+        scale, interval = self._typed("guidance"), self._typed("guidance_interval")
+        if max(scales) <= 1:
+            raise without_effect(interval, scale, "the interval is that of guidance above 1")
+        if min(scales) > 1 and all(interval.start == interval.stop for interval in intervals):
+            raise without_effect(scale, interval, "the interval is empty")
+
+    def load(self, path: Path, *, note: str = "", quiet: bool) -> "tuple[Model, SampleSettings]":
+        """The model and the sample settings for it. Which model it is, is noted; one that is hardly trained, warned of.
+
+        Args:
+            path: of the checkpoint.
+            note: what else to note.
+            quiet: note nothing.
+
+        Raises:
+            CheckpointError: if there is no such model.
+            SettingsError: if the settings do not fit it.
+        """
+        return self.load_each(path, [{}], note=note, quiet=quiet)[0]
+
+    def load_each(
+        self,
+        path: Path,
+        variants: Sequence[Mapping[str, Any]],
+        *,
+        device: str = "",
+        note: str = "",
+        quiet: bool,
+    ) -> "list[tuple[Model, SampleSettings]]":
+        """As ``load``, for each of several variants of the settings.
+
+        Args:
+            path: of the checkpoint.
+            variants: fields of SampleSettings with other values than those given.
+            device: instead of that given.
+            note: as for ``load``.
+            quiet: as for ``load``.
+
+        Raises:
+            CheckpointError, SettingsError: as ``load``.
+        """
+        import mnistdiff
+
+        console.note(f"sampling from {options.name_of(path)}{note}", quiet=quiet)
+
+        default = {} if self.default_guidance is None else {"guidance": self.default_guidance}
+        given = [{**default, **self.given, **variant} for variant in variants]
+        named: list[WeightsName] = [each.get("weights", "ema") for each in given]
+        where, backend = device or self.machine.device, self.machine.backend
+        models = {w: mnistdiff.load(path, weights=w, device=where, backend=backend) for w in dict.fromkeys(named)}
+        first = models[named[0]]
+        warn_of(first.info)
+        self._check_spacing(first)
+        return [(models[w], models[w].sample_settings(**each)) for w, each in zip(named, given, strict=True)]
+
+    def _check_spacing(self, model: "Model") -> None:
+        timesteps = model.settings.timesteps
+        if self.spacing is not None and self.steps == timesteps:
+            raise without_effect("--spacing", f"--steps {timesteps}", f"the model has {timesteps} timesteps in all")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def warn_of(info: "ModelInfo") -> None:
+    """Print the warnings about a model, also when quiet."""
+    for notice in info.notices:
+        console.warn(notice)
+
+
+def about(info: "ModelInfo | None", *notices: str) -> dict[str, Any]:
+    """The keys of every JSON result about its model: ``model`` and ``notices``, to which more can be added."""
+    if info is None:
+        return {"model": None, "notices": list(notices)}
+    return {"model": info.to_dict(), "notices": [*info.notices, *notices]}
