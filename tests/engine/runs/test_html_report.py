@@ -73,11 +73,11 @@ def test_a_page_shows_the_run_and_is_self_contained(run):
         f"{described.parameters:,}",
         described.sha256,
         "preset tiny",
-        "Trained to its end",
+        "complete",
     ):
         assert part in page.text
     assert "mnistdiff sample" in page.text
-    assert "How good it is" not in page.text
+    assert "Evaluation" not in page.text
     changed = {row["class"] for tag, row in page.elements if tag == "tr" and "class" in row}
     assert changed == {"changed"}
 
@@ -118,17 +118,17 @@ def test_an_evaluation_is_shown_and_one_of_another_checkpoint_is_said_to_be(run,
     run.evaluation.write_text(json.dumps(told))
     page = Page(report(run).decode())
     conv = told["classifiers"]["conv"]
-    assert "How good it is" in page.text
+    assert "Evaluation" in page.text
     assert f"{100 * conv['accuracy']['share']:.2f} %" in page.text
     assert f"{conv['fcd']:.3f}, {conv['fcd_ratio']:.1f} × that of real images" in page.text
-    assert "of another checkpoint" in page.text
+    assert "another checkpoint" in page.text
     told["model"]["sha256"] = describe(run.best()).sha256
     told["cas"] = None
     for metrics in told["classifiers"].values():
         metrics |= {"fcd_real": None, "prdc": None}
     (tmp_path / "other.json").write_text(json.dumps(told))
     page = Page(report(run, tmp_path / "other.json").decode())
-    assert "of another checkpoint" not in page.text
+    assert "another checkpoint" not in page.text
     assert "CAS" not in page.text
 
 
