@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console
+from mnistdiff.cli.flags import flags_of, with_flags
 from mnistdiff.cli.progress import duration, meter
+from mnistdiff.cli.registry import load
 from mnistdiff.shell import quoted
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
             elif isinstance(event, Logged):
                 losses.append(event.loss)
             elif isinstance(event, Saved):
-                if shown.is_live and event.drawings:
-                    shown.digits([drawing.pixels for drawing in event.drawings], small=True)
+                if shown.is_live and event.samples:
+                    shown.digits([sample.pixels for sample in event.samples], small=True)
                 shown.say(f"saved {event.path} ({console.size(event.path.stat().st_size)})")
             elif isinstance(event, Finished):
                 finished = event
@@ -58,8 +60,9 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
 
 
 def _introduce(started: "Started", quiet: bool) -> None:
+    flags = flags_of(load("train"))
     for notice in started.notices:
-        console.warn(notice)
+        console.warn(with_flags(notice, flags))
     where = f"{started.device}, {started.parameters:,} parameters, {started.num_images:,} images"
     if started.step >= started.total_steps:
         console.note(f"{started.run.path} is complete at step {started.step}; --epochs N trains further", quiet=quiet)

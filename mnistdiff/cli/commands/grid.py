@@ -143,10 +143,10 @@ def _of_previews(source: Path | None) -> "tuple[ModelInfo | None, bytes]":
     """An animation of the previews of a run, and its model, if it has a checkpoint."""
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.runs.lookup import run_to_show
-    from mnistdiff.engine.runs.preview_animation import learning
+    from mnistdiff.engine.runs.preview_animation import animate_previews
 
     run = run_to_show(source)
-    content = learning(run)
+    content = animate_previews(run)
     if not run.best().is_file():
         return None, content
     info = ModelInfo.read(run.best())

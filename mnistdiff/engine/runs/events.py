@@ -55,11 +55,11 @@ class Saved:
 
     Attributes:
         path: of the file.
-        drawings: of a preview grid: the first image of each class.
+        samples: of a preview grid: the first image of each class.
     """
 
     path: Path
-    drawings: tuple[Sample, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _LARGEST_ANIMATION = 160_000_000
 """In pixels of all frames, some 480 previews: an animation is encoded in memory."""
 
 
-def learning(run: RunDir) -> bytes:
+def animate_previews(run: RunDir) -> bytes:
     """A GIF of the preview grids of a run, sampled from the same noise after each epoch.
 
     Of very many previews, an evenly spaced selection that fits into memory is shown.

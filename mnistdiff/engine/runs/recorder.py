@@ -9,7 +9,7 @@ from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
 from mnistdiff.engine.inference.model import Model
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, Sample, sample, specs_for_labels
+from mnistdiff.engine.inference.sampling import Sample, sample, specs_for_labels
 from mnistdiff.engine.network.build import load_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.device import execution_fingerprint
@@ -206,14 +206,15 @@ class Recorder:
         # The same settings for the previews of all epochs, to be compared.
         planned_images = self._settings.images_seen(self._total_steps, self._num_images)
         settings = SampleSettings.for_model(self._settings, images_seen=planned_images)
-        drawings: list[Sample] = []
-        for progress in sample(model, specs_for_labels(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
-            drawings += progress.results
+        specs = specs_for_labels(range(self._settings.spec.num_classes), PREVIEW_COLUMNS, PREVIEW_SEED)
+        samples: list[Sample] = []
+        for progress in sample(model, specs, settings):
+            samples += progress.results
             if self._stop():
                 return
-        write_atomically(path, encode_png(sheet(drawings)))
+        write_atomically(path, encode_png(sheet(samples)))
         self._logged_at += time.monotonic() - began  # the speed is that of training alone
-        yield Saved(path, tuple(drawings[::PREVIEW_COLUMNS]))
+        yield Saved(path, tuple(samples[::PREVIEW_COLUMNS]))
 
     def _plot(self) -> None:
         """Plot the loss curve from the metrics."""

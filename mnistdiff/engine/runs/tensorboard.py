@@ -48,7 +48,7 @@ def recorded(events: Iterable[Event]) -> Iterator[Event]:
                 writer.add_scalar("images_per_second", event.images_per_second, event.step)
             elif isinstance(event, EpochDone):
                 writer.add_scalar("epoch_loss", event.loss, event.step)
-            elif isinstance(event, Saved) and event.drawings:
+            elif isinstance(event, Saved) and event.samples:
                 writer.add_image("previews", Picture.read(event.path).grey_levels(), step, dataformats="HW")
             yield event
 
