@@ -67,9 +67,9 @@ def test_where_the_posterior_is_known_it_is_found(prediction):
 
 
 def test_it_classifies_its_own_samples(model):
-    samples = collect(sample(model, specs_for_labels(ALL_DIGITS, 2, 40), SampleSettings()))
-    found = posteriors(model, [sample.pixels for sample in samples])
-    assert sum(p.label == s.label for p, s in zip(found, samples, strict=True)) >= 19
+    samples = collect(sample(model, specs_for_labels(ALL_DIGITS, 1, 40), SampleSettings()))
+    found = posteriors(model, [each.pixels for each in samples], evaluations=8)
+    assert sum(p.label == s.label for p, s in zip(found, samples, strict=True)) >= 9
     for posterior in found:
         assert sum(posterior.probabilities) == pytest.approx(1)
         assert posterior.probabilities[posterior.label] == max(posterior.probabilities)
@@ -80,11 +80,11 @@ def test_it_classifies_its_own_samples(model):
 
 def test_a_posterior_does_not_depend_on_the_images_beside_it(model):
     random = np.random.default_rng(0)
-    images = [random.integers(0, 256, (28, 28), dtype=np.uint8) for _ in range(9)]
-    together = posteriors(model, images, evaluations=5, seed=3)
-    assert len(together) == 9
-    assert [posteriors(model, [image], evaluations=5, seed=3)[0] for image in images] == together
-    assert posteriors(model, images[:1], evaluations=5, seed=4)[0] != together[0]
+    images = [random.integers(0, 256, (28, 28), dtype=np.uint8) for _ in range(7)]
+    together = posteriors(model, images, evaluations=3, seed=3)
+    assert len(together) == 7
+    assert [posteriors(model, [image], evaluations=3, seed=3)[0] for image in images] == together
+    assert posteriors(model, images[:1], evaluations=3, seed=4)[0] != together[0]
 
 
 @pytest.mark.parametrize("T", [8, 10, 500])
