@@ -89,7 +89,7 @@ class _Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> Any:
         """The parameters, for parsing and for help."""
-        return _without_types(super().get_params(ctx))
+        return _without_types(ctx, super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
@@ -107,7 +107,7 @@ class Commands(TyperGroup):
 
     def get_params(self, ctx: Any) -> Any:
         """The parameters, for parsing and for help."""
-        return _without_types(super().get_params(ctx))
+        return _without_types(ctx, super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line; ``help COMMAND`` is ``COMMAND --help``."""
@@ -120,11 +120,14 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _without_types(parameters: Sequence[Any]) -> Sequence[Any]:
-    """Keep ``<bool>`` and ``<list[Path]>`` out of help: Typer has a setting for the types of other options alone."""
+def _without_types(context: Any, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Keep the types of Python, such as ``<bool>`` and ``<list[Path]>``, out of help."""
     for parameter in parameters:
         if isinstance(parameter, TyperArgument) or parameter.is_flag:
-            vars(parameter)["display_type_rich"] = lambda ctx: None
+            vars(parameter)["display_type_rich"] = lambda ctx: None  # Typer has no setting for it
+        elif parameter.metavar is None:
+            choices = parameter.type_descriptor.choices
+            parameter.metavar = "|".join(choices) if choices else parameter.display_type(context).strip("<>").upper()
     return parameters
 
 

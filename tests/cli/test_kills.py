@@ -42,7 +42,7 @@ def recorded_steps(folder):
     return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@sized(20, 500)
+@sized(8, 500)
 def test_a_run_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_run(
     forks, tiny_toml, tmp_path, trials, record_property
 ):
@@ -71,7 +71,7 @@ def test_a_run_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_run(
     assert kills > trials
 
 
-@sized(12, 100)
+@sized(6, 100)
 def test_a_signal_at_a_random_moment_saves_the_state_and_leaves(forks, tiny_toml, tmp_path, trials):
     chance = random.Random(trials)
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -92,7 +92,7 @@ def test_a_signal_at_a_random_moment_saves_the_state_and_leaves(forks, tiny_toml
         assert not list(run.rglob(".*mnistdiff-tmp"))
 
 
-@sized(12, 100)
+@sized(6, 100)
 def test_a_signal_while_loading_or_drawing_leaves_nothing_half_done(forks, tiny_toml, tiny_run, tmp_path, trials):
     chance = random.Random(trials)
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -124,7 +124,7 @@ def test_a_signal_while_loading_or_drawing_leaves_nothing_half_done(forks, tiny_
                     image.load()
 
 
-@sized(6, 100)
+@sized(4, 100)
 def test_two_signals_leave_at_once_and_the_last_save_is_whole(forks, tiny_toml, tmp_path, trials):
     chance = random.Random(trials)
     for trial in range(trials):
@@ -140,7 +140,7 @@ def test_two_signals_leave_at_once_and_the_last_save_is_whole(forks, tiny_toml, 
         assert describe(run / LATEST).digest_valid
 
 
-@sized(3, 50)
+@sized(2, 50)
 def test_of_eight_trainings_started_together_in_one_folder_one_proceeds(forks, tiny_toml, tmp_path, trials):
     for trial in range(trials):
         run = tmp_path / f"run_{trial}"
@@ -156,7 +156,7 @@ def test_of_eight_trainings_started_together_in_one_folder_one_proceeds(forks, t
         assert code == 0, again.err  # the kernel has freed the lock
 
 
-@sized(200, 1000)
+@sized(100, 1000)
 def test_reading_while_it_is_written_never_meets_a_torn_file(forks, tiny_toml, tmp_path, trials):
     run = tmp_path / "run"
     line = ["train", "--config", tiny_toml, *ENDLESS, "--save-every", "1", "--run-dir", run, "--quiet"]
@@ -172,7 +172,7 @@ def test_reading_while_it_is_written_never_meets_a_torn_file(forks, tiny_toml, t
     assert len(set(steps)) > 5
 
 
-@sized(60, 200)
+@sized(40, 200)
 def test_memory_and_open_files_stay_as_they_are_through_many_saves(forks, tiny_toml, tmp_path, trials):
     """``trials`` saves, one every ten steps."""
     run = tmp_path / "run"
