@@ -12,6 +12,7 @@ from rich.prompt import Prompt
 
 from mnistdiff.cli import console, options, variables
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
+from mnistdiff.cli.model_input import load
 from mnistdiff.cli.option_groups import SamplingOptions
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import meter
@@ -124,7 +125,7 @@ class Session:
         if self._model is None:
             from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
-            self._model, _ = SamplingOptions().load(checkpoint_to_sample(None), quiet=False)
+            self._model, _ = load(checkpoint_to_sample(None), SamplingOptions(), quiet=False)
         return self._model
 
     def _sample(self) -> None:

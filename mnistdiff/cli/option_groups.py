@@ -5,14 +5,13 @@ refused, and both are named.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from mnistdiff.cli import console, options
+from mnistdiff.cli import options
 from mnistdiff.cli.conflicts import without_effect
 from mnistdiff.cli.options import setting
 from mnistdiff.cli.variables import variable
@@ -25,11 +24,6 @@ from mnistdiff.settings import (
     SampleSettings,
     WeightsName,
 )
-
-if TYPE_CHECKING:
-    from mnistdiff import Model
-    from mnistdiff.engine.checkpoint.model_info import ModelInfo
-    from mnistdiff.engine.data.datasets import DatasetSpec
 
 
 def guidance(default: str) -> Any:
@@ -92,22 +86,6 @@ def _variable(name: str) -> str | None:
     except typer.BadParameter as error:
         raise SettingsError(f"Invalid value for {variable(name)}: {error.message}") from error
     return value
-
-
-def find_model(checkpoint: Path | None) -> "tuple[Path, DatasetSpec]":
-    """The checkpoint to sample from, and the data set that its model was trained on, before its network is loaded.
-
-    Args:
-        checkpoint: a file or a run folder; None is the newest run, else the bundled model.
-
-    Raises:
-        CheckpointError: if there is no such model.
-    """
-    from mnistdiff.engine.checkpoint.header import read_checkpoint_file
-    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
-
-    path = checkpoint_to_sample(checkpoint)
-    return path, read_checkpoint_file(path).metadata.settings.spec
 
 
 @dataclass(frozen=True)
@@ -188,6 +166,11 @@ class SamplingOptions:
         return {name: value for name, value in values.items() if value is not None}
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """The fields of SampleSettings for which the command has its own default."""
+        return {} if self.default_guidance is None else {"guidance": self.default_guidance}
+
+    @property
     def flags(self) -> dict[str, Any]:
         """The same by flag."""
         return {_flag(name): value for name, value in self.given.items()}
@@ -226,73 +209,6 @@ class SamplingOptions:
         if min(scales) > 1 and all(interval.start == interval.stop for interval in intervals):
             raise without_effect(scale, interval, "the interval is empty")
 
-    def load(self, path: Path, *, note: str = "", quiet: bool) -> "tuple[Model, SampleSettings]":
-        """The model and the sample settings for it. Which model it is, is noted; one that is hardly trained, warned of.
-
-        Args:
-            path: of the checkpoint.
-            note: what else to note.
-            quiet: note nothing.
-
-        Raises:
-            CheckpointError: if there is no such model.
-            SettingsError: if the settings do not fit it.
-        """
-        return self.load_each(path, [{}], note=note, quiet=quiet)[0]
-
-    def load_each(
-        self,
-        path: Path,
-        variants: Sequence[Mapping[str, Any]],
-        *,
-        device: str = "",
-        note: str = "",
-        quiet: bool,
-    ) -> "list[tuple[Model, SampleSettings]]":
-        """As ``load``, for each of several variants of the settings.
-
-        Args:
-            path: of the checkpoint.
-            variants: fields of SampleSettings with other values than those given.
-            device: instead of that given.
-            note: as for ``load``.
-            quiet: as for ``load``.
-
-        Raises:
-            CheckpointError, SettingsError: as ``load``.
-        """
-        import mnistdiff
-
-        console.note(f"sampling from {options.name_of(path)}{note}", quiet=quiet)
-
-        default = {} if self.default_guidance is None else {"guidance": self.default_guidance}
-        given = [{**default, **self.given, **variant} for variant in variants]
-        named: list[WeightsName] = [each.get("weights", "ema") for each in given]
-        where, backend = device or self.machine.device, self.machine.backend
-        models = {w: mnistdiff.load(path, weights=w, device=where, backend=backend) for w in dict.fromkeys(named)}
-        first = models[named[0]]
-        warn_of(first.info)
-        self._check_spacing(first)
-        return [(models[w], models[w].sample_settings(**each)) for w, each in zip(named, given, strict=True)]
-
-    def _check_spacing(self, model: "Model") -> None:
-        timesteps = model.settings.timesteps
-        if self.spacing is not None and self.steps == timesteps:
-            raise without_effect("--spacing", f"--steps {timesteps}", f"the model has {timesteps} timesteps in all")
-
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def warn_of(info: "ModelInfo") -> None:
-    """Print the warnings about a model, also when quiet."""
-    for notice in info.notices:
-        console.warn(notice)
-
-
-def about(info: "ModelInfo | None", *notices: str) -> dict[str, Any]:
-    """The keys of every JSON result about its model: ``model`` and ``notices``, to which more can be added."""
-    if info is None:
-        return {"model": None, "notices": list(notices)}
-    return {"model": info.to_dict(), "notices": [*info.notices, *notices]}

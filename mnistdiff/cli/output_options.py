@@ -1,11 +1,13 @@
 """Options of where samples go: their declarations, and the frozen objects that commands build of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.output import Output, refuse_existing
 from mnistdiff.errors import SettingsError
 
@@ -119,6 +121,27 @@ class OutputOptions:
         if self.target.file is not None:
             refuse_existing(self.target.file, force=self.force)
 
+    @classmethod
+    def of(
+        cls,
+        output: str,
+        gif: Path | None,
+        film: Path | None,
+        view: "View | None",
+        *,
+        show: bool,
+        force: bool,
+        json: bool,
+        quiet: bool,
+    ) -> "OutputOptions":
+        """From the options of a command.
+
+        Raises:
+            SettingsError: if they contradict each other, or a file exists.
+        """
+        target = Output.parse(output, as_json=json)
+        return cls(target, AnimationOptions(gif, film, view, target, force), show, force, json, quiet or json)
+
 
 @dataclass(frozen=True)
 class DatasetOptions:
@@ -150,6 +173,34 @@ class DatasetOptions:
                 f"-o {self.path}: --format {self.format} is one file", f"Use a name that ends in .{self.format}."
             )
         refuse_existing(self.path, force=self.force)
+
+    @classmethod
+    def of(
+        cls,
+        format: DatasetFormat,
+        output: str | None,
+        *,
+        for_images: Mapping[str, object],
+        force: bool,
+        json: bool,
+        quiet: bool,
+    ) -> "DatasetOptions":
+        """From the options of ``sample``.
+
+        Args:
+            format: of the data set.
+            output: its path; None is ``drawn`` with the suffix of the format.
+            for_images: by flag, the options that images alone have.
+            force: replace files.
+            json: print the result as JSON.
+            quiet: print no progress and no notes.
+
+        Raises:
+            SettingsError: if an option for images was given, or as the class.
+        """
+        refuse_beside(f"--format {format}", "it is for images", for_images)
+        path = Path(output or ("drawn" if format == "idx" else f"drawn.{format}"))
+        return cls(format, path, force, json, quiet or json)
 
     def _check_folder(self) -> None:
         if str(self.path) == "-":

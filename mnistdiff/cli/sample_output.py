@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console
-from mnistdiff.cli.option_groups import about
+from mnistdiff.cli.model_input import about
 from mnistdiff.cli.output import STDOUT, Output, undone_on_failure
 from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
 from mnistdiff.cli.progress import Meter, meter

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistdiff.cli import console, image_input, option_groups, options
-from mnistdiff.cli.option_groups import SamplingOptions, about, find_model, machine_settings
+from mnistdiff.cli.model_input import about, find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.settings import Evaluations, Seed
 
@@ -58,7 +59,7 @@ def classify_command(
     from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
     prepared = [image_input.prepare_digit(scan) for scan in scans]
-    model, _ = sampling.load(find_model(checkpoint)[0], quiet=quiet or json)
+    model, _ = load(find_model(checkpoint)[0], sampling, quiet=quiet or json)
     rest = list(zip([scan.name for scan in scans], prepared, strict=True))
     undecided: list[str] = []
     with meter(quiet=quiet or json) as shown:

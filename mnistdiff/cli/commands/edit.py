@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from mnistdiff.cli import image_input, option_groups, options, output_options
-from mnistdiff.cli.option_groups import SamplingOptions, find_model, machine_settings
-from mnistdiff.cli.output import Output
-from mnistdiff.cli.output_options import AnimationOptions, OutputOptions
+from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import SampleJob
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.settings import EDIT_GUIDANCE, EDIT_STRENGTH, Strength
@@ -63,9 +63,7 @@ def edit_command(
     sampling = SamplingOptions(
         guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, default_guidance=EDIT_GUIDANCE
     )
-    target = Output.parse(output, as_json=json)
-    animations = AnimationOptions(gif, film, view, target, force)
-    images = OutputOptions(target, animations, show, force, json, quiet or json)
+    images = OutputOptions.of(output, gif, film, view, show=show, force=force, json=json, quiet=quiet)
     scan = image_input.read(image)
 
     from mnistdiff.engine.inference.editing import SDEdit
@@ -77,4 +75,4 @@ def edit_command(
     path, dataset = find_model(checkpoint)
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
     job = SampleJob(specs, images, notices=prepared.notices)
-    job.run(*sampling.load(path, note=f", --seed {first}", quiet=images.quiet), process)
+    job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)

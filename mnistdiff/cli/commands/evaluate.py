@@ -1,6 +1,7 @@
 """``mnistdiff evaluate``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,12 +10,15 @@ from pydantic import Field
 from mnistdiff.cli import console, evaluation_view, option_groups, options
 from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
+from mnistdiff.cli.model_input import load_each
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
-from mnistdiff.settings import EvaluatedCount, MachineSettings, Seed
+from mnistdiff.settings import EvaluatedCount, MachineSettings, SampleSettings, Seed
 
 if TYPE_CHECKING:
+    from mnistdiff import Model
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.evaluation.report import EvaluationReport
 
 EXAMPLES = """Examples:
@@ -117,29 +121,51 @@ def evaluate_command(
     density and coverage. Nothing is downloaded.
     """
     machine = machine_settings(device, backend)
-    sweeps = [] if by is None else [by]
     sampling = SamplingOptions(
-        guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=sweeps
+        guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=[by] if by else []
     )
     if by is not None:
         for_one: dict[str, object] = {"--confusion": confusion, "--memorization": memorization}
         for_one |= {"--min-accuracy": min_accuracy, "--max-fcd": max_fcd}
         refuse_beside("--by", "it makes several evaluations", for_one)
     files = EvaluationFiles.of(report=output, plot=plot, pairs=pairs, by=by, memorization=memorization, force=force)
-    quiet = quiet or json
+    require(*(["matplotlib"] if files.plot else []), "torch")
+    models = _load(checkpoint, sampling, by, note=f", {n:,} images", quiet=quiet or json)
+    reports = _evaluate(models, by, n, seed, data_dir, cas=cas, memorization=memorization, quiet=quiet or json)
+    content = reports[0].model_dump(mode="json") if by is None else _sweep_to_dict(by, reports, models[0][0].info)
+    files.write(reports, content, by, quiet=quiet or json)
+    _print(reports, content, by, confusion=confusion, as_json=json)
+    if by is None:
+        reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
 
-    if files.plot is not None:
-        require("matplotlib")
-    require("torch")
-    from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
+
+def _load(
+    checkpoint: Path | None, sampling: SamplingOptions, by: Sweep | None, *, note: str, quiet: bool
+) -> "list[tuple[Model, SampleSettings]]":
+    """The model and the sample settings, once or for each value that is by."""
     from mnistdiff.engine.network.device import resolve_device
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
-    path = checkpoint_to_sample(checkpoint)
     variants = [{}] if by is None else [{by.name: value} for value in by.values]
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
-    where = "" if machine.backend == "onnx" else resolve_device(machine.device).type
-    models = sampling.load_each(path, variants, device=where, note=f", {n:,} images", quiet=quiet)
+    where = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
+    return load_each(checkpoint_to_sample(checkpoint), sampling, variants, device=where, note=note, quiet=quiet)
+
+
+def _evaluate(
+    models: "list[tuple[Model, SampleSettings]]",
+    by: Sweep | None,
+    n: int,
+    seed: int,
+    data_dir: Path | None,
+    *,
+    cas: bool,
+    memorization: bool,
+    quiet: bool,
+) -> "Sequence[EvaluationReport]":
+    """A report for each model, after printing their notices."""
+    from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
+
     optional = OptionalMetrics(cas=cas, memorization=memorization)
     classifiers, real = load_references(models[0][0].settings, data_dir, optional)
     work = evaluate_each(models, classifiers, n=n, seed=seed, real=real, optional=optional)
@@ -153,27 +179,29 @@ def evaluate_command(
 
     with meter(counts_images=False, quiet=quiet) as shown:
         reports = shown.follow(work, summarize)
-    told = models[0][0].info.notices
-    for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in told):
+    printed = models[0][0].info.notices
+    for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in printed):
         console.warn(notice)
-    content = reports[0].model_dump(mode="json") if by is None else _sweep_to_dict(by, reports, told)
-    files.write(reports, content, by, quiet=quiet)
-    if json:
+    return reports
+
+
+def _print(
+    reports: "Sequence[EvaluationReport]", content: dict[str, Any], by: Sweep | None, *, confusion: bool, as_json: bool
+) -> None:
+    if as_json:
         console.result_json(content)
     elif by is None:
         evaluation_view.show(reports[0], confusion=confusion)
     else:
         evaluation_view.show_sweep(by.name, by.values, reports)
-    if by is None:
-        reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
 
 
-def _sweep_to_dict(compared: Sweep, reports: "Sequence[EvaluationReport]", told: Sequence[str]) -> dict[str, Any]:
+def _sweep_to_dict(by: Sweep, reports: "Sequence[EvaluationReport]", info: "ModelInfo") -> dict[str, Any]:
     """Plain values, for JSON."""
     return {
-        "by": compared.name,
-        "values": list(compared.values),
+        "by": by.name,
+        "values": list(by.values),
         "evaluations": [report.model_dump(mode="json") for report in reports],
         "model": reports[0].model.model_dump(mode="json"),
-        "notices": list(told),
+        "notices": list(info.notices),
     }

@@ -8,7 +8,8 @@ import typer
 
 from mnistdiff.cli import image_input, option_groups, options
 from mnistdiff.cli.conflicts import refuse_beside
-from mnistdiff.cli.option_groups import SamplingOptions, Sweep, about, find_model, machine_settings, warn_of
+from mnistdiff.cli.model_input import about, find_model, load_each, warn_of
+from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_labels
@@ -180,7 +181,7 @@ def _of_model(
     sheets.require_image_count(len(specs) * max(len(variants), 1))
     if compared:
         sheets.require_room_for_comparison(compared, len(specs))
-    (model, settings), *loaded = sampling.load_each(path, [{}, *variants], quiet=quiet)
+    (model, settings), *loaded = load_each(path, sampling, [{}, *variants], quiet=quiet)
     rows: list[list[Sample]] = []
     for each, variant in loaded or [(model, settings)]:
         rows.append([])

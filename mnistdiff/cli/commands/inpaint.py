@@ -7,9 +7,9 @@ import typer
 
 from mnistdiff.cli import image_input, option_groups, options, output_options
 from mnistdiff.cli.conflicts import refuse_beside
-from mnistdiff.cli.option_groups import SamplingOptions, find_model, machine_settings
-from mnistdiff.cli.output import Output
-from mnistdiff.cli.output_options import AnimationOptions, OutputOptions
+from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import SampleJob
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.settings import RESAMPLE_STEPS, ResampleSteps, SampleSettings
@@ -88,9 +88,7 @@ def inpaint_command(
     )
     if steps == 1:
         refuse_beside("--steps 1", "the last step is not repeated, and it is the only one", {"--rounds": rounds})
-    target = Output.parse(output, as_json=json)
-    animations = AnimationOptions(gif, film, view, target, force)
-    images = OutputOptions(target, animations, show, force, json, quiet or json)
+    images = OutputOptions.of(output, gif, film, view, show=show, force=force, json=json, quiet=quiet)
 
     from mnistdiff.engine.inference.sampling import specs_for_labels
 
@@ -99,7 +97,7 @@ def inpaint_command(
     path, dataset = find_model(checkpoint)
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
     job = SampleJob(specs, images)
-    job.run(*sampling.load(path, note=f", --seed {first}", quiet=images.quiet), process)
+    job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)
 
 
 def _process(path: Path, mask: str, rounds: int) -> "RePaint":

@@ -7,7 +7,8 @@ import typer
 
 from mnistdiff.cli import option_groups, options
 from mnistdiff.cli.conflicts import refuse_beside
-from mnistdiff.cli.option_groups import SamplingOptions, about, find_model, machine_settings
+from mnistdiff.cli.model_input import about, find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_label
@@ -30,6 +31,15 @@ _Frames = Annotated[
         help_text=f"Images in all, with both ends (2 to 200; default {INTERPOLATION_FRAMES}).",
     ),
 ]
+_Seed = Annotated[
+    int | None, options.typed("--seed", kind=Seed, help_text="Seed of the first image. Default: a random seed.")
+]
+_ToSeed = Annotated[
+    int | None, options.typed("--to-seed", kind=Seed, help_text="Seed of the last image. Default: the same.")
+]
+_Film = Annotated[
+    Path | None, typer.Option("--film", metavar="FILE", help="Instead: the images side by side, as .png.")
+]
 _Output = Annotated[
     Path | None,
     typer.Option(
@@ -47,13 +57,8 @@ def interpolate_command(
     end: Annotated[str, typer.Option("--to", metavar="0-9", help="The last digit.")],
     frames: _Frames = INTERPOLATION_FRAMES,
     checkpoint: options.Checkpoint = None,
-    seed: Annotated[
-        int | None, options.typed("--seed", kind=Seed, help_text="Seed of the first image. Default: a random seed.")
-    ] = None,
-    to_seed: Annotated[
-        int | None,
-        options.typed("--to-seed", kind=Seed, help_text="Seed of the last image. Default: the same."),
-    ] = None,
+    seed: _Seed = None,
+    to_seed: _ToSeed = None,
     guidance: option_groups.Guidance = None,
     guidance_interval: option_groups.GuidanceInterval = None,
     sampler: option_groups.Sampler = None,
@@ -64,9 +69,7 @@ def interpolate_command(
     device: option_groups.Device = None,
     backend: option_groups.Backend = None,
     output: _Output = None,
-    film: Annotated[
-        Path | None, typer.Option("--film", metavar="FILE", help="Instead: the images side by side, as .png.")
-    ] = None,
+    film: _Film = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -80,7 +83,6 @@ def interpolate_command(
     target = _target(output, film, force=force, as_json=json)
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
-
     path, dataset = find_model(checkpoint)
     labels = parse_label(start, dataset, "--from"), parse_label(end, dataset, "--to")
 
@@ -91,7 +93,7 @@ def interpolate_command(
     from mnistdiff.engine.outputs.provenance import make_provenance
 
     first, last = SampleSpec(labels[0], first_seed), SampleSpec(labels[1], last_seed)
-    model, settings = sampling.load(path, note=f", --seed {first_seed}", quiet=quiet or json)
+    model, settings = load(path, sampling, note=f", --seed {first_seed}", quiet=quiet or json)
     with meter(quiet=quiet or json) as shown:
         images = shown.follow(interpolate(model, first, last, frames, settings))
     animated = None if film is not None else kind_of(output or _MORPH)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import console, image_input, options
-from mnistdiff.cli.option_groups import about, warn_of
+from mnistdiff.cli.model_input import about, warn_of
 from mnistdiff.cli.output import Output
 
 EXAMPLES = """Examples:

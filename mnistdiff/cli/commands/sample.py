@@ -1,15 +1,14 @@
 """``mnistdiff sample``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mnistdiff.cli import option_groups, options, output_options, select_samples
-from mnistdiff.cli.conflicts import refuse_beside
-from mnistdiff.cli.option_groups import SamplingOptions, find_model, machine_settings
-from mnistdiff.cli.output import DEFAULT_FOLDER, Output
-from mnistdiff.cli.output_options import AnimationOptions, DatasetOptions, OutputOptions
+from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.output import DEFAULT_FOLDER
+from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
 from mnistdiff.cli.sample_output import DatasetJob, SampleJob
 from mnistdiff.cli.select_samples import Selection
 
@@ -75,21 +74,17 @@ def sample_command(
     sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
     note = f", --seed {selection.first_seed}"
     if format == "png":
-        target = Output.parse(output or DEFAULT_FOLDER, as_json=json)
-        animations = AnimationOptions(gif, film, view, target, force)
-        images = OutputOptions(target, animations, show, force, json, quiet or json)
+        images = OutputOptions.of(
+            output or DEFAULT_FOLDER, gif, film, view, show=show, force=force, json=json, quiet=quiet
+        )
         path, dataset = find_model(checkpoint)
         job = SampleJob(selection.specs(dataset), images, columns=len(digits or ""))
 
         from mnistdiff.engine.inference.process import FROM_NOISE
 
-        job.run(*sampling.load(path, note=note, quiet=images.quiet), FROM_NOISE)
+        job.run(*load(path, sampling, note=note, quiet=images.quiet), FROM_NOISE)
     else:
         for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
-        refuse_beside(f"--format {format}", "it is for images", for_images)
-        file = Path(output or ("drawn" if format == "idx" else f"drawn.{format}"))
-        options_of_set = DatasetOptions(format, file, force, json, quiet or json)
+        files = DatasetOptions.of(format, output, for_images=for_images, force=force, json=json, quiet=quiet)
         path, dataset = find_model(checkpoint)
-        DatasetJob(selection.specs(dataset), options_of_set).run(
-            *sampling.load(path, note=note, quiet=options_of_set.quiet)
-        )
+        DatasetJob(selection.specs(dataset), files).run(*load(path, sampling, note=note, quiet=files.quiet))
