@@ -4,7 +4,7 @@ import base64
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -13,6 +13,7 @@ from mnistdiff.engine.checkpoint.describe import Description, describe
 from mnistdiff.engine.evaluation.report import EvaluationReport
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.png import encode_png
+from mnistdiff.engine.runs.metrics import Record
 from mnistdiff.engine.runs.preview_animation import evenly, preview
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
@@ -89,7 +90,7 @@ def _pages() -> Environment:
     return environment
 
 
-def _curves(steps: Sequence[dict[str, Any]], settings: TrainSettings, description: Description) -> dict[str, str]:
+def _curves(steps: Sequence[Record], settings: TrainSettings, description: Description) -> dict[str, str]:
     """The training curves for light and dark mode, as data URIs; none before the first record."""
     if not steps:
         return {}

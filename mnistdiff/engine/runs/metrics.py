@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict, TypeGuard
 
 from mnistdiff.engine.storage import new_file
 from mnistdiff.errors import StorageError
@@ -18,7 +18,19 @@ _NUMBERS = ("lr", "images_per_second")
 """Optional fields of a record."""
 
 
-def append(path: Path, record: dict[str, Any]) -> None:
+class Record(TypedDict):
+    """A line: the mean loss of the last steps (``step``) or of an epoch (``epoch``), after ``step`` optimizer steps."""
+
+    kind: Literal["step", "epoch"]
+    step: int
+    epoch: NotRequired[int]
+    images_seen: NotRequired[int]
+    loss: float
+    lr: NotRequired[float]
+    images_per_second: NotRequired[float]
+
+
+def append(path: Path, record: Record) -> None:
     """Append a record.
 
     Raises:
@@ -32,7 +44,7 @@ def append(path: Path, record: dict[str, Any]) -> None:
         raise
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[Record]:
     """Read the records; a line that was cut off by a crash, or is not a record, is left out.
 
     Of a very long run, every n-th record of steps and of epochs is kept.
@@ -40,7 +52,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     Raises:
         StorageError: if it is not a regular file, or larger than any training writes.
     """
-    kept: dict[str, list[tuple[int, dict[str, Any]]]] = {"step": [], "epoch": []}
+    kept: dict[str, list[tuple[int, Record]]] = {"step": [], "epoch": []}
     counts, strides = dict.fromkeys(kept, 0), dict.fromkeys(kept, 1)
     for place, (_, record) in enumerate(_records(path)):
         kind = record["kind"]
@@ -67,7 +79,7 @@ def rewind(path: Path, step: int, *, log_every: int) -> None:
                 file.write(line.rstrip() + b"\n")
 
 
-def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+def _records(path: Path) -> Iterator[tuple[bytes, Record]]:
     """The lines that are records, with the records."""
     if not path.exists():
         return
@@ -90,7 +102,7 @@ def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
                 yield line, record
 
 
-def _is_record(record: Any) -> bool:
+def _is_record(record: Any) -> TypeGuard[Record]:
     if not isinstance(record, dict) or not {"kind", "step", "loss"} <= record.keys():
         return False
     step, loss = record["step"], record["loss"]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mnistdiff.engine.runs import claim, metrics
 from mnistdiff.engine.runs.links import FOLDERS, require_plain
@@ -202,11 +201,11 @@ class RunDir:
         """Write the settings file."""
         write_atomically(self.settings_file, (settings.model_dump_json(indent=2) + "\n").encode())
 
-    def append_metrics(self, record: dict[str, Any]) -> None:
+    def append_metrics(self, record: metrics.Record) -> None:
         """Append a record to the metrics."""
         metrics.append(self.metrics_file, record)
 
-    def read_metrics(self) -> list[dict[str, Any]]:
+    def read_metrics(self) -> list[metrics.Record]:
         """Read the metrics; see ``metrics.read``."""
         return metrics.read(self.metrics_file)
 

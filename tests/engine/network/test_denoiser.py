@@ -20,7 +20,7 @@ def weights():
     return {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
 
 
-def test_the_network_has_the_weights_it_is_given_and_keeps_its_own_copy(weights):
+def test_a_loaded_network_has_a_copy_of_the_weights(weights):
     model = load_network(SETTINGS, weights, CPU, source="a file")
     for name, parameter in model.named_parameters():
         np.testing.assert_array_equal(parameter.detach().numpy(), weights[name])

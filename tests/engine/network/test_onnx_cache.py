@@ -1,4 +1,4 @@
-"""Graphs in the user's cache: believed only as they were kept, and only where nobody else can write."""
+"""Cached graphs are used only if they are unchanged and no other user can write them."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ TAMPERED = {
 NEEDS_ROOT = {kind for kind in TAMPERED if kind.startswith("another user")}
 
 
-def test_a_graph_is_kept_for_its_owner_alone_whatever_the_umask(cache):
+def test_a_graph_is_kept_for_its_owner_alone_under_any_umask(cache):
     before = os.umask(0)
     try:
         keep_graph(NAME, GRAPH)
@@ -78,7 +78,7 @@ def test_a_graph_is_kept_for_its_owner_alone_whatever_the_umask(cache):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of POSIX")
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_a_graph_that_is_not_as_it_was_kept_is_not_believed_and_is_replaced(file, kind):
+def test_an_altered_graph_is_not_used_and_is_replaced(file, kind):
     if kind in NEEDS_ROOT and os.geteuid() != 0:
         pytest.skip("only root can give files away")
     assert kept_graph(NAME) == GRAPH
@@ -91,14 +91,14 @@ def test_a_graph_that_is_not_as_it_was_kept_is_not_believed_and_is_replaced(file
         assert kept_graph(NAME) == GRAPH
 
 
-def test_a_later_graph_takes_the_place_of_an_earlier_one(file):
+def test_a_later_graph_replaces_an_earlier_one(file):
     keep_graph(NAME, b"new")
     assert kept_graph(NAME) == b"new"
     assert len(list(file.parent.iterdir())) == 1
 
 
 @pytest.mark.parametrize("kind", ["no folder", "a file in its place", "/proc"])
-def test_where_there_can_be_no_cache_nothing_is_kept_and_nothing_fails(monkeypatch, tmp_path, kind):
+def test_without_a_cache_folder_nothing_is_kept_and_nothing_fails(monkeypatch, tmp_path, kind):
     (tmp_path / "file").write_text("mine")
     folder = {"no folder": None, "a file in its place": tmp_path / "file" / "x", "/proc": tmp_path.__class__("/proc/x")}
     monkeypatch.setattr(onnx_cache, "cache_folder", lambda: folder[kind])
@@ -107,8 +107,8 @@ def test_where_there_can_be_no_cache_nothing_is_kept_and_nothing_fails(monkeypat
     assert not discard_graph(NAME)
 
 
-def test_a_graph_that_does_not_fit_is_never_the_fault_of_the_checkpoint(monkeypatch, tmp_path):
-    """Kept by somebody who knows how the names are made."""
+def test_a_cached_graph_of_another_network_is_dropped_and_pytorch_is_used(monkeypatch, tmp_path):
+    """Written by a program that knows the names of the files."""
     from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
     from mnistdiff.engine.inference.model import load_model
     from mnistdiff.engine.inference.sampling import sample, specs_for_labels

@@ -1,4 +1,4 @@
-"""The same network through ONNX Runtime and through torch: the same predictions, the same pixels, the same refusals."""
+"""ONNX Runtime and PyTorch compute the same predictions and pixels, and refuse the same weights."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def pixels(model, wanted, settings, **options):
     return np.array([drawing.pixels for drawing in drawings]).astype(int)
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7])
+@pytest.mark.parametrize("batch", [1, 7])
 def test_the_graph_of_a_preset_predicts_what_its_network_predicts(preset, batch):
     settings, model, weights = preset
     path = shipped_graph(settings)
@@ -56,7 +56,7 @@ def test_the_graph_of_a_preset_predicts_what_its_network_predicts(preset, batch)
         )
 
 
-def test_every_graph_that_is_shipped_is_that_of_a_preset():
+def test_the_shipped_graphs_are_those_of_the_presets():
     names = {graph_name(TrainSettings(**PRESETS[name])) for name in PRESETS}
     assert {path.stem for path in SHIPPED_GRAPHS.glob("*.onnx")} == names
 
@@ -70,7 +70,7 @@ SETTINGS_OF_THE_SHAPE = {
 }
 
 
-def test_the_name_of_a_graph_tells_the_shape_of_the_network_and_nothing_else():
+def test_the_name_of_a_graph_is_a_function_of_the_architecture_alone():
     usual = graph_name(TrainSettings())
     different = {graph_name(TrainSettings(**{name: value})) for name, value in SETTINGS_OF_THE_SHAPE.items()}
     assert len(different | {usual}) == len(SETTINGS_OF_THE_SHAPE) + 1
@@ -101,14 +101,13 @@ def test_weights_of_another_network_are_refused(kind):
     "changes",
     [
         {},
-        {"guidance": 1.0},
         {"guidance": 0.0, "sampler": "ddim", "eta": 1.0},
-        {"guidance": 3.0, "sampler": "ddpm", "steps": 25},
+        {"guidance": 3.0, "sampler": "ddpm", "steps": 12},
         {"guidance_interval": "0.2:0.8", "spacing": "even"},
     ],
     ids=str,
 )
-def test_both_backends_draw_the_same_pixels(changes):
+def test_both_backends_sample_the_same_pixels(changes):
     settings = SampleSettings(**changes)
     wanted = specs_for_labels(ALL_DIGITS, 2, 5)
     through_onnx, through_torch = (
@@ -118,7 +117,7 @@ def test_both_backends_draw_the_same_pixels(changes):
     assert np.abs(through_onnx - through_torch).max() <= 1
 
 
-def test_an_image_does_not_depend_on_what_is_drawn_beside_it():
+def test_an_image_does_not_depend_on_its_batch():
     model = load_model(PRETRAINED, weights="ema", device="auto")
     assert isinstance(model.denoiser, OnnxDenoiser)
     wanted = specs_for_labels(ALL_DIGITS, 1, 3)
@@ -126,7 +125,7 @@ def test_an_image_does_not_depend_on_what_is_drawn_beside_it():
     assert np.abs(together - alone).max() <= 1
 
 
-def test_a_backend_that_cannot_be_had_is_named(tmp_path, monkeypatch):
+def test_an_unavailable_backend_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("mnistdiff.engine.network.onnx_runtime.SHIPPED_GRAPHS", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert isinstance(load_model(PRETRAINED, weights="ema", device="cpu").denoiser, TorchDenoiser)
@@ -137,7 +136,7 @@ def test_a_backend_that_cannot_be_had_is_named(tmp_path, monkeypatch):
         load_model(PRETRAINED, weights="ema", device="cuda", backend="onnx")
 
 
-DRAWS = """
+SAMPLES = """
 import os, sys
 from mnistdiff.cli.app import run
 assert run(["sample", "-d", "7", "-n", "2", "-o", "here/"]) == run(["grid", "-n", "1"]) == 0
@@ -145,11 +144,11 @@ print(sorted({"torch", "matplotlib", "rich"} & sys.modules.keys()), os.environ["
 """
 
 
-def test_drawing_loads_no_torch_and_reports_to_nobody(environment, tmp_path):
-    """From 1.29 on, ONNX Runtime would keep a number for this machine in the cache folder, and send what it did."""
+def test_sampling_loads_no_torch_and_leaves_no_telemetry(environment, tmp_path):
+    """From 1.29 on, ONNX Runtime keeps an identifier of the machine in the cache folder and sends usage data."""
     home = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": None}
     done = subprocess.run(
-        [sys.executable, "-c", DRAWS], cwd=tmp_path, env=environment(**home), capture_output=True, check=True
+        [sys.executable, "-c", SAMPLES], cwd=tmp_path, env=environment(**home), capture_output=True, check=True
     )
     assert done.stdout.decode().splitlines()[-1] == "[] 1"
     assert list(tmp_path.glob("home/**/*")) == []

@@ -42,7 +42,7 @@ def train(*arguments):
 
 
 def reloaded(state, settings):
-    """What a resumed training starts from."""
+    """The state that a resumed training starts from."""
     tensors = {name: array.copy() for name, array in state.to_tensors().items()}
     again = TrainState.from_tensors(tensors, settings, CPU, step=state.step, source="a file")
     again.recent_losses.extend(state.recent_losses)
@@ -80,7 +80,7 @@ def test_the_names_say_what_each_tensor_is():
 
 
 @pytest.mark.parametrize("steps", [0, 4])
-def test_a_state_survives_the_way_through_its_tensors(steps):
+def test_a_state_is_restored_from_its_tensors(steps):
     state = TrainState.initial(tiny(), CPU)
     train(state, tiny(), steps)
     assert_same_bits(reloaded(state, tiny()), state)
@@ -96,7 +96,7 @@ def test_tensors_are_copies_that_training_does_not_change():
 
 
 @pytest.mark.parametrize("changes", COMBINATIONS)
-def test_stopping_and_going_on_gives_the_same_bits_as_never_stopping(changes):
+def test_stopping_and_resuming_gives_the_same_bits_as_never_stopping(changes):
     settings = tiny(**changes)
     whole, stopped = TrainState.initial(settings, CPU), TrainState.initial(settings, CPU)
     never = train(whole, settings, 7)
@@ -115,15 +115,15 @@ def threads():
     torch.set_num_threads(before)
 
 
-def test_going_on_with_another_number_of_threads_is_close_to_what_it_would_have_been(threads):
+def test_resuming_with_another_number_of_threads_gives_nearly_the_same_losses(threads):
     """Sums in another order: other bits, the same training."""
     settings = tiny(channels=(16,), lr=1e-3)
     state = TrainState.initial(settings, CPU)
-    train(state, settings, 10)
+    train(state, settings, 5)
     other = reloaded(state, settings)
-    usual = [step.loss for step in train(state, settings, 60)]
+    usual = [step.loss for step in train(state, settings, 20)]
     threads(2)
-    np.testing.assert_allclose([step.loss for step in train(other, settings, 60)], usual, rtol=1e-4)
+    np.testing.assert_allclose([step.loss for step in train(other, settings, 20)], usual, rtol=1e-4)
 
 
 @pytest.mark.parametrize("prefix", ["model", "ema", "optimizer.exp_avg", "optimizer.exp_avg_sq"])
@@ -134,14 +134,14 @@ def test_a_state_without_one_of_its_tensors_is_refused(prefix):
         TrainState.from_tensors(tensors, tiny(), CPU, step=1, source="a file")
 
 
-def test_a_tensor_that_has_no_place_in_the_state_is_refused():
+def test_an_unknown_tensor_is_refused():
     tensors = TrainState.initial(tiny(), CPU).to_tensors()
     tensors["scheduler.head.bias"] = tensors["model.head.bias"]
     with pytest.raises(CheckpointError, match=r"a file is corrupt: tensor 'scheduler\.head\.bias'"):
         TrainState.from_tensors(tensors, tiny(), CPU, step=1, source="a file")
 
 
-def test_what_the_settings_say_changes_what_is_trained():
+def test_each_setting_changes_the_training():
     def trained(**changes):
         state = TrainState.initial(tiny(**{**changes, "seed": 0}), CPU)
         train(state, tiny(**changes), 3)
@@ -164,7 +164,7 @@ def test_what_the_settings_say_changes_what_is_trained():
         assert not torch.equal(trained(**change), plain), change
 
 
-def test_each_event_tells_of_the_step_that_is_done_and_averaged():
+def test_each_event_reports_the_step_that_is_done_and_averaged():
     settings = tiny(ema_decay=0.3)
     state = TrainState.initial(settings, CPU)
     average = state.model.head.weight.detach().clone()
@@ -182,7 +182,7 @@ def test_each_event_tells_of_the_step_that_is_done_and_averaged():
     assert number == 7
 
 
-def test_each_step_is_taken_on_its_own_batch_with_its_own_draws():
+def test_each_step_uses_its_own_batch_and_random_numbers():
     settings = tiny(seed=3, label_dropout=0.5)
     state, objective = (
         TrainState.initial(settings, CPU),
@@ -247,7 +247,7 @@ def spoil_gradient(value):
     [(spoil_loss, "loss"), (spoil_gradient(math.nan), "gradient"), (spoil_gradient(math.inf), "gradient")],
 )
 @pytest.mark.parametrize("grad_clip", [0.0, 1.0])
-def test_a_value_that_is_not_finite_stops_the_training_before_it_spoils_the_weights(spoil, name, grad_clip):
+def test_a_value_that_is_not_finite_stops_the_training_before_the_update(spoil, name, grad_clip):
     settings = tiny(grad_clip=grad_clip)
     state = TrainState.initial(settings, CPU)
     train(state, settings, 2)
@@ -275,7 +275,7 @@ def test_an_absurd_learning_rate_is_reported_as_divergence():
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     ],
 )
-def test_a_batch_that_does_not_fit_is_told_with_what_would_help(error, monkeypatch):
+def test_a_batch_that_does_not_fit_is_refused_with_a_smaller_batch_size(error, monkeypatch):
     state = TrainState.initial(tiny(), CPU)
 
     def fail(*arguments):
@@ -287,7 +287,7 @@ def test_a_batch_that_does_not_fit_is_told_with_what_would_help(error, monkeypat
     assert "`batch_size` 3" in refused.value.hint
 
 
-def test_another_error_of_the_network_is_not_taken_for_lack_of_memory(monkeypatch):
+def test_another_error_of_the_network_is_not_reported_as_out_of_memory(monkeypatch):
     state = TrainState.initial(tiny(), CPU)
 
     def fail(*arguments):

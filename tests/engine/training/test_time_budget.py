@@ -1,4 +1,4 @@
-"""A time becomes a number of steps, reckoned with a clock that the test moves."""
+"""A time budget becomes a number of steps, measured with a simulated clock."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ class Clock:
 
 
 @pytest.mark.parametrize(("seconds_per_step", "minutes"), [(0.1, 1.0), (0.25, 15.0), (2.0, 5.0)])
-def test_the_steps_planned_take_the_time_given(monkeypatch, seconds_per_step, minutes):
+def test_the_planned_steps_take_the_given_time(monkeypatch, seconds_per_step, minutes):
     clock = Clock(seconds_per_step)
     monkeypatch.setattr(time_budget, "time", clock)
     monkeypatch.setattr(time_budget, "train_steps", clock.steps)
@@ -46,6 +46,6 @@ def test_a_time_too_short_for_a_step_is_one_step(monkeypatch):
     assert time_budget.steps_within(0.1, IMAGES, LABELS, SMALL, LOSS, torch.device("cpu")) == 1
 
 
-def test_a_trial_is_short_beside_a_short_plan_and_real():
+def test_the_benchmark_trains_and_fits_into_a_short_budget():
     steps = time_budget.steps_within(0.02, IMAGES, LABELS, SMALL, LOSS, torch.device("cpu"))
     assert steps >= 1
