@@ -1,18 +1,20 @@
 """Types and validation of the arguments that several functions of the Python API have."""
 
 import os
-from collections.abc import Iterable
-from typing import Annotated, TypedDict
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 from pydantic import Field
 
+from mnistdiff.conflicts import refuse_ineffective
 from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.data.image_files import ImageSource
+from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_for_number
 from mnistdiff.engine.randomness import new_seed
 from mnistdiff.errors import SettingsError, shown, validate
-from mnistdiff.settings import Count, Seed
+from mnistdiff.settings import Count, SampleSettings, Seed
 
 Labels = int | str | Iterable[int] | None
 """A digit; several; a number as a word, such as ``"2026"``, which means its digits in order; None: all digits."""
@@ -60,3 +62,15 @@ def several(images: ImageSource | Iterable[ImageSource]) -> Iterable[ImageSource
     if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
         return [images]
     return [images] if isinstance(images, np.ndarray) and images.ndim == 2 else images
+
+
+def settings_of(model: Model, given: Mapping[str, Any], **defaults: Any) -> SampleSettings:
+    """The sample settings ``given``, over ``defaults`` and those of the model.
+
+    Raises:
+        SettingsError: for an unknown name, a value out of range, or a setting that has no effect beside the others.
+    """
+    settings = model.sample_settings(**{**defaults, **given})
+    values = {name: [getattr(settings, name)] for name in given}
+    refuse_ineffective(values, lambda name: f"`{name}` {given[name]}", timesteps=model.settings.timesteps)
+    return settings

@@ -3,17 +3,22 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from mnistdiff.arguments import InpaintOptions, Labels, SampleOptions, first_seed, label_of, several, specs_of
+from mnistdiff.arguments import (
+    InpaintOptions,
+    Labels,
+    SampleOptions,
+    first_seed,
+    label_of,
+    settings_of,
+    several,
+    specs_of,
+)
 from mnistdiff.engine.data.image_files import ImageSource, Picture
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
 from mnistdiff.engine.inference.model import Model as TrainedModel
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
-from mnistdiff.engine.inference.sampling import (
-    Sample,
-    SampleSpec,
-    sample,
-)
+from mnistdiff.engine.inference.sampling import Sample, SampleSpec, sample
 from mnistdiff.engine.outputs.images import Images, Interpolation, Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
 from mnistdiff.errors import SettingsError, validate
@@ -84,7 +89,7 @@ class Model(TrainedModel):
             uint8 (N, 28, 28).
         """
         specs, columns = specs_of(self.settings.spec, labels, n, seed), len(labels) if isinstance(labels, str) else 0
-        return self._images(specs, self.sample_settings(**settings), progress=progress, columns=columns)
+        return self._images(specs, settings_of(self, settings), progress=progress, columns=columns)
 
     def edit(
         self,
@@ -117,7 +122,7 @@ class Model(TrainedModel):
         picture = Picture.of(image, name="`image`")
         prepared = as_mnist(picture.photograph(), name=picture.name, spec=self.settings.spec)
         process = SDEdit(image=prepared.image, strength=strength)
-        options = self.sample_settings(**{"guidance": EDIT_GUIDANCE, **settings})
+        options = settings_of(self, settings, guidance=EDIT_GUIDANCE)
         specs = specs_of(self.settings.spec, digit, n, seed)
         return self._images(specs, options, process, progress=progress, notices=prepared.notices)
 
@@ -159,9 +164,8 @@ class Model(TrainedModel):
             missing = marked(Picture.of(mask, name="`mask`").photograph(), self.settings.spec.image_size)
         known = part(Picture.of(image, name="`image`").photograph(), missing)
         process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
-        return self._images(
-            specs_of(self.settings.spec, digit, n, seed), self.sample_settings(**settings), process, progress=progress
-        )
+        specs = specs_of(self.settings.spec, digit, n, seed)
+        return self._images(specs, settings_of(self, settings), process, progress=progress)
 
     def interpolate(
         self,
@@ -196,7 +200,7 @@ class Model(TrainedModel):
             SampleSpec(label_of(self.settings.spec, "start", start), first),
             SampleSpec(label_of(self.settings.spec, "end", end), last),
         )
-        options = self.sample_settings(**settings)
+        options = settings_of(self, settings)
         work = interpolate(self, *ends, validate("frames", Frames, frames), options)
         return Interpolation(finish(work, shown_as(progress)), ends, Origin(self, options))
 

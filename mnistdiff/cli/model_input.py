@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console, options
-from mnistdiff.cli.conflicts import without_effect
 from mnistdiff.cli.option_groups import SamplingOptions
 from mnistdiff.settings import SampleSettings, WeightsName
 
@@ -80,9 +79,7 @@ def load_each(
     models = {w: mnistdiff.load(path, weights=w, device=where, backend=backend) for w in dict.fromkeys(named)}
     first = models[named[0]]
     warn_of(first.info)
-    timesteps = first.settings.timesteps
-    if sampling.spacing is not None and sampling.steps == timesteps:
-        raise without_effect("--spacing", f"--steps {timesteps}", f"the model has {timesteps} timesteps in all")
+    sampling.refuse_ineffective(first.settings.timesteps)
     return [(models[w], models[w].sample_settings(**each)) for w, each in zip(named, given, strict=True)]
 
 

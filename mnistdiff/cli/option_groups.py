@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from mnistdiff.cli import options
-from mnistdiff.cli.conflicts import without_effect
 from mnistdiff.cli.options import setting
 from mnistdiff.cli.variables import variable
+from mnistdiff.conflicts import refuse_ineffective, without_effect
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import (
     SHORT_TRAINING_GUIDANCE,
@@ -154,10 +154,7 @@ class SamplingOptions:
         for sweep in self.sweeps:
             if sweep.name in self.given:
                 raise without_effect(_flag(sweep.name), str(sweep), "each value is tried in turn")
-        self._check_eta()
-        self._check_guidance()
-        if self._values("spacing") and set(self._values("steps")) == {1}:
-            raise without_effect(self._typed("spacing"), self._typed("steps"), "a single step has no spacing")
+        self.refuse_ineffective()
 
     @property
     def given(self) -> dict[str, Any]:
@@ -189,25 +186,14 @@ class SamplingOptions:
                 return str(sweep)
         return f"{_flag(name)} {self.given[name]}"
 
-    def _check_eta(self) -> None:
-        samplers = self._values("sampler")
-        if not self._values("eta") or "ddim" in samplers:
-            return
-        if samplers:
-            raise without_effect(self._typed("eta"), self._typed("sampler"), "it is for the sampler ddim")
-        raise SettingsError(
-            f"{self._typed('eta')} has no effect without --sampler ddim", "Add --sampler ddim, or leave out --eta."
-        )
+    def refuse_ineffective(self, timesteps: int = 1) -> None:
+        """Refuse settings that have no effect beside others, with a model of so many timesteps.
 
-    def _check_guidance(self) -> None:
-        scales, intervals = self._values("guidance"), self._values("guidance_interval")
-        if not scales or not intervals:
-            return
-        scale, interval = self._typed("guidance"), self._typed("guidance_interval")
-        if max(scales) <= 1:
-            raise without_effect(interval, scale, "the interval is that of guidance above 1")
-        if min(scales) > 1 and all(interval.start == interval.stop for interval in intervals):
-            raise without_effect(scale, interval, "the interval is empty")
+        Raises:
+            SettingsError: naming both.
+        """
+        values = {name: self._values(name) for name in SampleSettings.model_fields}
+        refuse_ineffective(values, self._typed, timesteps=timesteps)
 
 
 def _flag(name: str) -> str:

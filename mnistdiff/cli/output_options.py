@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.output import Output, refuse_existing
+from mnistdiff.conflicts import refuse_beside
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mnistdiff.cli import options
-from mnistdiff.cli.conflicts import refuse_beside, without_effect
+from mnistdiff.conflicts import refuse_beside, without_effect
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import MAX_SEED
 

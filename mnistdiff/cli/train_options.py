@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mnistdiff.cli import options, variables
-from mnistdiff.cli.conflicts import without_effect
+from mnistdiff.conflicts import without_effect
 from mnistdiff.presets import Resolved, read_settings_file, resolve
 from mnistdiff.settings import MachineSettings, TrainSettings
 

@@ -8,11 +8,11 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_view, option_groups, options
-from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
 from mnistdiff.cli.model_input import load_each
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
 from mnistdiff.cli.progress import meter
+from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
 from mnistdiff.settings import EvaluatedCount, MachineSettings, SampleSettings, Seed
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import image_input, option_groups, options
-from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.model_input import about, find_model, load_each, warn_of
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_labels
+from mnistdiff.conflicts import refuse_beside
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import Seed
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import image_input, option_groups, options, output_options
-from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.model_input import find_model, load
 from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
 from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import SampleJob
 from mnistdiff.cli.select_samples import parse_labels
+from mnistdiff.conflicts import refuse_beside
 from mnistdiff.settings import RESAMPLE_STEPS, ResampleSteps, SampleSettings
 
 if TYPE_CHECKING:

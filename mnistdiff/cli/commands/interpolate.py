@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import option_groups, options
-from mnistdiff.cli.conflicts import refuse_beside
 from mnistdiff.cli.model_input import about, find_model, load
 from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_label
+from mnistdiff.conflicts import refuse_beside
 from mnistdiff.settings import INTERPOLATION_FRAMES, Frames, Seed
 
 EXAMPLES = """Examples:
