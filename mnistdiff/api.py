@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from mnistdiff.arguments import SampleOptions
+from mnistdiff.arguments import SampleOptions, settings_of
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
@@ -194,7 +194,7 @@ def evaluate(
         SettingsError: for an argument out of its range, or a data set without reference classifiers.
         DataError: if images are corrupt, or missing and needed.
     """
-    options = model.sample_settings(**settings)
+    options = settings_of(model, settings)
     n, seed = validate("n", EvaluatedCount, n), validate("seed", Seed, seed)
     require("torch")
     from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references

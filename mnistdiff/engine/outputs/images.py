@@ -18,6 +18,7 @@ from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import make_provenance
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, interpolation_image, require_image_count, sheet
+from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.engine.storage import make_folder, write_atomically
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings
@@ -144,7 +145,7 @@ class Images(_Pixels):
         elif path.suffix.lower() == ".png":
             _write(path, self.png())
         elif path.suffix.lower() == ".npz":
-            make_folder(path.parent)
+            _make_folder_of(path)
             with npz_file(path, len(self), self.array.shape[1]) as add:
                 add(self._samples)
         else:
@@ -212,5 +213,10 @@ class Interpolation(_Pixels):
 
 
 def _write(path: Path, content: bytes) -> None:
-    make_folder(path.parent)
+    _make_folder_of(path)
     write_atomically(path, content, durable=False)
+
+
+def _make_folder_of(path: Path) -> None:
+    require_inside_the_run(path)
+    make_folder(path.parent)
