@@ -111,13 +111,13 @@ EvaluatedCount = Annotated[int, Field(ge=10, le=60_000)]
 
 
 class Interval(NamedTuple):
-    """From start to stop, in shares of the way from noise (0) to image (1)."""
+    """A part of sampling: from ``start`` to ``stop``, where 0 is noise and 1 the image."""
 
     start: float
     stop: float
 
     def __str__(self) -> str:
-        """As it is typed: ``0.2:1``."""
+        """The form in which it is typed: ``0.2:1``."""
         return f"{self.start:g}:{self.stop:g}"
 
 
@@ -174,16 +174,21 @@ class TrainSettings(_Frozen):
     seed: Seed = Field(0, description="Seed of every random number of the run.")
 
     timesteps: int = Field(500, ge=2, le=10_000, description="Steps T of the forward process.")
-    beta_schedule: ScheduleName = Field("linear", description="How noise grows with t.")
+    beta_schedule: ScheduleName = Field("linear", description="Noise schedule: how the betas grow with t.")
     beta_start: float = Field(1e-4, ge=1e-8, lt=1, description="First beta of the linear schedule.")
     beta_end: float = Field(0.02, ge=1e-8, lt=1, description="Last beta of the linear schedule.")
     mode_scale: float = Field(
-        0.0, ge=0, le=1.7, description="0 trains all timesteps alike; more, the middle ones more often."
+        0.0,
+        ge=0,
+        le=1.7,
+        description="Mode-sampling scale: 0 trains all timesteps equally, more the middle ones more often.",
     )
     timestep_shift: float = Field(
-        1.0, ge=0.1, le=10, description="More than 1 trains noisy timesteps more often, less than 1 clean ones."
+        1.0, ge=0.1, le=10, description="Timestep shift: above 1 trains noisy timesteps more often, below 1 clean ones."
     )
-    prediction: PredictionName = Field("epsilon", description="What the network predicts: the noise, v, or the image.")
+    prediction: PredictionName = Field(
+        "epsilon", description="Prediction type: the noise, the velocity v, or the image."
+    )
 
     network: NetworkName = Field("unet", description="The network to train.")
     patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")
@@ -283,7 +288,7 @@ class MachineSettings(_Frozen):
     device: DeviceName = Field("auto", description="Where to compute; auto takes a GPU.")
     backend: BackendName = Field(
         "auto",
-        description="What draws: ONNX Runtime, at once and on the CPU, or PyTorch; auto takes the former if it can.",
+        description="Inference backend: ONNX Runtime (CPU only, fast start) or PyTorch; auto prefers the former.",
     )
     data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
     run_dir: UserPath | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
@@ -294,31 +299,33 @@ class MachineSettings(_Frozen):
 
 
 class SampleSettings(_Frozen):
-    """How images are drawn from a trained model.
+    """How images are sampled from a trained model.
 
     ``guidance`` 0 is unconditional, 1 plain conditional, more than 1 guided
     (s = 1 + w of Ho & Salimans 2022, arXiv 2207.12598). Outside its interval, guidance above 1 is 1
     (Kynkäänniemi et al. 2024, arXiv 2404.07724).
     """
 
-    sampler: SamplerName = Field("dpmpp_2m", description="How to walk from noise to image.")
+    sampler: SamplerName = Field("dpmpp_2m", description="Sampler.")
     steps: int = Field(10, ge=1, le=10_000, description="Network evaluations per image, at most the model's T.")
-    spacing: Spacing = Field("trailing", description="Steps evenly spaced down to t = 0, or down to the image itself.")
-    eta: float = Field(0.0, ge=0, le=1, description="Fresh noise of ddim: 0 none, 1 as much as ddpm.")
+    spacing: Spacing = Field(
+        "trailing", description="Timesteps: evenly spaced down to t = 0, or down to the clean image (trailing)."
+    )
+    eta: float = Field(0.0, ge=0, le=1, description="Noise that ddim adds: 0 none, 1 as much as ddpm.")
     guidance: float = Field(
         1.3,
         ge=0,
         le=100,
-        description="0 ignores the label, 1 is plain conditional, more follows the label harder.",
+        description="Guidance scale: 0 ignores the label, 1 is plain conditional, more follows the label more closely.",
     )
     guidance_interval: Annotated[Interval, BeforeValidator(_interval)] = Field(
         Interval(0.0, 1.0),
-        description="The part of the way from noise (0) to image (1) in which guidance above 1 acts.",
+        description="Part of sampling, from noise (0) to image (1), in which guidance above 1 acts.",
     )
-    weights: WeightsName = Field("ema", description="The averaged weights, or those of the last step.")
+    weights: WeightsName = Field("ema", description="EMA weights, or those of the last step.")
 
     def guidance_at(self, t: int, timesteps: int) -> float:
-        """The guidance at timestep t of 0 ... ``timesteps`` - 1."""
+        """The guidance scale at timestep t of 0 ... ``timesteps`` - 1."""
         start, stop = (share * timesteps for share in self.guidance_interval)
         return self.guidance if start <= timesteps - 1 - t < stop else min(self.guidance, 1.0)
 
@@ -326,14 +333,14 @@ class SampleSettings(_Frozen):
     def for_model(
         cls, model: TrainSettings, given: Mapping[str, Any] = MappingProxyType({}), *, images_seen: int
     ) -> Self:
-        """The defaults for a model, under what was given.
+        """Sample settings for a model: ``given``, and its defaults for the rest.
 
-        A model with few timesteps is sampled in as many steps. One that was trained on few images is guided more: it
+        A model with few timesteps has as many steps. One that was trained on few images has a larger guidance scale: it
         gains more in accuracy than it loses in variety (docs/evaluation.md).
 
         Args:
             model: the settings of its training.
-            given: fields that the user set.
+            given: fields by name.
             images_seen: in its training, repetitions counted.
         """
         defaults: dict[str, Any] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}

@@ -13,10 +13,9 @@ from mnistdiff.engine.diffusion.repaint import repaint
 from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.process import FROM_NOISE, run_sampler
-from mnistdiff.errors import SettingsError
-from mnistdiff.settings import IMAGE_SIZE, SampleSettings
+from mnistdiff.errors import validate
+from mnistdiff.settings import IMAGE_SIZE, ResampleSteps, SampleSettings, Strength
 
-MAX_RESAMPLE_STEPS = 100
 HALVES = ("left", "right", "top", "bottom")
 
 
@@ -48,8 +47,7 @@ class SDEdit:
     strength: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.strength <= 1:
-            raise SettingsError(f"`strength` {self.strength} should be more than 0, and at most 1")
+        validate("strength", Strength, self.strength)
 
     def _start(self, schedule: NoiseSchedule) -> int:
         """The first timestep."""
@@ -89,8 +87,7 @@ class RePaint:
     resample_steps: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.resample_steps <= MAX_RESAMPLE_STEPS:
-            raise SettingsError(f"`resample_steps` {self.resample_steps} should be 1 to {MAX_RESAMPLE_STEPS}")
+        validate("resample_steps", ResampleSteps, self.resample_steps)
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
         """Every step but the last is taken ``resample_steps`` times."""

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from mnistdiff.engine.inference.editing import MAX_RESAMPLE_STEPS, RePaint, SDEdit
+from mnistdiff.engine.inference.editing import RePaint, SDEdit
 from mnistdiff.engine.inference.process import FromNoise, SamplingProcess
-from mnistdiff.settings import IMAGE_SIZE
+from mnistdiff.settings import IMAGE_SIZE, ResampleSteps, Strength
 
 
 def _encoded(image: NDArray[np.uint8]) -> str:
@@ -42,7 +42,7 @@ class StoredSDEdit(StoredFormat):
     """``SDEdit`` as files store it."""
 
     image: _EncodedImage
-    strength: Annotated[float, Field(gt=0, le=1)]
+    strength: Strength
 
     def process(self) -> SDEdit:
         """The sampling process."""
@@ -54,7 +54,7 @@ class StoredRePaint(StoredFormat):
 
     image: _EncodedImage
     missing: _EncodedImage
-    rounds: Annotated[int, Field(ge=1, le=MAX_RESAMPLE_STEPS)]
+    rounds: ResampleSteps
 
     def process(self) -> RePaint:
         """The sampling process."""

@@ -1,4 +1,4 @@
-"""RePaint: what is known stays, what is missing is drawn as by the ancestral sampler, both with as much noise."""
+"""RePaint: the known part stays, the missing part is sampled as by ddpm, both with the noise of the schedule."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,8 @@ from mnistdiff.engine.diffusion.samplers import ddpm
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.2)
+SIGMAS = np.arange(1, 61) / 61
+STRAIGHT = NoiseSchedule(alphas=1 - SIGMAS, sigmas=SIGMAS)
 KNOWN = np.random.default_rng(1).uniform(-1, 1, (4, 4))
 LEFT = (np.indices((4, 4))[1] < 2).astype(float)
 
@@ -21,13 +23,13 @@ def certain(image):
     return lambda x_t, t: np.broadcast_to(image, x_t.shape)
 
 
-def states(predict, *, steps=12, missing=LEFT, resample_steps=1, noise=numbered):
+def states(predict, *, schedule=SCHEDULE, steps=12, missing=LEFT, resample_steps=1, noise=numbered):
     return list(
         repaint(
             predict,
             noise(10**6),
-            schedule=SCHEDULE,
-            timesteps=SCHEDULE.inference_timesteps(steps),
+            schedule=schedule,
+            timesteps=schedule.inference_timesteps(steps),
             noise=noise,
             known=KNOWN,
             missing=missing,
@@ -72,19 +74,19 @@ def test_with_nothing_known_one_resample_step_is_the_ancestral_sampler():
         np.testing.assert_allclose(mine.x_0_pred, theirs.x_0_pred)
 
 
-@pytest.mark.parametrize("resample_steps", [1, 5])
-def test_after_every_step_every_pixel_is_as_noisy_as_the_schedule_says(resample_steps):
+@pytest.mark.parametrize(("schedule", "resample_steps"), [(SCHEDULE, 1), (SCHEDULE, 5), (STRAIGHT, 3)])
+def test_after_every_step_every_pixel_is_as_noisy_as_the_schedule_says(schedule, resample_steps):
     """With a network that knows the image, x_t ~ N(alpha x_0, sigma^2) after every step."""
     trials = 4000
 
     def noise(draw):
         return numbered(draw, (trials, 4, 4))
 
-    path = states(certain(KNOWN), steps=6, resample_steps=resample_steps, noise=noise)
-    pairs = [pair for pair in SCHEDULE.inference_timesteps(6)[:-1] for _ in range(resample_steps)]
+    path = states(certain(KNOWN), schedule=schedule, steps=6, resample_steps=resample_steps, noise=noise)
+    pairs = [pair for pair in schedule.inference_timesteps(6)[:-1] for _ in range(resample_steps)]
     for step, (t, t_prev) in zip(path[:-1], pairs, strict=True):
         assert step.t == t
-        deviations = (step.x_t - SCHEDULE.alpha(t_prev) * KNOWN) / SCHEDULE.sigma(t_prev)
+        deviations = (step.x_t - schedule.alpha(t_prev) * KNOWN) / schedule.sigma(t_prev)
         assert np.abs(deviations.mean(axis=0)).max() < 0.08
         assert np.abs(deviations.std(axis=0) - 1).max() < 0.06
     np.testing.assert_allclose(path[-1].x_t, np.broadcast_to(KNOWN, (trials, 4, 4)), atol=1e-9)

@@ -60,7 +60,7 @@ def normal(*shape, seed=0):
 
 
 def law_of_samples(name, *, schedule, steps, eta):
-    """The exact mean and standard deviation of what a sampler draws, without drawing anything.
+    """The exact mean and standard deviation of the samples, without random numbers.
 
     With a linear denoiser the result is linear in x_T and in every draw of noise. Pixel 0 sees no noise at all, pixel
     k + 1 a unit of draw k alone: together they show the mean and every coefficient.

@@ -165,10 +165,10 @@ def test_every_step_is_one_evaluation_from_the_last_timestep_down(model, sampler
     assert [p.done for p in progress] == [*range(1, 2 * steps + 1)]
     assert {p.total for p in progress} == {2 * steps}
     assert [len(p.results) for p in progress] == [*[0] * (steps - 1), 2, *[0] * (steps - 1), 1]
-    walked = [t for _, t, _ in watched.denoiser.calls]
-    assert walked[:steps] == walked[steps:]
-    assert walked[0] == TIMESTEPS - 1
-    assert all(later < earlier for earlier, later in pairwise(walked[:steps]))
+    timesteps = [t for _, t, _ in watched.denoiser.calls]
+    assert timesteps[:steps] == timesteps[steps:]
+    assert timesteps[0] == TIMESTEPS - 1
+    assert all(later < earlier for earlier, later in pairwise(timesteps[:steps]))
 
 
 def test_images_come_in_the_order_asked_for(model):
@@ -200,7 +200,7 @@ def test_more_steps_than_trained_with_are_refused_before_the_first(model):
 
 @pytest.mark.parametrize("room", [64, 21, 5, 2])
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(model, monkeypatch, room):
-    """Guidance evaluates two images for each that is drawn."""
+    """Guidance evaluates two images for each sample."""
     asked = []
     forward = type(model.denoiser._model).forward
 

@@ -24,13 +24,13 @@ STEPS = 7
 
 
 def frames_of(content):
-    with Image.open(io.BytesIO(content)) as film:
+    with Image.open(io.BytesIO(content)) as moving:
         pictures, durations = [], []
-        for number in range(film.n_frames):
-            film.seek(number)
-            pictures.append(np.asarray(film.convert("L")))
-            durations.append(film.info["duration"])
-        return pictures, durations, film.info.get("loop")
+        for number in range(moving.n_frames):
+            moving.seek(number)
+            pictures.append(np.asarray(moving.convert("L")))
+            durations.append(moving.info["duration"])
+        return pictures, durations, moving.info.get("loop")
 
 
 @pytest.fixture(scope="module", params=["x_t", "x_0"])
@@ -101,12 +101,12 @@ def test_the_same_frames_are_the_same_bytes(kind):
     pictures, durations, _ = frames_of(animation(frames, kind=kind, seconds=1))
     assert np.array_equal(pictures, frames)
     assert durations[:-1] == [250] * 3
-    film, shorter = (Picture("film", animation(some, kind, seconds=1)) for some in (frames, frames[:-1]))
-    assert film.shows_the_same_as(Picture("slower", animation(frames, kind, seconds=2)))
-    assert not film.shows_the_same_as(shorter)
-    assert not shorter.shows_the_same_as(film)
+    moving, shorter = (Picture("moving", animation(some, kind, seconds=1)) for some in (frames, frames[:-1]))
+    assert moving.shows_the_same_as(Picture("slower", animation(frames, kind, seconds=2)))
+    assert not moving.shows_the_same_as(shorter)
+    assert not shorter.shows_the_same_as(moving)
     text = {"Software": "it", "story": "long: " + "\u00e9" * 1000}
-    film = Picture("film", animation(frames, kind, text, seconds=1))
-    assert [film.text(keyword) for keyword in (*text, "nothing")] == [*text.values(), None]
+    moving = Picture("moving", animation(frames, kind, text, seconds=1))
+    assert [moving.text(keyword) for keyword in (*text, "nothing")] == [*text.values(), None]
     with pytest.raises(ValueError, match="at least one frame"):
         animation([], kind=kind, seconds=1)
