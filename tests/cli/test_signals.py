@@ -202,8 +202,8 @@ finally:
 )
 def test_a_signal_whose_exception_is_replaced_or_dropped_still_ends_the_program(environment, number, interrupted):
     program = (
-        f"{NOT_IGNORED}import os, time\nfrom mnistdiff.cli import app\n"
-        f"def command(*words, **options):{interrupted.format(number=int(number))}\n"
+        f"{NOT_IGNORED}import os, time\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it\n"
+        f"from mnistdiff.cli import app\ndef command(*words, **options):{interrupted.format(number=int(number))}\n"
         "app.app = command\napp.main()"
     )
     done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True)
