@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -97,43 +97,60 @@ def run(arguments: list[str], unwinding: Unwinding | None = None) -> int:
     """
     as_json = "--json" in arguments
     try:
-        try:
-            code = app(arguments, prog_name="mnistdiff", standalone_mode=False)
-        except Exception:
-            if unwinding is not None and unwinding.exit_code:
-                return unwinding.exit_code
-            raise
-    except MnistDiffError as error:
-        return _report_failure(error, _called(arguments), as_json)
-    except typer.TyperException as error:
-        hint = "" if error.exit_code != ExitCode.USAGE else _usage_hint(arguments)
-        return _report(_usage_message(error), hint, ExitCode(error.exit_code), as_json)
-    except typer.Abort:
-        return ExitCode.SIGINT
-    except console.PipeClosedError:
-        return _leave_closed_pipe()
+        code = app(arguments, prog_name="mnistdiff", standalone_mode=False)
     except SystemExit as leaving:
         if leaving.code != 1:
             raise  # a signal
-        # Typer exits with 1 if stdout is closed while it prints help.
-        return _leave_closed_pipe()
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or str(error)
-        return _report(f"{where}{reason}", "Check free space and permissions.", ExitCode.FILE_SYSTEM, as_json)
-    except MemoryError:
-        return _report(
-            "out of memory",
-            "Close other programs, or use fewer images.",
-            ExitCode.OUT_OF_MEMORY,
-            as_json,
-        )
+        return _closed_stdout()  # Typer exits with 1 if stdout is closed while it prints help
     except Exception as error:
-        if isinstance(error, ImportError) and (missing := explain_import(error)):
-            return _report(missing.message, missing.hint, exit_code_of(missing), as_json)
-        traceback.print_exc()
-        return _report("unexpected failure", _ISSUES, ExitCode.BUG, as_json)
+        if unwinding is not None and unwinding.exit_code:
+            return unwinding.exit_code
+        if isinstance(error, console.PipeClosedError):
+            return _closed_stdout()
+        if isinstance(error, typer.Abort):
+            return ExitCode.SIGINT
+        failure = _failure(error, arguments)
+        if failure.code == ExitCode.BUG:
+            traceback.print_exc()
+        console.error(failure.message, failure.hint, code=failure.code, as_json=as_json, field=failure.field)
+        return failure.code
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+class _Failure(NamedTuple):
+    """What is reported of a failed command; ``field`` is the parameter at fault, if one is known."""
+
+    message: str
+    hint: str
+    code: ExitCode
+    field: str = ""
+
+
+def _failure(error: Exception, arguments: list[str]) -> _Failure:
+    """What to report of an exception."""
+    if isinstance(error, ImportError):
+        error = explain_import(error) or error
+    match error:
+        case MnistDiffError():
+            return _of_the_engine(error, _called(arguments))
+        case typer.TyperException():
+            hint = _usage_hint(arguments) if error.exit_code == ExitCode.USAGE else ""
+            return _Failure(_usage_message(error), hint, ExitCode(error.exit_code))
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            message = f"{where}{error.strerror or error}"
+            return _Failure(message, "Check free space and permissions.", ExitCode.FILE_SYSTEM)
+        case MemoryError():
+            return _Failure("out of memory", "Close other programs, or use fewer images.", ExitCode.OUT_OF_MEMORY)
+        case _:
+            return _Failure("unexpected failure", _ISSUES, ExitCode.BUG)
+
+
+def _of_the_engine(error: MnistDiffError, command: str) -> _Failure:
+    """An error of the engine, with the flags of the command instead of the fields."""
+    flags = flags_of(load(command)) if command else {}
+    field = next((name for name in fields_in(error.message) if name in flags), "")
+    return _Failure(with_flags(error.message, flags), with_flags(error.hint, flags), exit_code_of(error), field)
 
 
 def _usage_message(error: typer.TyperException) -> str:
@@ -146,24 +163,11 @@ def _usage_message(error: typer.TyperException) -> str:
     return error.format_message()
 
 
-def _leave_closed_pipe() -> int:
+def _closed_stdout() -> int:
     """The exit code for a closed stdout, which the interpreter must not flush at exit."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
     return ExitCode.SIGPIPE
-
-
-def _report_failure(error: MnistDiffError, command: str, as_json: bool) -> int:
-    """Report an error of the engine, which names fields, to a user who gave flags."""
-    flags = flags_of(load(command)) if command else {}
-    field = next((name for name in fields_in(error.message) if name in flags), "")
-    message, hint = with_flags(error.message, flags), with_flags(error.hint, flags)
-    return _report(message, hint, exit_code_of(error), as_json, field=field)
-
-
-def _report(message: str, hint: str, code: ExitCode, as_json: bool, *, field: str = "") -> int:
-    console.error(message, hint, code=code, as_json=as_json, field=field)
-    return code
 
 
 def _usage_hint(arguments: list[str]) -> str:
@@ -171,7 +175,7 @@ def _usage_hint(arguments: list[str]) -> str:
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     file = next((word for word in options if word.startswith("-") and _is_file_name(word)), None)
     written = f"If {file} is a file, write it last, after two dashes: -- {file}  " if file else ""
-    return f"{written}Help: mnistdiff {_called(arguments)} --help".replace("  --help", " --help")
+    return f"{written}Help: {' '.join(['mnistdiff', *filter(None, [_called(arguments)]), '--help'])}"
 
 
 def _is_file_name(word: str) -> bool:

@@ -1,11 +1,11 @@
-"""Option types that commands share. Names, help and ranges of settings come from ``settings.py``."""
+"""Options: declarations that commands share, and helpers that make one from a type or from a field of the settings."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from mnistdiff import settings
@@ -21,8 +21,8 @@ from mnistdiff.settings import (
 T = TypeVar("T")
 Parser = Callable[[str], T]
 
-_TELLING_BOUND = 100_000
-"""An upper bound above this only keeps files from asking for the impossible: help leaves it out."""
+_LARGEST_SHOWN = 100_000
+"""Larger upper bounds only keep absurd values out, and are not shown in help."""
 
 
 def setting(
@@ -63,7 +63,6 @@ def typed(
     metavar: str | None = None,
     envvar: str | None = None,
     panel: str | None = None,
-    show_default: bool = False,
 ) -> Any:
     """An option of a type that Pydantic checks, range and all.
 
@@ -74,7 +73,6 @@ def typed(
         metavar: instead of the choices or the kind of number.
         envvar: a variable of the environment that sets it too.
         panel: where help shows it.
-        show_default: whether help adds the default of the command's parameter.
     """
     choices = choices_of(kind)
     return typer.Option(
@@ -84,26 +82,10 @@ def typed(
         autocompletion=(lambda: choices) if choices else None,
         envvar=envvar,
         show_envvar=False,
-        show_default=show_default,
+        show_default=False,
         help=help_text,
         rich_help_panel=panel,
     )
-
-
-def integer(*flags: str, ge: int, le: int, help: str, show_default: bool = True) -> Any:
-    """An option that takes a whole number of a range."""
-    return typed(*flags, kind=Annotated[int, Field(ge=ge, le=le)], help_text=help, show_default=show_default)
-
-
-def number(*flags: str, ge: float, le: float, help: str, metavar: str = "FLOAT", show_default: bool = True) -> Any:
-    """An option that takes a number of a range."""
-    kind = Annotated[float, Field(ge=ge, le=le)]
-    return typed(*flags, kind=kind, help_text=help, metavar=metavar, show_default=show_default)
-
-
-def choice(*flags: str, kind: Any, help: str, show_default: bool = True) -> Any:
-    """An option that takes one of the names of a ``Literal`` or of a registry."""
-    return typed(*flags, kind=kind, help_text=help, show_default=show_default)
 
 
 def file(*flags: str, help: str, metavar: str = "FILE") -> Any:
@@ -131,11 +113,6 @@ def checked(kind: Any) -> Parser[Any]:
     return parse
 
 
-def given(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
-    """Of a command's parameters, the settings of ``model`` that the user set."""
-    return {name: values[name] for name in model.model_fields if values.get(name) is not None}
-
-
 def new_seed() -> int:
     """A random seed of at most six digits."""
     import secrets
@@ -155,7 +132,7 @@ def describe(field: FieldInfo, default: str = "") -> str:
     bounds = {
         kind: getattr(rule, kind) for rule in field.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(rule, kind)
     }
-    if bounds.get("le", 0) > _TELLING_BOUND:
+    if bounds.get("le", 0) > _LARGEST_SHOWN:
         del bounds["le"]
     if "ge" in bounds and "le" in bounds:
         facts = [f"{bounds['ge']} to {bounds['le']}"]

@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from pydantic import Field
+
 from mnistdiff.cli import console, options
 from mnistdiff.cli.output import refuse_existing
 from mnistdiff.cli.progress import meter
@@ -22,17 +24,15 @@ mnistdiff train-classifier --architecture residual --epochs 1 --seed 7 -o quick.
 
 _Architecture = Annotated[
     ClassifierName,
-    options.choice("--architecture", kind=ClassifierName, help="A stack of convolutions, or residual blocks."),
+    options.typed("--architecture", kind=ClassifierName, help_text="A stack of convolutions, or residual blocks."),
 ]
 _Output = Annotated[Path, options.file("--output", "-o", help="The safetensors file to write.")]
 _Epochs = Annotated[
     int | None,
-    options.integer(
+    options.typed(
         "--epochs",
-        ge=1,
-        le=1_000,
-        help="Passes over the training images. Default: that of the bundled classifier.",
-        show_default=False,
+        kind=Annotated[int, Field(ge=1, le=1_000)],
+        help_text="Passes over the training images (1 to 1000). Default: that of the bundled classifier.",
     ),
 ]
 _Seed = Annotated[
