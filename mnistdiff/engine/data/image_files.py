@@ -1,4 +1,4 @@
-"""Pictures that users hand over: read with care, for a few kilobytes can unpack to gigabytes."""
+"""Read the pictures of users, in bounded memory: a few kilobytes can unpack to gigabytes."""
 
 import errno
 import io
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_SIDE = 4096
 """A photograph with a longer side, in pixels, is reduced as it is read."""
 MAX_TEXT = 2**20
-"""Longest text, in bytes, that a picture may hold about itself."""
+"""Maximum length, in bytes, of the metadata text of a picture."""
 _MAX_BYTES = 64 * 2**20
 _PNG: tuple[Format, ...] = ("PNG",)
 _WITH_TEXT: tuple[Format, ...] = ("PNG", "GIF")
@@ -40,10 +40,10 @@ ImageSource = Union[str, os.PathLike[str], NDArray[np.uint8], NDArray[np.bool_],
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file in memory, not unpacked.
+    """A picture file in memory, not decoded.
 
     Attributes:
-        name: what to call it in an error.
+        name: for errors.
         content: its bytes.
     """
 
@@ -84,7 +84,7 @@ class Picture:
         Args:
             source: the path of a picture; a PIL image; or uint8 (H, W), (H, W, 3) or (H, W, 4); bool (H, W) is black
                 and white.
-            name: what to call an image in memory in an error.
+            name: of an image in memory, for errors.
 
         Raises:
             StorageError: if the file cannot be read.
@@ -113,19 +113,19 @@ class Picture:
         """Its grey levels, shape (H, W), as ``to_grey`` takes them from its pixels.
 
         Args:
-            formats: those that it may have.
-            longest: the side above which it is reduced by a whole number.
+            formats: accepted.
+            longest: side in pixels above which it is reduced by a whole factor.
 
         Raises:
             StorageError: if it is no picture of these formats, is damaged or unpacks to too much.
             OutOfMemoryError: if the machine cannot hold it.
         """
         prepared = self._prepared(formats, longest=longest)
-        with self._told():
+        with self._errors_named():
             return to_grey(prepared.decode())
 
     def photograph(self) -> NDArray[np.uint8]:
-        """Its grey levels, whatever kind of picture it is; a large one reduced, each side to at most ``MAX_SIDE``.
+        """Its grey levels, in any supported format; reduced to at most ``MAX_SIDE`` pixels a side.
 
         Raises:
             StorageError, OutOfMemoryError: as ``grey_levels``.
@@ -141,7 +141,7 @@ class Picture:
         return self._prepared(_PNG).shape
 
     def on_sheet(self) -> NDArray[np.uint8]:
-        """Its grey levels, to be laid out beside others: those of a PNG as they are, others as ``photograph``.
+        """Its grey levels for a sheet: those of a PNG unchanged, others as ``photograph``.
 
         Raises:
             StorageError, OutOfMemoryError: as ``grey_levels``.
@@ -159,16 +159,16 @@ class Picture:
 
     @property
     def kind(self) -> Literal["gif", "png"]:
-        """What its name should end in, if it is one of those that say something of themselves."""
+        """Its file extension, if it is of a format with provenance metadata."""
         return "gif" if self.content.startswith(b"GIF8") else "png"
 
     def text(self, keyword: str) -> str | None:
-        """What a PNG or GIF file says of itself under a keyword; None if it says nothing.
+        """The metadata text of a PNG or GIF file under a keyword; None if there is none.
 
         Raises:
             StorageError: as ``grey_levels``, or if it is longer than ``MAX_TEXT``.
         """
-        with self._told():
+        with self._errors_named():
             if self._kind(_WITH_TEXT) == "PNG":
                 return png.text_of(self.content, keyword, at_most=MAX_TEXT)
             lines = gif.comment_of(self.content, at_most=MAX_TEXT).split("\n")  # as ``animation`` writes them
@@ -190,23 +190,23 @@ class Picture:
 
     @property
     def _extent(self) -> tuple[int, int, int]:
-        """Height, width and number of frames, which cost nothing to compare."""
+        """Height, width and number of frames, read without decoding."""
         frames = gif.frame_count if self.kind == "gif" else png.frame_count
-        with self._told():
+        with self._errors_named():
             return (*self._prepared(_WITH_TEXT).shape, frames(self.content))
 
     def _frames(self) -> Iterator[NDArray[np.uint8]]:
         """The grey levels of one frame after another."""
-        with self._told():
+        with self._errors_named():
             for frame in decode.frames_of(self.content, self._kind(_WITH_TEXT)):
                 yield np.array(frame)
 
     def _prepared(self, formats: tuple[Format, ...], *, longest: int | None = None) -> decode.Prepared:
-        with self._told():
+        with self._errors_named():
             return decode.prepare(self.content, self._kind(formats), longest=longest)
 
     def _kind(self, formats: tuple[Format, ...]) -> Format:
-        """What it begins as, if that is one of these."""
+        """Its format, by its first bytes, if that is one of these."""
         kind = kind_of(self.content)
         if kind in formats:
             return kind
@@ -215,8 +215,8 @@ class Picture:
         raise StorageError(f"{self.name} is {what}not a {kinds} picture", f"Give a {kinds} picture.")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What is wrong with the file, in a sentence that names it."""
+    def _errors_named(self) -> Iterator[None]:
+        """Raise errors of decoding as ones that name the file."""
         try:
             yield
         except TooLargeError as error:
@@ -231,7 +231,7 @@ class Picture:
 
 
 def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file to read it. A named pipe or a device is refused, since it may have no end, or never begin."""
+    """Open a file to read it. Named pipes and devices are refused: reading them may block or never end."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     mode = os.fstat(descriptor).st_mode

@@ -1,4 +1,4 @@
-"""Connected pieces of ink, and what their shape says: frames, sheets and shadows are no strokes."""
+"""Connected components of ink, and their classification: strokes, frames, sheets, shadows."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from mnistdiff.engine.data.ink import Mask
 
 Labels = NDArray[np.int32]
-"""For each pixel the number of its part, 0 where there is none; shape (H, W)."""
+"""The number of each pixel's part, 0 for none; shape (H, W)."""
 _MOST_PARTS = 400
-"""More pieces than this are noise."""
+"""If there are more components, they are noise."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A connected piece of ink.
+    """A connected component of ink.
 
     Attributes:
         label: its number.
         left, top, width, height: its bounding box.
         area: pixels.
         stroke: width of its widest stroke.
-        contact: how many of its pixels lie at the edge of the picture.
+        contact: number of its pixels at the edge of the picture.
     """
 
     label: int
@@ -51,7 +51,7 @@ class Part:
 
 
 def parts_of(mask: Mask) -> tuple[list[Part], Labels]:
-    """The connected pieces, without specks."""
+    """The connected components, without specks."""
     marks = mask.astype(np.uint8)
     count, found, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
     labels = np.asarray(found, np.int32)
@@ -105,7 +105,7 @@ def is_comparable(part: Part, main: Part) -> bool:
         return False
     across = min(part.left + part.width, main.left + main.width) - max(part.left, main.left)
     down = min(part.top + part.height, main.top + main.height) - max(part.top, main.top)
-    # The bar of a five, set apart, is above the rest or beside its top, and flat.
+    # The separate bar of a five is flat, and above the rest or beside its top.
     beside = across < 0.3 * min(part.width, main.width) and down > 0.5 * min(part.height, main.height)
     below = down < 0.1 * min(part.height, main.height) and across > 0.3 * min(part.width, main.width)
     return part.height > 0.45 * main.height and (beside or below)

@@ -1,1 +1,1 @@
-"""Picture files of strangers, from bytes to pixels: each kind is reduced to its pixels before Pillow sees it."""
+"""Decode untrusted picture files: each format is stripped of its metadata before Pillow reads it."""

@@ -1,4 +1,4 @@
-"""From the bytes of a picture file to pixels, in bounded memory and time, without a word of a library's."""
+"""Decode a picture file, in bounded memory and time, without output of libraries."""
 
 import io
 import itertools
@@ -40,13 +40,13 @@ _ON_ITS_SIDE = {5, 6, 7, 8}
 _STDERR = 2
 _BMP_PACKING, _NOT_PACKED = slice(30, 34), bytes(4)
 
-# Pillow logs what it finds odd, and without any handler Python prints that to stderr.
+# Pillow logs warnings, which Python prints to stderr unless there is a handler.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture whose size is known and whose pixels are not yet unpacked."""
+    """A picture of known size whose pixels are not yet decoded."""
 
     _image: ImageFile.ImageFile
     _orientation: int
@@ -65,7 +65,7 @@ class Prepared:
         Raises:
             DamagedError: if its pixels cannot be unpacked.
         """
-        with _guarded(), _without_words_of_libtiff(self._image):
+        with _guarded(), _libtiff_silenced(self._image):
             self._image.load()
             reduced = self._image if self._factor == 1 else _reduced(self._image, self._factor)
             turn = _TURNS.get(self._orientation)
@@ -77,12 +77,12 @@ def prepare(content: bytes, kind: Format, *, longest: int | None = None) -> Prep
 
     Args:
         content: the file.
-        kind: what it begins as.
+        kind: its format.
         longest: the side, in pixels, above which it is reduced by a whole number.
 
     Raises:
         DamagedError: if it does not follow its format.
-        TooLargeError: if it unpacks to more than is decoded.
+        TooLargeError: if it unpacks to more than is accepted.
     """
     pixels = _pixels_of(content, kind)
     _require_bounded(pixels)
@@ -144,7 +144,7 @@ def _pixels_of(content: bytes, kind: Format) -> Pixels:
 
 
 def _opened(content: bytes, kind: Format) -> ImageFile.ImageFile:
-    """By the one plugin that is meant: whatever else Pillow could read is out of reach."""
+    """Open a picture with the plugin of its format alone."""
     file = io.BytesIO(content)
     match kind:
         case "PNG":
@@ -187,7 +187,7 @@ def _require_bounded(pixels: Pixels) -> None:
 
 
 def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    """The picture made smaller, in bands: some modes are converted for it, and the whole would take memory twice."""
+    """The picture reduced in bands: some modes are converted first, which would take the memory twice."""
     bands = []
     for top in range(0, image.height, factor * _BAND_ROWS):
         band = image.crop((0, top, image.width, min(top + factor * _BAND_ROWS, image.height)))
@@ -208,8 +208,8 @@ def _reducible(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _without_words_of_libtiff(image: ImageFile.ImageFile) -> Iterator[None]:
-    """Drop what libtiff finds to say about a file: Pillow lets it write straight to the stderr of the process."""
+def _libtiff_silenced(image: ImageFile.ImageFile) -> Iterator[None]:
+    """Suppress the messages of libtiff, which writes to the stderr of the process."""
     if image.format != "TIFF":
         yield
         return
@@ -229,12 +229,12 @@ def _without_words_of_libtiff(image: ImageFile.ImageFile) -> Iterator[None]:
 
 @contextmanager
 def _guarded() -> Iterator[None]:
-    """Turn whatever Pillow raises into a DamagedError, and its warnings into nothing."""
+    """Raise any error of Pillow as a DamagedError, and ignore its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except (DamagedError, TooLargeError, MemoryError):
         raise
-    except Exception as error:  # its readers of chunks, tags and codes raise what they happen to meet
+    except Exception as error:  # its parsers raise errors of many kinds
         raise DamagedError("its pixels cannot be unpacked") from error

@@ -1,4 +1,4 @@
-"""The one thing that is read of EXIF metadata: which side of a photo is up."""
+"""Read the orientation from EXIF metadata."""
 
 import struct
 
@@ -10,7 +10,7 @@ _LAST = 8
 
 
 def orientation(block: bytes) -> int:
-    """The orientation that an EXIF block or a TIFF file states, 1 to 8 as EXIF numbers them.
+    """The orientation in an EXIF block or a TIFF file, 1 to 8 as EXIF numbers them.
 
     1, which is upright, where the block states none or does not follow the format: a picture is then taken as it lies.
     """

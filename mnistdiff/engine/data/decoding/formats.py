@@ -1,4 +1,4 @@
-"""Kinds of files, told by their first bytes and not by their names."""
+"""File formats by their first bytes."""
 
 from typing import Literal
 
@@ -53,7 +53,7 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 
 
 def kind_of(content: bytes) -> Format | None:
-    """The kind of picture that the content begins as, of those that can be read; else None."""
+    """The format of a picture that can be read; None for others."""
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "WebP"
     if content.startswith(_TIFF):
@@ -62,7 +62,7 @@ def kind_of(content: bytes) -> Format | None:
 
 
 def name_of(content: bytes) -> str:
-    """What a file is, for an error message: ``a HEIC photo``; empty if its first bytes say nothing."""
+    """What a file is, for an error message: ``a HEIC photo``; empty if unknown."""
     kind = kind_of(content)
     if kind is not None:
         return f"a {kind} picture"

@@ -12,7 +12,7 @@ _CONTROL, _COMMENT = 0xF9, 0xFE
 
 @dataclass
 class _Walk:
-    """What is found from block to block."""
+    """The state of parsing from block to block."""
 
     content: bytes
     place: int = _HEADER_BYTES
@@ -106,7 +106,7 @@ def _pass_extension(walk: _Walk, start: int) -> None:
     first, end = walk.sub_blocks()
     if kind == _COMMENT:
         walk.comments.append((first, end))
-    elif kind == _CONTROL:  # how long a frame stays, and which colour of it is clear
+    elif kind == _CONTROL:  # duration of a frame, and its transparent colour
         walk.parts.append(walk.content[start:end])
 
 
@@ -117,7 +117,7 @@ def _pass_frame(walk: _Walk, start: int) -> None:
         walk.width, walk.height = max(walk.width, left + width), max(walk.height, top + height)
     elif left + width > walk.width or top + height > walk.height:
         raise DamagedError(f"its frame {walk.frames + 1} is larger than the picture")
-    walk.place += 9 + _table_bytes(flags) + 1  # and how many bits a pixel begins with
+    walk.place += 9 + _table_bytes(flags) + 1  # and the initial code size
     walk.sub_blocks()
     walk.parts.append(walk.content[start : walk.place])
     walk.frames += 1

@@ -33,7 +33,7 @@ class _Frame(NamedTuple):
 
 
 def pixels_of(content: bytes) -> Pixels:
-    """A JPEG file reduced to its pixels, up to the end of its first picture: cameras append previews and films.
+    """A JPEG file reduced to its pixels, up to the end of its first picture: cameras append previews and videos.
 
     Raises:
         DamagedError: if it does not follow the format, or has no picture.
@@ -49,7 +49,7 @@ def pixels_of(content: bytes) -> Pixels:
         data, segment = _segment(content, kind, place)
         place += 2 + len(data)
         if kind == _APP0 and data.startswith(b"JFIF\0"):
-            parts.append(_JFIF)  # what counts is that it is there: it says what the colours are
+            parts.append(_JFIF)  # its presence determines the colour space
         elif kind == _APP1 and data.startswith(_EXIF):
             upright = orientation(data.removeprefix(_EXIF))
         elif kind in _TABLES or (kind == _APP14 and data.startswith(b"Adobe") and len(data) >= 12):
@@ -63,7 +63,7 @@ def pixels_of(content: bytes) -> Pixels:
             parts += [segment, content[place:end]]
             place = end
     else:
-        scans = -scans  # it ends without an end
+        scans = -scans  # no end marker
     if frame is None or scans <= 0:
         raise DamagedError("it ends before its pixels do" if frame else "it holds no picture")
     # What is not decoded in one pass is held in memory as coefficients of two bytes.

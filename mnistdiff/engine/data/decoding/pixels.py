@@ -1,4 +1,4 @@
-"""What readers of the single kinds of files hand to the decoder."""
+"""The result of the parsers of each format, and their errors."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,8 @@ class Pixels:
 
 
 class DamagedError(Exception):
-    """A file does not follow the format that it begins as; the message says how."""
+    """A file violates its format; the message says how."""
 
 
 class TooLargeError(Exception):
-    """A file unpacks to more than may be; the message says to how much."""
+    """A file unpacks to more than is accepted; the message says to how much."""

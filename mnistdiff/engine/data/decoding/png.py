@@ -59,7 +59,7 @@ def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
 
 
 def frame_count(content: bytes) -> int:
-    """How many frames a PNG file says that it has: 1 if it is not animated."""
+    """The number of frames of a PNG file, from its header; 1 if it is not animated."""
     told = (chunk.data(content)[:4] for chunk in _chunks(content) if chunk.kind == b"acTL")
     return max([1, *(int.from_bytes(number, "big") for number in told)])
 
@@ -102,7 +102,7 @@ def _unpacked(data: bytes, at_most: int) -> bytes:
 
 
 def _chunks(content: bytes) -> Iterator[_Chunk]:
-    """The whole chunks before the end: whether the pixels are whole, too, is for the decoder to say."""
+    """The complete chunks. Whether the pixels are complete is up to the decoder."""
     place = _SIGNATURE_BYTES
     while place + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)

@@ -11,7 +11,7 @@ _OF_PIXELS = {
     *(_TILE_WIDTH, _TILE_HEIGHT, 324, 325, 338, 339, 347, 530, 532),
 }
 _READ = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
-"""Not packed, the codes of fax machines, LZW, JPEG, Deflate, PackBits, and Deflate under its old number."""
+"""Uncompressed, fax codes, LZW, JPEG, Deflate, PackBits, and Deflate under its old number."""
 _SHORT, _LONG = 3, 4
 _LARGEST_TILE = 2**24
 
@@ -20,7 +20,7 @@ def pixels_of(content: bytes) -> Pixels:
     """A TIFF file reduced to the pixels of its first picture.
 
     Raises:
-        DamagedError: if it does not follow the format, or is packed in a way that is not read.
+        DamagedError: if it violates the format, or its compression is not supported.
         TooLargeError: if a tile is far larger than the picture.
     """
     order = "<" if content.startswith(b"II") else ">"
@@ -31,9 +31,9 @@ def pixels_of(content: bytes) -> Pixels:
         if count == 1 and kind in {_SHORT, _LONG}
     }
     if not values.get(_WIDTH) or not values.get(_HEIGHT):
-        raise DamagedError("it does not say how large it is")
+        raise DamagedError("its size is missing")
     if (packing := values.get(_COMPRESSION, 1)) not in _READ:
-        raise DamagedError(f"it is packed in a way that is not read (compression {packing})")
+        raise DamagedError(f"its compression {packing} is not supported")
     if (tile := values.get(_TILE_WIDTH, 1) * values.get(_TILE_HEIGHT, 1)) > _LARGEST_TILE:
         raise TooLargeError(f"it has tiles of {tile:,} pixels")
     kept = [entry for tag, (_, _, entry) in sorted(entries.items()) if tag in _OF_PIXELS]
