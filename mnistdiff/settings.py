@@ -47,11 +47,6 @@ SAMPLERS: "Registry[SamplerFactory]" = Registry(
     "sampler", ("ddpm", "ddim", "dpmpp_2m"), "mnistdiff.engine.diffusion.samplers"
 )
 
-IMAGE_SIZE = 28
-NUM_DIGITS = 10
-NULL_LABEL = 10
-"""The label that means "no label": what label dropout trains and guidance subtracts."""
-
 _LEAST_LOG_ALPHA_BAR = math.log(1e-60)
 """Samplers divide float32 images by sqrt(alpha_bar): below this they overflow."""
 
@@ -142,6 +137,14 @@ class _Frozen(BaseModel):
         if isinstance(value, bool):
             raise ValueError("should be a number or a word, not true or false")
         return value
+
+
+def _require_entry(table: Registry[Any], name: str, *, source: str) -> None:
+    if name not in table.names:
+        raise CheckpointError(
+            f"{source} needs the {table.kind} {name!r}, which is not registered here",
+            "Import the Python module that registers it first.",
+        )
 
 
 class TrainSettings(_Frozen):
@@ -235,7 +238,12 @@ class TrainSettings(_Frozen):
 
     @property
     def spec(self) -> "DatasetSpec":
-        """The data set: size of the images, classes."""
+        """The data set: size of the images, classes.
+
+        Raises:
+            CheckpointError: as ``require_registered``.
+        """
+        _require_entry(DATASETS, self.dataset, source="the checkpoint")
         return DATASETS[self.dataset]
 
     def require_registered(self, *, source: str) -> None:
@@ -245,12 +253,9 @@ class TrainSettings(_Frozen):
             CheckpointError: if the settings are from a checkpoint of a program that registered more.
         """
         for name, field in type(self).model_fields.items():
-            table, value = table_of(field.metadata), getattr(self, name)
-            if table is not None and value not in table.names:
-                raise CheckpointError(
-                    f"{source} needs the {table.kind} {value!r}, which is not registered here",
-                    "Import the Python module that registers it first.",
-                )
+            table = table_of(field.metadata)
+            if table is not None:
+                _require_entry(table, getattr(self, name), source=source)
 
     def blocks_by_level(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Residual blocks of each level on the way down, and on the way up."""

@@ -1,13 +1,13 @@
 """The data sets that a model can be trained on: their images, classes and files."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from mnistdiff.errors import DataError
+from mnistdiff.errors import DataError, SettingsError
 from mnistdiff.settings import DATASETS
 
 if TYPE_CHECKING:  # settings and help need the specs without NumPy
@@ -134,6 +134,24 @@ class DatasetSpec:
     def null_label(self) -> int:
         """The label that means "no label": what label dropout trains and classifier-free guidance subtracts."""
         return self.num_classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image as the network has it."""
+        return 1, self.image_size, self.image_size
+
+    @property
+    def evaluated_as(self) -> "DatasetSpec":
+        """The data set with whose real images and classifiers models of this one are evaluated."""
+        return DATASETS[self.reference or self.name]
+
+    def require_labels(self, labels: Iterable[int]) -> None:
+        """Raise SettingsError unless all labels are classes of the data set."""
+        for label in labels:
+            if not 0 <= label < self.num_classes:
+                raise SettingsError(
+                    f"label {label} is not a class of {self.title}", f"Use a label from 0 to {self.num_classes - 1}."
+                )
 
     @property
     def idx_files(self) -> tuple[IdxFile, ...]:

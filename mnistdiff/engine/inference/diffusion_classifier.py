@@ -14,19 +14,17 @@ from mnistdiff.engine.data.transforms import to_model_range
 from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import Model
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, BATCH_SIZE, IMAGE_SHAPE
+from mnistdiff.engine.inference.sampling import BATCH_SIZE
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import DivergedError, SettingsError
-from mnistdiff.settings import NUM_DIGITS, PREDICTIONS
+from mnistdiff.settings import PREDICTIONS
 
 _CLEAN_SHARE = 0.25
 """The cleanest quarter of the timesteps is left out: the network predicts texture there, which no label explains, and
 the large weights of these timesteps would drown the rest in noise (docs/evaluation.md)."""
 
 _EVALUATIONS = 32
-_LEAST_PROBABILITY = 2 / NUM_DIGITS
-"""Of the most probable class. Below twice that of a guess, the model is undecided."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ class ClassPosterior:
     """The class posterior of one image, for a uniform prior.
 
     Attributes:
-        probabilities: of each class, shape (10,), their sum 1.
-        bounds: the estimated part of the variational bound on log p(image | label), in nats, shape (10,).
+        probabilities: of each class, their sum 1.
+        bounds: the estimated part of the variational bound on log p(image | label) of each class, in nats.
     """
 
     probabilities: tuple[float, ...]
@@ -49,7 +47,7 @@ class ClassPosterior:
     @property
     def is_undecided(self) -> bool:
         """Whether no class is twice as probable as by a guess, as with a model that was hardly trained."""
-        return max(self.probabilities) < _LEAST_PROBABILITY
+        return max(self.probabilities) < 2 / len(self.probabilities)
 
 
 def class_posteriors(
@@ -75,21 +73,22 @@ def class_posteriors(
         SettingsError: if there are fewer noisy timesteps than evaluations.
         DivergedError: if a prediction is not finite.
     """
-    schedule = NoiseSchedule.from_settings(model.settings)
+    dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
+    num_classes = dataset.num_classes
     timesteps = noisy_timesteps(schedule, evaluations)
     prediction = PREDICTIONS[model.settings.prediction]
-    at_once = max(1, BATCH_SIZE // NUM_DIGITS)
+    at_once = max(1, BATCH_SIZE // num_classes)
     total, done = -(-len(images) // at_once) * len(timesteps), 0
     for start in range(0, len(images), at_once):
         x_0 = to_model_range(np.stack(images[start : start + at_once]))  # (N, 1, 28, 28)
-        labels = np.tile(np.array(ALL_DIGITS, dtype=np.int64), len(x_0))
-        bounds = np.zeros((len(x_0), NUM_DIGITS))
+        labels = np.tile(np.arange(num_classes, dtype=np.int64), len(x_0))
+        bounds = np.zeros((len(x_0), num_classes))
         for draw, (t, t_prev) in enumerate(timesteps):
-            eps = sampling_noise([seed], draw, IMAGE_SHAPE)
+            eps = sampling_noise([seed], draw, dataset.image_shape)
             alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-            x_t = np.repeat(diffuse(x_0, eps, alpha, sigma).astype(np.float32), NUM_DIGITS, axis=0)
+            x_t = np.repeat(diffuse(x_0, eps, alpha, sigma).astype(np.float32), num_classes, axis=0)
             x_0_pred = prediction.x_0(model.denoiser(x_t, t, labels), x_t, alpha, sigma).clip(-1.0, 1.0)
-            differences = x_0.reshape(len(x_0), 1, -1) - x_0_pred.reshape(len(x_0), NUM_DIGITS, -1)
+            differences = x_0.reshape(len(x_0), 1, -1) - x_0_pred.reshape(len(x_0), num_classes, -1)
             errors = (differences**2).sum(axis=2, dtype=np.float64)
             bounds -= (_snr(schedule, t_prev) - _snr(schedule, t)) / 2 * errors
             if not np.isfinite(bounds).all():

@@ -13,19 +13,25 @@ from mnistdiff.engine.diffusion.repaint import repaint
 from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.process import FROM_NOISE, run_sampler
-from mnistdiff.errors import validate
-from mnistdiff.settings import IMAGE_SIZE, ResampleSteps, SampleSettings, Strength
+from mnistdiff.errors import SettingsError, validate
+from mnistdiff.settings import ResampleSteps, SampleSettings, Strength
 
 HALVES = ("left", "right", "top", "bottom")
 
 
-def half(side: str) -> NDArray[np.bool_]:
-    """True in one half of an image, shape (28, 28): ``left``, ``right``, ``top`` or ``bottom``."""
-    row, column = np.indices((IMAGE_SIZE, IMAGE_SIZE))
-    middle = IMAGE_SIZE // 2
+def half(side: str, size: int = 28) -> NDArray[np.bool_]:
+    """True in one half of an image, shape (size, size): ``left``, ``right``, ``top`` or ``bottom``."""
+    row, column = np.indices((size, size))
+    middle = size // 2
     halves = {"left": column < middle, "right": column >= middle, "top": row < middle, "bottom": row >= middle}
     mask: NDArray[np.bool_] = halves[side]
     return mask
+
+
+def _require_size(image: NDArray[np.uint8], x_t: NDArray[np.float32]) -> None:
+    """Raise SettingsError if an image has not the size of the model's."""
+    if image.shape != x_t.shape[2:]:
+        raise SettingsError(f"the image is {image.shape}, and those of the model are {x_t.shape[2:]}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class SDEdit:
     ) -> Iterator[SampleStep]:
         """Sample from x_t of the image, by the sampler of the settings."""
         t = self._start(schedule)
+        _require_size(self.image, noise(0))
         x_t = diffuse(from_uint8(self.image), noise(0), schedule.alpha(t), schedule.sigma(t))
         timesteps = schedule.inference_timesteps(self.evaluations(schedule, settings), settings.spacing, start=t)
         return run_sampler(settings, predict_x_0, x_t, noise, schedule, timesteps)
@@ -97,6 +104,7 @@ class RePaint:
         self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
     ) -> Iterator[SampleStep]:
         """Sample by ancestral steps, whatever sampler the settings name."""
+        _require_size(self.image, noise(0))
         return repaint(
             predict_x_0,
             noise(0),

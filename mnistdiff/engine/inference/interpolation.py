@@ -12,10 +12,10 @@ from mnistdiff.engine.diffusion.samplers import PredictX0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.process import FROM_NOISE
-from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, SampleSpec, clipped_x_0, predict_eps
+from mnistdiff.engine.inference.sampling import SampleSpec, clipped_x_0, predict_eps
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
-from mnistdiff.settings import NULL_LABEL, SampleSettings
+from mnistdiff.settings import SampleSettings
 
 
 def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,11 +58,12 @@ def interpolate(
     Returns:
         the images, grey levels, shape (frames, 28, 28).
     """
-    schedule = NoiseSchedule.from_settings(model.settings)
+    dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
+    dataset.require_labels((start.label, end.label))
     shares = np.linspace(0, 1, frames, dtype=np.float32)
 
     def noise(draw: int) -> NDArray[np.float32]:
-        first, last = (sampling_noise([seed], draw, IMAGE_SHAPE)[0] for seed in (start.seed, end.seed))
+        first, last = (sampling_noise([seed], draw, dataset.image_shape)[0] for seed in (start.seed, end.seed))
         return slerp(first, last, shares)
 
     predict_x_0 = interpolated_x_0(model, schedule, (start.label, end.label), shares, settings)
@@ -85,7 +86,7 @@ def interpolated_x_0(
     ``shares``, shape (B,), a composition of conditions as in Liu et al. 2022 (arXiv 2206.01714).
     """
     weight = shares[:, None, None, None]
-    three_labels = np.repeat(np.array([*labels, NULL_LABEL], dtype=np.int64), len(shares))
+    three_labels = np.repeat(np.array([*labels, model.settings.spec.null_label], dtype=np.int64), len(shares))
 
     def predict(x_t: FloatArray, t: int) -> FloatArray:
         eps = predict_eps(model, schedule, np.concatenate([x_t] * 3), t, three_labels)

@@ -20,12 +20,10 @@ from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError
-from mnistdiff.settings import IMAGE_SIZE, MAX_SEED, NULL_LABEL, NUM_DIGITS, PREDICTIONS, SampleSettings
+from mnistdiff.settings import MAX_SEED, PREDICTIONS, SampleSettings
 
 BATCH_SIZE = 64
 """Images sampled at once: enough to keep two cores busy, few enough that the first ones come soon."""
-ALL_DIGITS = tuple(range(NUM_DIGITS))
-IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,19 @@ class SampleSpec:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sampled image: ``pixels`` are grey levels, uint8 (28, 28), white on black as in MNIST."""
+    """One sampled image.
+
+    Attributes:
+        label: class index.
+        seed: of its noise.
+        pixels: grey levels, uint8 (28, 28), white on black as in MNIST.
+        class_name: of the label; by default the label itself.
+    """
 
     label: int
     seed: int
     pixels: NDArray[np.uint8]
+    class_name: str = ""
 
 
 def specs_for_labels(labels: Sequence[int], count: int, seed: int) -> list[SampleSpec]:
@@ -90,10 +96,12 @@ def sample(
 
     Raises:
         OutOfMemoryError: if not even one image fits.
-        SettingsError: at the first step, if the settings have more steps than the model has timesteps.
+        SettingsError: at the first step, if the settings have more steps than the model has timesteps, or a label is no
+            class of its data set.
         DivergedError: if an image is not finite.
     """
-    schedule = NoiseSchedule.from_settings(model.settings)
+    dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
+    dataset.require_labels(spec.label for spec in specs)
     evaluations = process.evaluations(schedule, settings)
     start = done = 0
     while start < len(specs):
@@ -102,7 +110,7 @@ def sample(
         seeds = [spec.seed for spec in batch]
 
         def noise(draw: int, seeds: Sequence[int] = seeds) -> NDArray[np.float32]:
-            return sampling_noise(seeds, draw, IMAGE_SHAPE)
+            return sampling_noise(seeds, draw, dataset.image_shape)
 
         labels = np.array([spec.label for spec in batch], dtype=np.int64)
         steps = process(guided_x_0(model, schedule, labels, settings), noise, schedule, settings)
@@ -116,14 +124,21 @@ def sample(
                 break
             if on_step is not None:
                 on_step(step)
-            yield Progress("sampling", done + number, total, _samples(batch, step) if number == evaluations else ())
+            yield Progress(
+                "sampling",
+                done + number,
+                total,
+                _samples(batch, step, dataset.class_names) if number == evaluations else (),
+            )
         else:
             start, done = start + len(batch), done + evaluations
 
 
-def _samples(batch: Sequence[SampleSpec], last: SampleStep) -> tuple[Sample, ...]:
+def _samples(batch: Sequence[SampleSpec], last: SampleStep, class_names: Sequence[str]) -> tuple[Sample, ...]:
     pixels = to_uint8(last.x_t[:, 0])
-    return tuple(Sample(spec.label, spec.seed, image) for spec, image in zip(batch, pixels, strict=True))
+    return tuple(
+        Sample(spec.label, spec.seed, image, class_names[spec.label]) for spec, image in zip(batch, pixels, strict=True)
+    )
 
 
 def guided_x_0(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64], settings: SampleSettings) -> PredictX0:
@@ -132,7 +147,7 @@ def guided_x_0(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64],
     Guidance 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
     batch with and without labels, in one call.
     """
-    null = np.full_like(labels, NULL_LABEL)
+    null = np.full_like(labels, model.settings.spec.null_label)
 
     def predict(x_t: FloatArray, t: int) -> FloatArray:
         guidance_scale = settings.guidance_at(t, schedule.num_train_timesteps)

@@ -21,7 +21,7 @@ from mnistdiff.engine.network.onnx_runtime import (
     shipped_graph,
 )
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import IMAGE_SIZE, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 if TYPE_CHECKING:
     import onnx
@@ -38,7 +38,7 @@ def make_graph(settings: TrainSettings) -> bytes:
         SettingsError: if the packages that write ONNX are not installed.
     """
     model = build_network(settings).eval()
-    example = (torch.zeros(2, 1, IMAGE_SIZE, IMAGE_SIZE), torch.arange(2), torch.arange(2))
+    example = (torch.zeros(2, *settings.spec.image_shape), torch.arange(2), torch.zeros(2, dtype=torch.int64))
     batch = torch.export.Dim("batch", min=1, max=_MAX_BATCH)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -119,7 +119,7 @@ def export(settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], 
         cache_graph(settings, graph)
     content = with_weights(graph, weights)
     rng = np.random.default_rng(0)
-    x_t = rng.standard_normal((_CHECKED_IMAGES, 1, IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
+    x_t = rng.standard_normal((_CHECKED_IMAGES, *settings.spec.image_shape), dtype=np.float32)
     labels = np.arange(_CHECKED_IMAGES, dtype=np.int64) % (settings.spec.null_label + 1)
     exported = OnnxDenoiser(content, {}, source=source)
     times = (0, settings.timesteps // 2, settings.timesteps - 1)

@@ -17,7 +17,7 @@ from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_cache import discard_graph, keep_graph, kept_graph
 from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import CheckpointError, MnistDiffError
-from mnistdiff.settings import NETWORKS, NUM_DIGITS, TrainSettings
+from mnistdiff.settings import NETWORKS, TrainSettings
 
 SHIPPED_GRAPHS = Path(__file__).parents[2] / "assets" / "graphs"
 IMAGES, TIMESTEPS, LABELS, PREDICTION = "x_t", "t", "labels", "prediction"
@@ -31,11 +31,12 @@ def graph_name(settings: TrainSettings) -> str:
         return ".".join(map(str, numbers))
 
     down, up = map(listed, settings.blocks_by_level())
-    classes = settings.spec.num_classes
+    dataset, shape = settings.spec, ""
+    if (dataset.num_classes, dataset.image_size) != (10, 28):
+        shape = f"_classes-{dataset.num_classes}_size-{dataset.image_size}"
     return (
         f"{settings.network}_channels-{listed(settings.channels)}_down-{down}_up-{up}"
-        f"_embedding-{settings.embedding}_patch-{settings.patch_size}"
-        f"{f'_classes-{classes}' if classes != NUM_DIGITS else ''}"
+        f"_embedding-{settings.embedding}_patch-{settings.patch_size}{shape}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, Strict, ValidationError, model_validator
 
 from mnistdiff import __version__
+from mnistdiff.engine.data.datasets import MAX_CLASSES
 from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
@@ -17,7 +18,7 @@ from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, Comparison, varian
 from mnistdiff.engine.outputs.stored_process import StoredFormat, StoredRePaint, StoredSDEdit, stored
 from mnistdiff.engine.outputs.trajectory import View
 from mnistdiff.errors import StorageError, explain
-from mnistdiff.settings import NUM_DIGITS, SampleSettings, Seed
+from mnistdiff.settings import SampleSettings, Seed
 
 KEYWORD = "mnistdiff"
 """Keyword of the metadata that hold the provenance, as JSON."""
@@ -30,7 +31,7 @@ _Word = Annotated[str, Field(max_length=40)]
 class Row(NamedTuple):
     """``number`` images of a label, with the seeds ``seed``, ``seed + 1``, ..."""
 
-    digit: Annotated[int, Field(ge=0, lt=NUM_DIGITS)]
+    digit: Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
     seed: Seed
     number: Annotated[int, Field(ge=1, le=MAX_SHEET_IMAGES)] = 1
 

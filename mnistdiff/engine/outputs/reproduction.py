@@ -37,11 +37,12 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
         CheckpointError: if the checkpoint cannot be read.
         SettingsError: if the backend is not available, or the sheet would be too large.
     """
-    if source.sweeps:
-        sheets.require_room_for_comparison(source.comparison, len(source.specs))
     load = functools.cache(
         lambda weights: load_model(checkpoint, weights=weights, device="cpu", backend=source.backend)
     )
+    dataset = load(source.settings.weights).settings.spec
+    if source.sweeps:
+        sheets.require_room_for_comparison(source.comparison, len(source.specs), dataset.image_size)
     today = source.model_copy(update={"version": __version__})
     if source.frames is not None:
         return encode_interpolation(_interpolated(source, load, source.frames), today)
@@ -57,8 +58,10 @@ def _interpolated(source: Provenance, load: _Load, frames: int) -> list[NDArray[
 
 def _trajectory(source: Provenance, load: _Load, view: View) -> Trajectory:
     specs, settings, process = source.specs, source.settings, source.process
-    trajectory = Trajectory(specs, view, columns=source.columns, process=process)
-    finish(sample(load(settings.weights), specs, settings, process=process, on_step=trajectory.record))
+    model = load(settings.weights)
+    names = model.settings.spec.class_names
+    trajectory = Trajectory(specs, view, columns=source.columns, process=process, class_names=names)
+    finish(sample(model, specs, settings, process=process, on_step=trajectory.record))
     return trajectory
 
 

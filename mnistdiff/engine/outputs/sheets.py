@@ -14,7 +14,6 @@ from mnistdiff.engine.outputs.animation import Kind, there_and_back
 from mnistdiff.engine.outputs.grid import labelled_grid, require_room
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import IMAGE_SIZE
 
 MAX_SHEET_IMAGES = 10_000
 _INTERPOLATION_SCALE = 4
@@ -41,27 +40,27 @@ def sheet(samples: Sequence[Sample], *, columns: int = 0, scale: int = 2) -> NDA
     if columns:
         strips = [samples[start : start + columns] for start in range(0, len(samples), columns)]
         return labelled_grid([("", [each.pixels for each in strip]) for strip in strips], scale=scale)
-    rows: dict[int, list[NDArray[np.uint8]]] = {}
+    rows: dict[str, list[NDArray[np.uint8]]] = {}
     for each in samples:
-        rows.setdefault(each.label, []).append(each.pixels)
-    return labelled_grid([(str(label), images) for label, images in rows.items()], scale=scale)
+        rows.setdefault(each.class_name or str(each.label), []).append(each.pixels)
+    return labelled_grid(list(rows.items()), scale=scale)
 
 
 def sheet_of_files(files: Sequence[Picture], *, columns: int) -> bytes:
     """A PNG file with a sheet of image files.
 
-    Files named as ``sample`` names them have a row for each digit; the others fill rows of ``columns``.
+    Files named as ``sample`` names them have a row for each label; the others fill rows of ``columns``.
 
     Raises:
         StorageError: if one is no image that can be read.
         SettingsError: if the sheet would be too large.
     """
-    rows: dict[tuple[str, int], list[Picture]] = {}
+    rows: dict[tuple[int, int], list[Picture]] = {}
     for position, file in enumerate(files):
-        match = re.match(r"digit_([0-9])_", Path(file.name).name)
-        key = (match[1], 0) if match else ("", position // columns)
+        match = re.match(r"digit_([0-9]{1,3})_", Path(file.name).name)
+        key = (int(match[1]), 0) if match else (-1, position // columns)
         rows.setdefault(key, []).append(file)
-    labelled = [(label, row) for (label, _), row in sorted(rows.items())]
+    labelled = [("" if label < 0 else str(label), rows[label, line]) for label, line in sorted(rows)]
     # Sizes first: the pixels of a few kilobytes may be more than memory holds.
     require_room([(label, [file.shape_on_sheet() for file in row]) for label, row in labelled])
     return encode_png(labelled_grid([(label, [file.on_sheet() for file in row]) for label, row in labelled]))
@@ -109,11 +108,11 @@ def comparison_sheet(sweeps: Sequence[Comparison], images: Sequence[Sequence[NDA
     return labelled_grid(rows, columns=[_heading(other_name, other) for other in others])
 
 
-def require_room_for_comparison(sweeps: Sequence[Comparison], count: int) -> None:
-    """Raise SettingsError if the ``comparison_sheet`` with ``count`` images for each variant would be too large."""
+def require_room_for_comparison(sweeps: Sequence[Comparison], count: int, size: int = 28) -> None:
+    """Raise SettingsError if the ``comparison_sheet`` of ``count`` images of this size a variant would be too large."""
     (name, values), *further = sweeps
     columns = [_heading(other_name, other) for other_name, others in further for other in others]
-    images = [(IMAGE_SIZE, IMAGE_SIZE * count)] * len(columns) if columns else [(IMAGE_SIZE, IMAGE_SIZE)] * count
+    images = [(size, size * count)] * len(columns) if columns else [(size, size)] * count
     require_room([(_heading(name, value), images) for value in values], columns=columns)
 
 

@@ -1,6 +1,7 @@
 """Sampling processes as provenance metadata store them: their fields, with images in base64."""
 
 import base64
+import math
 from typing import Annotated
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from mnistdiff.engine.inference.editing import RePaint, SDEdit
 from mnistdiff.engine.inference.process import FromNoise, SamplingProcess
-from mnistdiff.settings import IMAGE_SIZE, ResampleSteps, Strength
+from mnistdiff.settings import ResampleSteps, Strength
 
 
 def _encoded(image: NDArray[np.uint8]) -> str:
@@ -17,19 +18,21 @@ def _encoded(image: NDArray[np.uint8]) -> str:
 
 
 def _decoded(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE)
+    pixels = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    size = math.isqrt(len(pixels))
+    return pixels.reshape(size, size)
 
 
 def _is_image(text: str) -> str:
     try:
         _decoded(text)
     except ValueError:
-        raise ValueError(f"should be {IMAGE_SIZE}x{IMAGE_SIZE} grey levels, in base64") from None
+        raise ValueError("should be grey levels of a square image, in base64") from None
     return text
 
 
 _EncodedImage = Annotated[str, AfterValidator(_is_image)]
-"""Grey levels, uint8 (28, 28), row by row in base64."""
+"""Grey levels of a square image, uint8, row by row in base64."""
 
 
 class StoredFormat(BaseModel):
