@@ -117,10 +117,10 @@ class Model(TrainedModel):
         Returns:
             uint8 (N, 28, 28); its ``notices`` warn of an image that may not show one digit.
         """
-        from mnistdiff.engine.data.preprocess import as_mnist
+        from mnistdiff.engine.data.preprocess import preprocess_digit
 
         picture = Picture.of(image, name="`image`")
-        prepared = as_mnist(picture.photograph(), name=picture.name, spec=self.settings.spec)
+        prepared = preprocess_digit(picture.photograph(), self.settings.spec, name=picture.name)
         process = SDEdit(image=prepared.image, strength=strength)
         options = settings_of(self, settings, guidance=EDIT_GUIDANCE)
         specs = specs_of(self.settings.spec, digit, n, seed)
@@ -154,15 +154,15 @@ class Model(TrainedModel):
         Returns:
             uint8 (N, 28, 28).
         """
-        from mnistdiff.engine.data.preprocess import marked, part
+        from mnistdiff.engine.data.preprocess import known_part, read_mask
 
         for name in settings.keys() - InpaintOptions.__annotations__.keys():
             raise SettingsError(f"`{name}` has no effect on inpainting", "Leave it out.")
         if isinstance(mask, str) and mask in HALVES:
-            missing = half(mask)
+            missing = half(mask, self.settings.spec.image_size)
         else:
-            missing = marked(Picture.of(mask, name="`mask`").photograph(), self.settings.spec.image_size)
-        known = part(Picture.of(image, name="`image`").photograph(), missing)
+            missing = read_mask(Picture.of(mask, name="`mask`").photograph(), self.settings.spec.image_size)
+        known = known_part(Picture.of(image, name="`image`").photograph(), missing)
         process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
         specs = specs_of(self.settings.spec, digit, n, seed)
         return self._images(specs, settings_of(self, settings), process, progress=progress)
@@ -223,13 +223,13 @@ class Model(TrainedModel):
         Returns:
             for each image its ``label``, ``probabilities`` (of each label, sum 1) and ``is_undecided``.
         """
-        from mnistdiff.engine.data.preprocess import as_mnist
+        from mnistdiff.engine.data.preprocess import preprocess_digit
         from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
         prepared = []
         for number, source in enumerate(several(images)):
             picture = Picture.of(source, name=f"image {number}")
-            prepared.append(as_mnist(picture.photograph(), name=picture.name, spec=self.settings.spec).image)
+            prepared.append(preprocess_digit(picture.photograph(), self.settings.spec, name=picture.name).image)
         count = None if evaluations is None else validate("evaluations", Evaluations, evaluations)
         work = class_posteriors(self, prepared, evaluations=count, seed=validate("seed", Seed, seed))
         return tuple(collect(work, shown_as(progress)))

@@ -1,25 +1,35 @@
 """Entries that another program registers: each trains, resumes to the same bits, samples and inspects."""
 
 import json
+import string
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from mnistdiff.cli import app
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages
 from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.build import Network
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.registry import Registry
-from mnistdiff.settings import NETWORKS, PREDICTIONS, SAMPLERS, SCHEDULES
+from mnistdiff.settings import DATASETS, NETWORKS, PREDICTIONS, SAMPLERS, SCHEDULES
 
-SMALL = 'preset = "tiny"\ndataset = "mnist-5k"\nbatch_size = 16\ntimesteps = 10\nchannels = [8]\npatch_size = 4\n'
+SMALL = {
+    "preset": "tiny",
+    "dataset": "mnist-5k",
+    "batch_size": 16,
+    "timesteps": 10,
+    "channels": [8],
+    "patch_size": 4,
+}
 loaded_once = cache(pipeline.load_training_images)
 
 
@@ -54,14 +64,15 @@ def tensors(folder):
     return {name: array.tobytes() for name, array in read_checkpoint(RunDir(folder).latest).tensors.items()}
 
 
-def prove(tmp_path, command, **settings):
+def prove(tmp_path, command, digit="7", **settings):
     """A model with these settings trains, resumes to the same bits, samples, and is inspected."""
-    (tmp_path / "mine.toml").write_text(SMALL + "".join(f'{name} = "{value}"\n' for name, value in settings.items()))
+    lines = (f"{name} = {json.dumps(value)}\n" for name, value in (SMALL | settings).items())
+    (tmp_path / "mine.toml").write_text("".join(lines))
     command("train --config mine.toml --max-steps 20 --run-dir whole -q")
     command("train --config mine.toml --max-steps 9 --run-dir stopped -q")
     command("resume stopped --max-steps 20 -q")
     assert tensors(tmp_path / "stopped") == tensors(tmp_path / "whole")
-    command("sample --digit 7 --seed 1 --checkpoint whole -o seven.png -q")
+    command(f"sample --digit {digit} --seed 1 --checkpoint whole -o seven.png -q")
     assert (tmp_path / "seven.png").stat().st_size > 0
     assert settings.items() <= json.loads(command("inspect whole --json"))["settings"].items()
 
@@ -102,6 +113,36 @@ def test_a_noise_schedule_a_prediction_type_and_a_sampler(tmp_path, restored, co
     by_euler, by_ddim = (Picture.read(tmp_path / name).grey_levels().astype(int) for name in ("euler.png", "ddim.png"))
     assert np.abs(by_euler - by_ddim).max() <= 1  # on straight paths they are the same
     assert json.loads(command("reproduce euler.png --json -q"))["identical"]
+
+
+def test_a_data_set_of_26_classes(tmp_path, restored, command, capfd):
+    restored(DATASETS)
+
+    def bars(split):
+        """Class k is a bar k pixels from the left."""
+        labels = np.arange(104, dtype=np.uint8) % 26
+        images = np.zeros((104, 28, 28), np.uint8)
+        images[np.arange(104), 4:24, labels] = images[np.arange(104), 4:24, labels + 1] = 255
+        return LabelledImages(images, labels)
+
+    names = tuple(string.ascii_lowercase)
+    DATASETS.add("bars", DatasetSpec("bars", "bars", class_names=names, class_counts=(4,) * 26, load=bars))
+    prove(tmp_path, command, digit="z", dataset="bars")
+    assert read_checkpoint(RunDir(tmp_path / "whole").latest).tensors["model.embed_label.weight"].shape[0] == 27
+
+    said = json.loads(command("sample --checkpoint whole -o sheet.png --gif sheet.gif --json").splitlines()[0])
+    assert [image["digit"] for image in said["images"]] == [*range(26)]
+    command("grid whole -n 2 -o grid.png")
+    assert Picture.read(tmp_path / "grid.png").shape()[0] > 26 * 2 * 28
+    assert Picture.read(tmp_path / "whole" / "samples" / "epoch_0001.png").shape()[0] > 26 * 2 * 28
+    assert json.loads(command("reproduce sheet.png --json -q"))["identical"]
+    command("interpolate --from b --to z --frames 2 --checkpoint whole -o between.png")
+    Image.fromarray(bars("train").images[13]).save("n.png")
+    assert len(json.loads(command("classify n.png --checkpoint whole --json"))["probabilities"]) == 26
+
+    assert app.run(["sample", "--digit", "7", "--checkpoint", "whole"]) == 2
+    assert app.run(["evaluate", "whole", "-n", "10"]) == 2
+    assert "bars" in capfd.readouterr().err
 
 
 def test_prediction_of_the_clean_image(tmp_path, command):

@@ -10,6 +10,7 @@ from mnistdiff.cli import console
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
+    from mnistdiff.engine.data.datasets import DatasetSpec
     from mnistdiff.engine.data.image_files import Picture
     from mnistdiff.engine.data.preprocess import PreparedDigit
 
@@ -43,16 +44,16 @@ def read(path: Path) -> "Picture":
     return Picture.receive("stdin", sys.stdin.buffer)
 
 
-def prepare_digit(image: "Picture") -> "PreparedDigit":
-    """Preprocess an image to a digit as in MNIST, and print warnings about it.
+def prepare_digit(image: "Picture", dataset: "DatasetSpec") -> "PreparedDigit":
+    """Preprocess an image to the format of a data set, and print warnings about it.
 
     Raises:
         StorageError: if it cannot be decoded.
         SettingsError: if it shows no digit.
     """
-    from mnistdiff.engine.data.preprocess import as_mnist
+    from mnistdiff.engine.data.preprocess import preprocess_digit
 
-    prepared = as_mnist(image.photograph(), name=image.name)
+    prepared = preprocess_digit(image.photograph(), dataset, name=image.name)
     for notice in prepared.notices:
         console.warn(notice)
     return prepared

@@ -67,7 +67,7 @@ class SampleJob:
 
         origin, options = Origin(model, settings, process), self.options
         samples: list[Sample] = []
-        trajectory = self._trajectory(process)
+        trajectory = self._trajectory(process, model.settings.spec.class_names)
         on_step = None if trajectory is None else trajectory.record
         with undone_on_failure(force=options.force) as written:
             with meter(quiet=options.quiet) as shown:
@@ -111,13 +111,19 @@ class SampleJob:
             Images(samples, origin, columns=self.columns).png(), values, as_json=self.options.json
         )
 
-    def _trajectory(self, process: "SamplingProcess") -> "Trajectory | None":
+    def _trajectory(self, process: "SamplingProcess", class_names: "Sequence[str]") -> "Trajectory | None":
         """What records the states for the animations; None if there are none."""
         if not self.options.animations.files:
             return None
         from mnistdiff.engine.outputs.trajectory import Trajectory
 
-        return Trajectory(self.specs, self.options.animations.tensor, columns=self.columns, process=process)
+        return Trajectory(
+            self.specs,
+            self.options.animations.tensor,
+            columns=self.columns,
+            process=process,
+            class_names=class_names,
+        )
 
     def _write_animations(self, trajectory: "Trajectory", origin: "Origin") -> None:
         from mnistdiff.engine.outputs.animation import kind_of

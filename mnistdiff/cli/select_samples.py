@@ -167,7 +167,7 @@ class Selection:
             return specs_for_number(self.digits, count, self.first_seed)
         if self.balance == "mnist":
             specs = specs_for_labels([0], count, self.first_seed)
-            balanced = stratified_labels(count, spec.class_counts).tolist()
+            balanced = stratified_labels(count, spec.evaluated_as.class_counts).tolist()
             return [SampleSpec(label, each.seed) for label, each in zip(balanced, specs, strict=True)]
         if self.seeds is not None:
             return [SampleSpec(label, seed) for label in labels for seed in self.seeds.seeds]

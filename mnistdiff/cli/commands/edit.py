@@ -69,10 +69,10 @@ def edit_command(
     from mnistdiff.engine.inference.editing import SDEdit
     from mnistdiff.engine.inference.sampling import specs_for_labels
 
-    prepared = image_input.prepare_digit(scan)
+    path, dataset = find_model(checkpoint)
+    prepared = image_input.prepare_digit(scan, dataset)
     process = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
-    path, dataset = find_model(checkpoint)
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
     job = SampleJob(specs, images, notices=prepared.notices)
     job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)

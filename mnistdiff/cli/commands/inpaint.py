@@ -92,19 +92,19 @@ def inpaint_command(
 
     from mnistdiff.engine.inference.sampling import specs_for_labels
 
-    process = _process(image, mask, rounds or RESAMPLE_STEPS)
-    first = options.new_seed() if seed is None else seed
     path, dataset = find_model(checkpoint)
+    process = _process(image, mask, rounds or RESAMPLE_STEPS, dataset.image_size)
+    first = options.new_seed() if seed is None else seed
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
     job = SampleJob(specs, images)
     job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)
 
 
-def _process(path: Path, mask: str, rounds: int) -> "RePaint":
+def _process(path: Path, mask: str, rounds: int, size: int) -> "RePaint":
     """The sampling process, from the image and the name or the image of the missing part."""
-    from mnistdiff.engine.data.preprocess import marked, part
+    from mnistdiff.engine.data.preprocess import known_part, read_mask
     from mnistdiff.engine.inference.editing import HALVES, RePaint, half
 
     image = image_input.read(path)
-    missing = half(mask) if mask in HALVES else marked(image_input.read(Path(mask)).photograph())
-    return RePaint(image=part(image.photograph(), missing), missing=missing, resample_steps=rounds)
+    missing = half(mask, size) if mask in HALVES else read_mask(image_input.read(Path(mask)).photograph(), size)
+    return RePaint(image=known_part(image.photograph(), missing), missing=missing, resample_steps=rounds)

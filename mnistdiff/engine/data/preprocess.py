@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mnistdiff.engine.data.datasets import MNIST, DatasetSpec
+from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.data.digit import Found, find_digit
 from mnistdiff.engine.data.ink import Plane, noise_level
 from mnistdiff.errors import SettingsError
@@ -45,7 +45,7 @@ class PreparedDigit:
     notices: tuple[str, ...] = ()
 
 
-def as_mnist(levels: NDArray[np.uint8], *, name: str, spec: DatasetSpec = MNIST) -> PreparedDigit:
+def preprocess_digit(levels: NDArray[np.uint8], spec: DatasetSpec, *, name: str) -> PreparedDigit:
     """One digit in the size and position that MNIST gives it (LeCun et al. 1998, Section III.A).
 
     The ink is separated from the paper with its light, shadows, lines and frames, scaled to ``spec.ink_size`` pixels
@@ -54,8 +54,8 @@ def as_mnist(levels: NDArray[np.uint8], *, name: str, spec: DatasetSpec = MNIST)
 
     Args:
         levels: grey levels, shape (H, W): one digit, dark on light or light on dark.
-        name: of the picture, for errors.
         spec: the data set.
+        name: of the picture, for errors.
 
     Raises:
         SettingsError: if there is no ink.
@@ -173,19 +173,19 @@ def _offset(centre: float, side: int, size: int) -> int:
     return min(max(round((size - 1) / 2 - centre), 0), size - side)
 
 
-def fitted(levels: NDArray[np.uint8], size: int = MNIST.image_size) -> NDArray[np.uint8]:
+def resize_whole(levels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """A whole picture, resized to ``size`` x ``size`` pixels."""
     if levels.shape == (size, size):
         return levels
     return np.asarray(Image.fromarray(levels).resize((size, size), Image.Resampling.BOX))
 
 
-def marked(levels: NDArray[np.uint8], size: int = MNIST.image_size) -> NDArray[np.bool_]:
+def read_mask(levels: NDArray[np.uint8], size: int) -> NDArray[np.bool_]:
     """A mask from a picture, grey levels of shape (H, W): true where it is white; shape (size, size)."""
-    return fitted(levels, size) > 127
+    return resize_whole(levels, size) > 127
 
 
-def part(levels: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def known_part(levels: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The known part of a picture, resized to the mask, bright on black; 0 where it is missing.
 
     Args:
@@ -197,7 +197,7 @@ def part(levels: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.ui
     """
     if not missing.any():
         raise SettingsError("the mask marks nothing as missing", "Make it white where the image is missing.")
-    whole = fitted(levels, len(missing))
+    whole = resize_whole(levels, len(missing))
     known = np.where(missing, 0, whole).astype(np.uint8)
     # Most of a picture is paper; the missing part may have any shade.
     is_dark_on_light = not missing.all() and np.median(whole[~missing]) > 127

@@ -28,7 +28,7 @@ from mnistdiff.engine.evaluation.results import CAS, BinomialProportion, Classif
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
 from mnistdiff.engine.progress import Progress, Work
-from mnistdiff.settings import DATASETS, SampleSettings, TrainSettings
+from mnistdiff.settings import SampleSettings, TrainSettings
 
 BATCH_SIZE = 250
 """More than ``sample`` computes at once, since no image is shown before all are done."""
@@ -61,7 +61,7 @@ def load_references(
         SettingsError: if there are no classifiers for this data set.
         DataError: if the images are corrupt, or missing and needed.
     """
-    spec = DATASETS[trained.spec.reference or trained.spec.name]
+    spec = trained.spec.evaluated_as
     classifiers = load_reference_classifiers(spec.name)
     required_by = "cas" if optional.cas else "memorization" if optional.memorization else ""
     return classifiers, RealImages.load(spec, data_dir, required_by=required_by)

@@ -19,7 +19,7 @@ from mnistdiff.settings import ResampleSteps, SampleSettings, Strength
 HALVES = ("left", "right", "top", "bottom")
 
 
-def half(side: str, size: int = 28) -> NDArray[np.bool_]:
+def half(side: str, size: int) -> NDArray[np.bool_]:
     """True in one half of an image, shape (size, size): ``left``, ``right``, ``top`` or ``bottom``."""
     row, column = np.indices((size, size))
     middle = size // 2

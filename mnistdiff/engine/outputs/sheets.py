@@ -108,7 +108,7 @@ def comparison_sheet(sweeps: Sequence[Comparison], images: Sequence[Sequence[NDA
     return labelled_grid(rows, columns=[_heading(other_name, other) for other in others])
 
 
-def require_room_for_comparison(sweeps: Sequence[Comparison], count: int, size: int = 28) -> None:
+def require_room_for_comparison(sweeps: Sequence[Comparison], count: int, size: int) -> None:
     """Raise SettingsError if the ``comparison_sheet`` of ``count`` images of this size a variant would be too large."""
     (name, values), *further = sweeps
     columns = [_heading(other_name, other) for other_name, others in further for other in others]

@@ -11,7 +11,7 @@ from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.grey import to_grey
 from mnistdiff.engine.data.load import load_images, load_training_images
-from mnistdiff.engine.data.preprocess import as_mnist
+from mnistdiff.engine.data.preprocess import preprocess_digit
 from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
 from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 from mnistdiff.engine.inference.model import load_model
@@ -33,7 +33,7 @@ def classifier():
 
 
 def prepared(picture):
-    return as_mnist(to_grey(picture), name="scan.png")
+    return preprocess_digit(to_grey(picture), MNIST, name="scan.png")
 
 
 def random(seed=0):

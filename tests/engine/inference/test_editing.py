@@ -66,7 +66,7 @@ def test_steps_are_evaluations_as_far_as_there_are_timesteps(model, nine, streng
 
 @pytest.mark.parametrize("side", HALVES)
 def test_inpainting_keeps_the_known_part_to_the_bit_and_samples_the_rest(model, nine, side):
-    missing = half(side)
+    missing = half(side, 28)
     process = RePaint(image=nine, missing=missing, resample_steps=2)
     images = sampled(model, specs_for_labels([9, 4], 2, 7), SampleSettings(steps=4), process)
     assert (images[:, ~missing] == nine[~missing]).all()
@@ -78,18 +78,18 @@ def test_inpainting_keeps_the_known_part_to_the_bit_and_samples_the_rest(model, 
 
 
 def test_the_four_halves_are_halves():
-    assert all(half(side).sum() == 28 * 14 for side in HALVES)
-    assert (half("left") ^ half("right")).all()
-    assert (half("top") ^ half("bottom")).all()
-    assert half("left")[5, 0]
-    assert half("top")[0, 5]
+    assert all(half(side, 28).sum() == 28 * 14 for side in HALVES)
+    assert (half("left", 28) ^ half("right", 28)).all()
+    assert (half("top", 28) ^ half("bottom", 28)).all()
+    assert half("left", 28)[5, 0]
+    assert half("top", 28)[0, 5]
 
 
 @pytest.mark.parametrize("kind", ["edit", "inpaint"])
 def test_an_image_does_not_depend_on_its_neighbours(model, nine, kind):
     process = SDEdit(image=nine, strength=0.8)
     if kind == "inpaint":
-        process = RePaint(image=nine, missing=half("top"), resample_steps=3)
+        process = RePaint(image=nine, missing=half("top", 28), resample_steps=3)
     specs, settings = specs_for_labels([3, 8], 3, 11), SampleSettings(steps=4, sampler="ddim", eta=1)
     together = sampled(model, specs, settings, process)
     assert np.array_equal(sampled(model, specs, settings, process, batch_size=4), together)
@@ -114,4 +114,4 @@ def test_a_strength_out_of_range_is_refused(nine, strength):
 @pytest.mark.parametrize("count", [0, 101])
 def test_resample_steps_out_of_range_are_refused(nine, count):
     with pytest.raises(SettingsError, match="`resample_steps`"):
-        RePaint(image=nine, missing=half("top"), resample_steps=count)
+        RePaint(image=nine, missing=half("top", 28), resample_steps=count)

@@ -58,7 +58,7 @@ def test_an_image_holds_what_it_takes_to_sample_it_again(model, kind):
     "process",
     [
         SDEdit(image=DIGIT, strength=0.7),
-        RePaint(image=DIGIT, missing=half("right"), resample_steps=2),
+        RePaint(image=DIGIT, missing=half("right", 28), resample_steps=2),
     ],
     ids=["edit", "inpaint"],
 )
