@@ -27,7 +27,9 @@ def find_model(checkpoint: Path | None) -> "tuple[Path, DatasetSpec]":
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     path = checkpoint_to_sample(checkpoint)
-    return path, read_checkpoint_file(path).metadata.settings.spec
+    settings = read_checkpoint_file(path).metadata.settings
+    settings.require_registered(source=str(path))
+    return path, settings.spec
 
 
 def load(path: Path, sampling: SamplingOptions, *, note: str = "", quiet: bool) -> "tuple[Model, SampleSettings]":

@@ -58,8 +58,9 @@ def classify_command(
 
     from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
-    prepared = [image_input.prepare_digit(scan) for scan in scans]
-    model, _ = load(find_model(checkpoint)[0], sampling, quiet=quiet or json)
+    path, dataset = find_model(checkpoint)
+    prepared = [image_input.prepare_digit(scan, dataset) for scan in scans]
+    model, _ = load(path, sampling, quiet=quiet or json)
     rest = list(zip([scan.name for scan in scans], prepared, strict=True))
     undecided: list[str] = []
     with meter(quiet=quiet or json) as shown:

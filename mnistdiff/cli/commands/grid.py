@@ -180,7 +180,7 @@ def _of_model(
     specs = specs_for_labels(parse_labels(digit, dataset), count, seed)
     sheets.require_image_count(len(specs) * max(len(variants), 1))
     if compared:
-        sheets.require_room_for_comparison(compared, len(specs))
+        sheets.require_room_for_comparison(compared, len(specs), dataset.image_size)
     (model, settings), *loaded = load_each(path, sampling, [{}, *variants], quiet=quiet)
     rows: list[list[Sample]] = []
     for each, variant in loaded or [(model, settings)]:
