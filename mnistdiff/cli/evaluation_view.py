@@ -1,16 +1,75 @@
-"""Tables of evaluation reports."""
+"""Evaluation reports as tables, and as files beside them."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console
+from mnistdiff.cli.output import Output, refuse_existing, undone_on_failure
+from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
+    from mnistdiff.cli.option_groups import Sweep
     from mnistdiff.engine.evaluation.report import EvaluationReport
     from mnistdiff.engine.evaluation.results import CAS, PRDC, BinomialProportion, ClassifierMetrics, Memorization
 
 _MOST_MISTAKES = 5
 _NONE = "-"
+
+
+@dataclass(frozen=True)
+class EvaluationFiles:
+    """Files beside the result on stdout.
+
+    Attributes:
+        report: as JSON.
+        plot: of a comparison, PNG.
+        pairs: images and their nearest training images, PNG.
+        force: replace files.
+
+    Raises:
+        SettingsError: if a name has another suffix, or a file exists.
+    """
+
+    report: Path | None
+    plot: Path | None
+    pairs: Path | None
+    force: bool
+
+    def __post_init__(self) -> None:
+        kinds = (("--output", self.report, ".json"), ("--plot", self.plot, ".png"), ("--pairs", self.pairs, ".png"))
+        for flag, path, suffix in kinds:
+            if path is None:
+                continue
+            if path.suffix.lower() != suffix:
+                hint = f"Use for example {path.stem}{suffix}."
+                raise SettingsError(f"{flag} {path}: not a name that ends in {suffix}", hint)
+            hint = f"Use --force to replace it, or {flag} with another name."
+            refuse_existing(path, force=self.force, hint=hint)
+
+    def write(
+        self, reports: "Sequence[EvaluationReport]", values: dict[str, Any], by: "Sweep | None", *, quiet: bool
+    ) -> None:
+        """Write the files, and note their names on stderr.
+
+        Raises:
+            StorageError, OSError: if one cannot be written; none is left then.
+        """
+        contents: list[tuple[Path, bytes]] = []
+        if self.report is not None:
+            contents.append((self.report, (json.dumps(values, indent=2, allow_nan=False) + "\n").encode()))
+        if self.pairs is not None and reports[0].memorization is not None:
+            contents.append((self.pairs, reports[0].memorization.sheet))
+        if self.plot is not None and by is not None:
+            from mnistdiff.engine.outputs.sweep_plot import sweep_plot
+
+            contents.append((self.plot, sweep_plot(by.name, by.values, reports)))
+        with undone_on_failure(force=self.force) as written:
+            for path, content in contents:
+                written.append(path)
+                console.note(f"saved {Output(file=path).write('', content)}", quiet=quiet)
 
 
 def show(report: "EvaluationReport", *, confusion: bool) -> None:

@@ -1,6 +1,7 @@
 """``mnistdiff evaluate``."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,12 +9,13 @@ import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_view, option_groups, options
-from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
-from mnistdiff.cli.model_input import load_each
+from mnistdiff.cli.evaluation_view import EvaluationFiles
+from mnistdiff.cli.model_input import about, load_each
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
+from mnistdiff.errors import SettingsError
 from mnistdiff.settings import EvaluatedCount, MachineSettings, SampleSettings, Seed
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ mnistdiff evaluate --by guidance=1,1.5,2,3 --plot guidance.png
 
 mnistdiff evaluate --cas --memorization --pairs pairs.png"""
 
+_PAIRS = "memorization_pairs.png"
 
 _Count = Annotated[
     int,
@@ -38,43 +41,10 @@ _Count = Annotated[
         "-n",
         "--n",
         kind=EvaluatedCount,
-        help_text="Images to sample, digits as frequent as in MNIST (10 to 60000; default 10000).",
+        help_text="Images to sample, classes as frequent as in the data set (10 to 60000; default 10000).",
     ),
 ]
-_By = Annotated[
-    Sweep | None,
-    typer.Option(
-        "--by",
-        parser=Sweep.parser("--by"),
-        metavar="NAME=VALUES",
-        help="Compare values of one setting of the sampler, as in guidance=1,1.5,2 or steps=5,10,20.",
-        show_default=False,
-    ),
-]
-_Cas = Annotated[
-    bool, typer.Option("--cas", help="Train classifiers on the images alone, and on as many real ones (slow).")
-]
-_Memorization = Annotated[
-    bool, typer.Option("--memorization", "--memorisation", help="Look up the training image nearest to each image.")
-]
-_Confusion = Annotated[bool, typer.Option("--confusion", help="Show which digit was taken for which.")]
-_MinAccuracy = Annotated[
-    float | None,
-    options.typed(
-        "--min-accuracy",
-        kind=Annotated[float, Field(ge=0, le=100)],
-        metavar="PERCENT",
-        help_text="Exit 9 if a classifier finds less than this right.",
-    ),
-]
-_MaxFcd = Annotated[
-    float | None,
-    options.typed(
-        "--max-fcd",
-        kind=Annotated[float, Field(ge=0)],
-        help_text="Exit 9 if a classifier finds a larger Fréchet distance than this.",
-    ),
-]
+_Seed = Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the first image (default 0).")]
 _Device = Annotated[str | None, options.setting(MachineSettings, "device", from_environment=False)]
 _Backend = Annotated[
     str | None,
@@ -85,12 +55,51 @@ _Backend = Annotated[
         from_environment=False,
     ),
 ]
+_By = Annotated[
+    Sweep | None,
+    typer.Option(
+        "--by",
+        parser=Sweep.parser("--by"),
+        metavar="NAME=VALUES",
+        help="Compare values of one sample setting, as in guidance=1,1.5,2 or steps=5,10,20.",
+        show_default=False,
+    ),
+]
+_Plot = Annotated[Path | None, options.file("--plot", help="With --by: also plot the comparison, as PNG.")]
+_Cas = Annotated[
+    bool, typer.Option("--cas", help="Train classifiers on the images alone, and on as many real ones (slow).")
+]
+_Memorization = Annotated[
+    bool, typer.Option("--memorization", "--memorisation", help="Find the nearest training image of each image.")
+]
+_Pairs = Annotated[
+    Path | None, options.file("--pairs", help=f"With --memorization: where to show the nearest (default {_PAIRS}).")
+]
+_Confusion = Annotated[bool, typer.Option("--confusion", help="Show the confusion matrix of each classifier.")]
+_MinAccuracy = Annotated[
+    float | None,
+    options.typed(
+        "--min-accuracy",
+        kind=Annotated[float, Field(ge=0, le=100)],
+        metavar="PERCENT",
+        help_text="Exit 9 if the accuracy of a classifier is less than this.",
+    ),
+]
+_MaxFcd = Annotated[
+    float | None,
+    options.typed(
+        "--max-fcd",
+        kind=Annotated[float, Field(ge=0)],
+        help_text="Exit 9 if the Fréchet distance of a classifier is more than this.",
+    ),
+]
+_Report = Annotated[Path | None, options.file("--output", "-o", help="Also write the report there, as JSON.")]
 
 
 def evaluate_command(
     checkpoint: options.Source = None,
     n: _Count = 10_000,
-    seed: Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the first image (default 0).")] = 0,
+    seed: _Seed = 0,
     guidance: option_groups.Guidance = None,
     guidance_interval: option_groups.GuidanceInterval = None,
     sampler: option_groups.Sampler = None,
@@ -101,14 +110,14 @@ def evaluate_command(
     device: _Device = None,
     backend: _Backend = None,
     by: _By = None,
-    plot: PlotFile = None,
+    plot: _Plot = None,
     cas: _Cas = False,
     memorization: _Memorization = False,
-    pairs: PairsFile = None,
+    pairs: _Pairs = None,
     confusion: _Confusion = False,
     min_accuracy: _MinAccuracy = None,
     max_fcd: _MaxFcd = None,
-    output: ReportFile = None,
+    output: _Report = None,
     force: options.Force = False,
     data_dir: options.DataDir = None,
     json: options.Json = False,
@@ -124,84 +133,105 @@ def evaluate_command(
     sampling = SamplingOptions(
         guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=[by] if by else []
     )
-    if by is not None:
-        for_one: dict[str, object] = {"--confusion": confusion, "--memorization": memorization}
-        for_one |= {"--min-accuracy": min_accuracy, "--max-fcd": max_fcd}
-        refuse_beside("--by", "it makes several evaluations", for_one)
-    files = EvaluationFiles.of(report=output, plot=plot, pairs=pairs, by=by, memorization=memorization, force=force)
-    require(*(["matplotlib"] if files.plot else []), "torch")
-    models = _load(checkpoint, sampling, by, note=f", {n:,} images", quiet=quiet or json)
-    reports = _evaluate(models, by, n, seed, data_dir, cas=cas, memorization=memorization, quiet=quiet or json)
-    content = reports[0].model_dump(mode="json") if by is None else _sweep_to_dict(by, reports, models[0][0].info)
-    files.write(reports, content, by, quiet=quiet or json)
-    _print(reports, content, by, confusion=confusion, as_json=json)
-    if by is None:
-        reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
+    chosen = EvaluationOptions(
+        n, seed, by, plot, cas, memorization, pairs, confusion, min_accuracy, max_fcd, data_dir, json, quiet or json
+    )
+    files = EvaluationFiles(output, plot, chosen.pairs_file, force)
+    models = _load(checkpoint, sampling, chosen)
+    reports = _evaluate(models, chosen)
+    values = reports[0].model_dump(mode="json") if by is None else _comparison(by, reports, models[0][0].info)
+    files.write(reports, values, by, quiet=chosen.quiet)
+    _print(reports, values, chosen)
+    reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """The options of the command, without those of sampling.
+
+    Raises:
+        SettingsError: if two of them cannot act together.
+    """
+
+    n: int
+    seed: int
+    by: Sweep | None
+    plot: Path | None
+    cas: bool
+    memorization: bool
+    pairs: Path | None
+    confusion: bool
+    min_accuracy: float | None
+    max_fcd: float | None
+    data_dir: Path | None
+    json: bool
+    quiet: bool
+
+    def __post_init__(self) -> None:
+        if self.plot is not None and self.by is None:
+            raise SettingsError("--plot shows what --by compares", "Add for example --by guidance=1,1.5,2.")
+        if self.pairs is not None and not self.memorization:
+            raise SettingsError("--pairs shows what --memorization finds", "Add --memorization.")
+        if self.by is not None:
+            single: dict[str, object] = {"--confusion": self.confusion, "--memorization": self.memorization}
+            single |= {"--min-accuracy": self.min_accuracy, "--max-fcd": self.max_fcd}
+            refuse_beside("--by", "it makes several evaluations", single)
+
+    @property
+    def pairs_file(self) -> Path | None:
+        """Where the closest pairs go; None if they are not looked for."""
+        return (self.pairs or Path(_PAIRS)) if self.memorization else None
 
 
 def _load(
-    checkpoint: Path | None, sampling: SamplingOptions, by: Sweep | None, *, note: str, quiet: bool
+    checkpoint: Path | None, sampling: SamplingOptions, chosen: EvaluationOptions
 ) -> "list[tuple[Model, SampleSettings]]":
-    """The model and the sample settings, once or for each value that is by."""
+    """The model and its sample settings, once for each value of a comparison."""
+    require(*(["matplotlib"] if chosen.plot else []), "torch")
     from mnistdiff.engine.network.device import resolve_device
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
-    variants = [{}] if by is None else [{by.name: value} for value in by.values]
+    variants = [{}] if chosen.by is None else [{chosen.by.name: value} for value in chosen.by.values]
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
-    where = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
-    return load_each(checkpoint_to_sample(checkpoint), sampling, variants, device=where, note=note, quiet=quiet)
+    device = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
+    path, note = checkpoint_to_sample(checkpoint), f", {chosen.n:,} images"
+    return load_each(path, sampling, variants, device=device, note=note, quiet=chosen.quiet)
 
 
-def _evaluate(
-    models: "list[tuple[Model, SampleSettings]]",
-    by: Sweep | None,
-    n: int,
-    seed: int,
-    data_dir: Path | None,
-    *,
-    cas: bool,
-    memorization: bool,
-    quiet: bool,
-) -> "Sequence[EvaluationReport]":
-    """A report for each model, after printing their notices."""
+def _evaluate(models: "list[tuple[Model, SampleSettings]]", chosen: EvaluationOptions) -> "Sequence[EvaluationReport]":
+    """A report for each of the models, with progress and warnings."""
     from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
 
-    optional = OptionalMetrics(cas=cas, memorization=memorization)
-    classifiers, real = load_references(models[0][0].settings, data_dir, optional)
-    work = evaluate_each(models, classifiers, n=n, seed=seed, real=real, optional=optional)
+    by = chosen.by
+    optional = OptionalMetrics(cas=chosen.cas, memorization=chosen.memorization)
+    classifiers, real = load_references(models[0][0].settings, chosen.data_dir, optional)
+    work = evaluate_each(models, classifiers, n=chosen.n, seed=chosen.seed, real=real, optional=optional)
 
-    def summarize(completed: "Sequence[EvaluationReport]") -> None:
+    def note_values(completed: "Sequence[EvaluationReport]") -> None:
         if by is None:
             return
         for report in completed:
             value = getattr(report.sampling, by.name)
-            console.note(f"{by.name} {value}: {evaluation_view.in_a_line(report)}", quiet=quiet)
+            console.note(f"{by.name} {value}: {evaluation_view.in_a_line(report)}", quiet=chosen.quiet)
 
-    with meter(counts_images=False, quiet=quiet) as shown:
-        reports = shown.follow(work, summarize)
-    printed = models[0][0].info.notices
-    for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in printed):
+    with meter(counts_images=False, quiet=chosen.quiet) as shown:
+        reports = shown.follow(work, note_values)
+    known = models[0][0].info.notices
+    for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in known):
         console.warn(notice)
     return reports
 
 
-def _print(
-    reports: "Sequence[EvaluationReport]", content: dict[str, Any], by: Sweep | None, *, confusion: bool, as_json: bool
-) -> None:
-    if as_json:
-        console.result_json(content)
-    elif by is None:
-        evaluation_view.show(reports[0], confusion=confusion)
+def _print(reports: "Sequence[EvaluationReport]", values: dict[str, Any], chosen: EvaluationOptions) -> None:
+    if chosen.json:
+        console.result_json(values)
+    elif chosen.by is None:
+        evaluation_view.show(reports[0], confusion=chosen.confusion)
     else:
-        evaluation_view.show_sweep(by.name, by.values, reports)
+        evaluation_view.show_sweep(chosen.by.name, chosen.by.values, reports)
 
 
-def _sweep_to_dict(by: Sweep, reports: "Sequence[EvaluationReport]", info: "ModelInfo") -> dict[str, Any]:
-    """Plain values, for JSON."""
-    return {
-        "by": by.name,
-        "values": list(by.values),
-        "evaluations": [report.model_dump(mode="json") for report in reports],
-        "model": reports[0].model.model_dump(mode="json"),
-        "notices": list(info.notices),
-    }
+def _comparison(by: Sweep, reports: "Sequence[EvaluationReport]", info: "ModelInfo") -> dict[str, Any]:
+    """The values and their reports, for JSON."""
+    evaluations = [report.model_dump(mode="json") for report in reports]
+    return {"by": by.name, "values": list(by.values), "evaluations": evaluations, **about(info)}
