@@ -33,7 +33,7 @@ class Registry(Mapping[str, T]):
     Args:
         kind: what the entries are, for errors: ``sampler``.
         names: of the entries that ``module`` registers.
-        module: imported at the first look-up.
+        module: imported at the first look-up; ``{}`` in it is the name of the entry, for a module for each.
     """
 
     def __init__(self, kind: str, names: Sequence[str], module: str) -> None:
@@ -90,8 +90,8 @@ class Registry(Mapping[str, T]):
         return name
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._entries:
-            import_module(self._module)
+        if name not in self._entries and name in self._builtin:
+            import_module(self._module.format(name))
         try:
             return self._entries[name]
         except KeyError:

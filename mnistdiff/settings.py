@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from mnistdiff.engine.network.build import Network
 
 DATASETS: "Registry[DatasetSpec]" = Registry("data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets")
-NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry(
-    "network", ("unet",), "mnistdiff.engine.network.unet"
-)
+NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry("network", ("unet",), "mnistdiff.engine.network.{}")
 SCHEDULES: "Registry[ScheduleFactory]" = Registry(
     "noise schedule", ("linear", "cosine"), "mnistdiff.engine.diffusion.schedule"
 )

@@ -29,6 +29,14 @@ def test_an_entry_is_found_by_its_name_and_a_new_name_is_accepted_from_then_on()
     assert list(numbers) == ["one", "two", "three"]
 
 
+def test_a_module_for_each_entry_is_named_by_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    numbers = Registry("number", ("first", "second"), "module_of_{}")
+    monkeypatch.setitem(sys.modules, "the_table", numbers)
+    (tmp_path / "module_of_second.py").write_text("import sys; sys.modules['the_table'].add('second', 2)")
+    assert numbers["second"] == 2
+
+
 def test_a_name_has_one_entry():
     numbers = table()
     numbers.register("one")(1)

@@ -28,6 +28,7 @@ from mnistdiff.engine.data.load import TrainingImages
 from mnistdiff.engine.runs.events import EpochDone, Finished, Logged, Saved, Started
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
+from mnistdiff.engine.training.objective import DiffusionLoss
 from mnistdiff.errors import CheckpointError, DataError, DivergedError, RunInUseError, SettingsError
 from mnistdiff.settings import MachineSettings, TrainSettings
 
@@ -212,6 +213,20 @@ def test_neither_the_clock_nor_the_time_zone_changes_a_run(tmp_path, monkeypatch
     time.tzset()
     finish(resume(tmp_path / "run"))
     assert_same_run(tmp_path / "run", whole())
+
+
+class AbsoluteError(DiffusionLoss):
+    def loss(self, model, x_0, labels, draws):
+        return (model(self.q_sample(x_0, draws), draws.t, labels) - self.target(x_0, draws)).abs().mean()
+
+
+def test_another_objective_is_trained_and_resumed_to_the_same_bits(tmp_path, whole):
+    options = {"make_objective": AbsoluteError.from_settings}
+    finish(train(tmp_path / "unbroken", **options))
+    until(4, lambda stop: train(tmp_path / "stopped", stop=stop, **options))
+    finish(resume(tmp_path / "stopped", **options))
+    assert_same_run(tmp_path / "stopped", tmp_path / "unbroken")
+    assert RunDir(tmp_path / "stopped").weights.read_bytes() != RunDir(whole()).weights.read_bytes()
 
 
 def test_another_seed_is_another_run(tmp_path, whole):

@@ -1,6 +1,7 @@
 """The diffusion loss and its random numbers. Every image has its own timestep, noise and label-dropout draw."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class DiffusionLoss:
         self._sigma = torch.from_numpy(schedule.sigmas).float().to(device)
 
     @classmethod
-    def from_settings(cls, settings: TrainSettings, device: torch.device) -> "DiffusionLoss":
+    def from_settings(cls, settings: TrainSettings, device: torch.device) -> Self:
         """The loss for the schedule and the prediction type of the settings."""
         return cls(NoiseSchedule.from_settings(settings), settings, device)
 
