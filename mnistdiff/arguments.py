@@ -11,13 +11,13 @@ from mnistdiff.conflicts import refuse_ineffective
 from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.data.image_files import ImageSource
 from mnistdiff.engine.inference.model import Model
-from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_for_number
+from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order
 from mnistdiff.engine.randomness import new_seed
 from mnistdiff.errors import SettingsError, shown, validate
 from mnistdiff.settings import Count, SampleSettings, Seed
 
 Labels = int | str | Iterable[int] | None
-"""A digit; several; a number as a word, such as ``"2026"``, which means its digits in order; None: all digits."""
+"""A digit; several; a word of class names, such as ``"2026"``, sampled in its order; None: all classes."""
 
 
 class InpaintOptions(TypedDict, total=False):
@@ -40,9 +40,12 @@ def specs_of(spec: DatasetSpec, labels: Labels, n: int, seed: int | None) -> lis
     """The images to sample: ``n`` of each label (or of the number), from ``seed`` on."""
     n, seed = validate("n", Count, n), first_seed(seed)
     if isinstance(labels, str):
-        if not (labels.isdecimal() and labels.isascii()):
-            raise SettingsError(f"`labels` {shown(labels)} is not a number", 'Use digits alone, as in "2026".')
-        return specs_for_number(labels, n, seed)
+        try:
+            return specs_in_order([spec.label_of(each) for each in labels] * n, seed)
+        except ValueError as error:
+            raise SettingsError(
+                f"`labels` {shown(labels)}: {error}", 'Use a word of class names, as in "2026".'
+            ) from error
     each = range(spec.num_classes) if labels is None else labels if isinstance(labels, Iterable) else [labels]
     return specs_for_labels([label_of(spec, "labels", one) for one in each], n, seed)
 

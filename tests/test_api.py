@@ -3,9 +3,11 @@
 import io
 import json
 import re
+import string
 import subprocess
 import sys
 import typing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,10 @@ from PIL import Image
 
 import mnistdiff
 from mnistdiff import api
-from mnistdiff.arguments import InpaintOptions, SampleOptions
+from mnistdiff.arguments import InpaintOptions, SampleOptions, specs_of
 from mnistdiff.cli import app
 from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.inference.sampling import SampleSpec
 from mnistdiff.engine.outputs.images import Images
 from mnistdiff.engine.runs.events import Finished, Started
@@ -110,6 +113,14 @@ def test_a_strip_and_a_folder_are_those_of_the_command(model, command, tmp_path)
     folder = model.sample(7, 2, seed=2, steps=2).save(tmp_path / "new" / "folder")
     assert sorted(file.name for file in folder.iterdir()) == ["digit_7_2.png", "digit_7_3.png"]
     assert (folder / "digit_7_3.png").read_bytes() == one
+
+
+def test_a_word_is_sampled_in_the_classes_of_its_data_set():
+    letters = replace(MNIST, name="letters", class_names=tuple(string.ascii_uppercase), class_counts=(1,) * 26)
+    assert specs_of(letters, "HI", 2, 5) == [SampleSpec(7, 5), SampleSpec(8, 6), SampleSpec(7, 7), SampleSpec(8, 8)]
+    assert [spec.label for spec in specs_of(letters, None, 1, 0)] == [*range(26)]
+    with pytest.raises(SettingsError, match="labels.*'4'"):
+        specs_of(letters, "4U", 1, 0)
 
 
 def test_images_are_an_array_that_stays_with_its_labels_and_seeds(model):

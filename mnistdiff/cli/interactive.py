@@ -129,11 +129,11 @@ class Session:
         return self._model
 
     def _sample(self) -> None:
-        from mnistdiff.engine.inference.sampling import specs_for_number
+        from mnistdiff.arguments import specs_of
 
         seed = options.new_seed() if self._seed is None else self._seed
         model = self._load()
-        specs, settings = specs_for_number(self._number, 1, seed), model.sample_settings(**self._given)
+        specs, settings = specs_of(model.settings.spec, self._number, 1, seed), model.sample_settings(**self._given)
         samples: list[Sample] = []
         with meter(label="sampling") as shown:
             shown.follow(model.sampling(specs, settings), samples.extend)

@@ -80,11 +80,10 @@ def parse_label(text: str, spec: "DatasetSpec", flag: str = "--digit") -> int:
     Raises:
         typer.BadParameter: if there is no such class.
     """
-    names = spec.class_names
-    if text.strip() not in names:
-        every = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
-        raise typer.BadParameter(f"{text!r} is no class of {spec.name}: {every}.", param_hint=flag)
-    return spec.class_names.index(text.strip())
+    try:
+        return spec.label_of(text.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint=flag) from error
 
 
 def parse_labels(texts: Sequence[str] | None, spec: "DatasetSpec") -> list[int]:
@@ -160,15 +159,15 @@ class Selection:
         labels = parse_labels(self.digit, spec)
 
         from mnistdiff.engine.data.stratified import stratified_labels
-        from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_for_number
+        from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order
 
         count = self.n or 1
         if self.digits:
-            return specs_for_number(self.digits, count, self.first_seed)
+            number = [parse_label(digit, spec, "--digits") for digit in self.digits]
+            return specs_in_order(number * count, self.first_seed)
         if self.balance == "mnist":
-            specs = specs_for_labels([0], count, self.first_seed)
             balanced = stratified_labels(count, spec.evaluated_as.class_counts).tolist()
-            return [SampleSpec(label, each.seed) for label, each in zip(balanced, specs, strict=True)]
+            return specs_in_order(balanced, self.first_seed)
         if self.seeds is not None:
             return [SampleSpec(label, seed) for label in labels for seed in self.seeds.seeds]
         return specs_for_labels(labels, count, self.first_seed)

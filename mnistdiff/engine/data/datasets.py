@@ -135,6 +135,17 @@ class DatasetSpec:
         """The label that means "no label": what label dropout trains and classifier-free guidance subtracts."""
         return self.num_classes
 
+    def label_of(self, class_name: str) -> int:
+        """The label of a class.
+
+        Raises:
+            ValueError: if there is no such class.
+        """
+        if class_name not in self.class_names:
+            every = " to ".join(dict.fromkeys((self.class_names[0], self.class_names[-1])))
+            raise ValueError(f"{class_name!r} is no class of {self.name}: {every}")
+        return self.class_names.index(class_name)
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an image as the network has it."""

@@ -26,7 +26,7 @@ from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceSta
 from mnistdiff.engine.evaluation.report import EvaluatedModel, EvaluationReport, Sampling
 from mnistdiff.engine.evaluation.results import CAS, BinomialProportion, ClassifierMetrics, Memorization
 from mnistdiff.engine.inference.model import Model
-from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
+from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_in_order
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.settings import SampleSettings, TrainSettings
 
@@ -99,8 +99,7 @@ def evaluate_each(
         DivergedError: if an image is not finite.
     """
     labels = stratified_labels(n, classifiers[0].card.class_counts)
-    seeds = (spec.seed for spec in specs_for_labels([0], n, seed))
-    specs = [SampleSpec(label, each) for label, each in zip(labels.tolist(), seeds, strict=True)]
+    specs = specs_in_order(labels.tolist(), seed)
     for model, settings in models:
         next(sample(model, specs[:1], settings))  # one step of one image, so that a refusal comes at once
     measured = yield from _classify_real_images(classifiers, real, n)

@@ -57,19 +57,23 @@ def specs_for_labels(labels: Sequence[int], count: int, seed: int) -> list[Sampl
     Raises:
         SettingsError: if a seed would exceed its range.
     """
-    if seed + count - 1 > MAX_SEED:
-        raise SettingsError(f"`seed` {seed} and {count} images need a seed above {MAX_SEED}", "Use a smaller `seed`.")
-    return [SampleSpec(label, seed + k) for label in labels for k in range(count)]
+    seeds = _seeds(seed, count)
+    return [SampleSpec(label, each) for label in labels for each in seeds]
 
 
-def specs_for_number(digits: str, count: int, seed: int) -> list[SampleSpec]:
-    """The digits of a number in order, ``count`` times, with the seeds ``seed``, ``seed + 1``, ...
+def specs_in_order(labels: Sequence[int], seed: int) -> list[SampleSpec]:
+    """One image of each of ``labels``, in this order, with the seeds ``seed``, ``seed + 1``, ...
 
     Raises:
         SettingsError: if a seed would exceed its range.
     """
-    specs = specs_for_labels([0], count * len(digits), seed)
-    return [SampleSpec(int(digit), spec.seed) for digit, spec in zip(digits * count, specs, strict=True)]
+    return [SampleSpec(label, each) for label, each in zip(labels, _seeds(seed, len(labels)), strict=True)]
+
+
+def _seeds(first: int, count: int) -> range:
+    if first + count - 1 > MAX_SEED:
+        raise SettingsError(f"`seed` {first} and {count} images need a seed above {MAX_SEED}", "Use a smaller `seed`.")
+    return range(first, first + count)
 
 
 def sample(

@@ -6,7 +6,7 @@ import torch
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.inference.model import Model, load_model
-from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels, specs_for_number
+from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels, specs_in_order
 from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.progress import collect
@@ -180,7 +180,7 @@ def test_images_come_in_the_order_asked_for(model):
 
 def test_specs_go_label_by_label_with_consecutive_seeds():
     assert specs_for_labels((4, 2), 2, 7) == [SampleSpec(4, 7), SampleSpec(4, 8), SampleSpec(2, 7), SampleSpec(2, 8)]
-    assert specs_for_number("42", 2, 7) == [SampleSpec(4, 7), SampleSpec(2, 8), SampleSpec(4, 9), SampleSpec(2, 10)]
+    assert specs_in_order([4, 2, 4, 2], 7) == [SampleSpec(4, 7), SampleSpec(2, 8), SampleSpec(4, 9), SampleSpec(2, 10)]
 
 
 def test_images_are_grey_levels(model):
