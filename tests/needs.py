@@ -52,8 +52,8 @@ NEEDS = (
             f"engine/test_storage.py::{name}"
             for name in (
                 "test_a_process_killed_at_any_operation_leaves_the_old_file_or_the_new_one",
-                "test_after_a_power_cut_at_any_moment_the_file_is_the_old_one_or_the_new_one",
-                "test_an_error_of_any_operation_is_told_and_costs_no_file",
+                "test_after_a_power_failure_at_any_moment_the_file_is_the_old_one_or_the_new_one",
+                "test_an_error_of_any_operation_is_raised_and_loses_no_file",
                 "test_the_shim_sees_every_operation_of_a_save",
             )
         ),
@@ -66,7 +66,7 @@ NEEDS = (
     Need(
         "limits on a process",
         find_spec("resource") is not None,
-        tests=("engine/test_storage.py::test_a_real_limit_on_the_size_of_files_costs_no_file",),
+        tests=("engine/test_storage.py::test_a_real_limit_on_the_size_of_files_loses_no_file",),
     ),
     Need(
         "a Jupyter kernel",
