@@ -11,7 +11,7 @@ from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError, SettingsError
-from mnistdiff.settings import MAX_SEED, SampleSettings, TrainSettings
+from mnistdiff.settings import MAX_SEED, SAMPLERS, SampleSettings, TrainSettings
 
 TIMESTEPS = 10
 SETTINGS = TrainSettings(
@@ -235,6 +235,14 @@ def test_seeds_end_at_their_range():
     assert specs_for_labels((0,), 2, MAX_SEED - 1)[-1].seed == MAX_SEED
     with pytest.raises(SettingsError, match=str(MAX_SEED)):
         specs_for_labels((0,), 3, MAX_SEED - 1)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.names)
+@pytest.mark.parametrize("output", [-1e12, 1e12])
+def test_a_predicted_image_never_leaves_its_range(sampler, output):
+    absurd, steps = Model(lambda x_t, t, labels: np.full_like(x_t, output), SETTINGS), []
+    sampled(absurd, [SampleSpec(0, 0)], sample_settings(sampler=sampler, eta=1.0), on_step=steps.append)
+    assert all(np.abs(step.x_0_pred).max() <= 1 for step in steps)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
