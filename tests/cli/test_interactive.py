@@ -9,7 +9,7 @@ from mnistdiff.cli import interactive
 from mnistdiff.errors import SettingsError
 
 
-def told(invoke, name):
+def reproduced(invoke, name):
     done = invoke("reproduce", name, "--json", "--force")
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -25,18 +25,18 @@ def session(invoke):
 
 
 @pytest.mark.parametrize("changes", [["g 5"], ["steps 3"], ["g 0", "steps 7", "s 99"]])
-def test_settings_changed_after_drawing_are_not_those_of_the_picture(invoke, session, changes):
+def test_settings_changed_after_sampling_are_not_those_of_the_image(invoke, session, changes):
     for line in (*changes, "save x.png"):
         session.do(line)
-    seen = told(invoke, "x.png")
+    seen = reproduced(invoke, "x.png")
     assert (seen["identical"], seen["settings"]["guidance"], seen["settings"]["steps"]) == (True, 1.3, 10)
     assert seen["rows"] == [[7, 5, 1]]
 
 
-def test_settings_changed_before_drawing_are(invoke, session):
+def test_settings_changed_before_sampling_are(invoke, session):
     for line in ("g 5", "steps 3", "again", "save x.png"):
         session.do(line)
-    seen = told(invoke, "x.png")
+    seen = reproduced(invoke, "x.png")
     assert (seen["identical"], seen["settings"]["guidance"], seen["settings"]["steps"]) == (True, 5.0, 3)
 
 
@@ -47,12 +47,10 @@ def test_digits_that_could_not_be_sampled_do_not_change_what_is_saved(invoke, se
     session.do("save")
     [saved] = (tmp_path / "inference_samples").iterdir()
     assert saved.name == "digits_7_5.png"
-    assert told(invoke, saved)["identical"]
+    assert reproduced(invoke, saved)["identical"]
 
 
-def test_a_model_trained_later_is_not_that_of_the_picture(
-    invoke, session, tiny_run, tmp_path, monkeypatch, capfdbinary
-):
+def test_a_model_trained_later_is_not_that_of_the_image(invoke, session, tiny_run, tmp_path, monkeypatch, capfdbinary):
     monkeypatch.setattr(interactive, "show_training", lambda *_, **__: shutil.copytree(tiny_run, tmp_path / "run"))
     monkeypatch.setattr(interactive, "conclude", lambda *_, **__: None)
     session.do("t tiny")
@@ -61,7 +59,7 @@ def test_a_model_trained_later_is_not_that_of_the_picture(
     session.do("again")
     assert b"warning: run/conditional_diffusion_mnist.safetensors is hardly trained" in capfdbinary.readouterr().err
     session.do("save after.png")
-    before, after = told(invoke, "before.png"), told(invoke, "after.png")
+    before, after = reproduced(invoke, "before.png"), reproduced(invoke, "after.png")
     assert [seen["model"]["checkpoint"] for seen in (before, after)] == [
         "bundled",
         "run/conditional_diffusion_mnist.safetensors",

@@ -214,7 +214,7 @@ def test_evaluate_with_onnx_runtime_works_beside_a_gpu(invoke, tiny_run, monkeyp
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_a_labelled_set_goes_where_it_is_told_to_go(invoke, tiny_run, tmp_path):
+def test_a_labelled_set_goes_where_it_is_named_to_go(invoke, tiny_run, tmp_path):
     line = ["sample", "-c", tiny_run, "-d", 1, "-n", 7, "--format", "idx", "-o", "inference_samples/", "-q"]
     done = invoke(*line)
     assert (done.returncode, done.stdout) == (0, b"inference_samples\n")

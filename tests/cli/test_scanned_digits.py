@@ -30,7 +30,7 @@ def saved(picture, path):
 
 @pytest.mark.parametrize("command", ["classify", "edit"])
 @pytest.mark.parametrize("kind", ["28x28 black", "28x28 grey", "clear", "hard shadow", "squared", "frame", "noise"])
-def test_a_picture_without_a_digit_is_refused_by_name(invoke, tmp_path, command, kind):
+def test_an_image_without_a_digit_is_refused_by_name(invoke, tmp_path, command, kind):
     picture = saved(scans.BLANKS[kind](random()), tmp_path / "nothing.png")
     done = invoke(command, picture, *(["-d", 4] if command == "edit" else []))
     assert (done.returncode, done.stdout) == (2, b"")
@@ -39,13 +39,13 @@ def test_a_picture_without_a_digit_is_refused_by_name(invoke, tmp_path, command,
 
 
 @needs_digits
-def test_a_user_s_pictures_are_read_whatever_holds_the_ink(cli, digits, tmp_path):
+def test_a_user_s_images_are_read_whatever_holds_the_ink(invoke, digits, tmp_path):
     kinds = ["black on clear", "28x28 corner, light on dark", "light from left, 50 %", "12 bits in 16", "red on blue"]
     for number, kind in enumerate(kinds):
         saved(scans.KINDS[kind](digits[7], random()), tmp_path / f"{number}.png")
-    done = cli("classify", *(f"{k}.png" for k in range(len(kinds))), "--json", "-q", cwd=tmp_path)
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(one["digit"], one["notices"]) for one in told] == [(7, [])] * len(kinds)
+    done = invoke("classify", *(f"{k}.png" for k in range(len(kinds))), *QUICK, "--json", "-q")
+    result = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["digit"], one["notices"]) for one in result] == [(7, [])] * len(kinds)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -57,12 +57,12 @@ def test_two_digits_are_a_warning_that_quiet_keeps(invoke, digits, tmp_path):
         assert done.returncode == 0
         assert b"warning: " in done.stderr
         assert b"two.png" in done.stderr
-        told = json.loads(invoke(*line, *(["--force"] if line[0] == "edit" else []), "--json").stdout)
-        assert any("two.png" in notice for notice in told["notices"])
+        result = json.loads(invoke(*line, *(["--force"] if line[0] == "edit" else []), "--json").stdout)
+        assert any("two.png" in notice for notice in result["notices"])
 
 
 @needs_digits
-def test_a_part_is_the_same_in_every_dress(invoke, digits, tmp_path):
+def test_a_part_is_the_same_in_every_format(invoke, digits, tmp_path):
     """Dark on light, on a clear ground, in 16 bits, the mask with an alpha channel: the same image is completed."""
     image = digits[3]
     mask = np.zeros((28, 28, 4), np.uint8)

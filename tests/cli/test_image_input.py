@@ -37,25 +37,25 @@ def seven():
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("commands", ["classify", pytest.param("inpaint grid reproduce", marks=pytest.mark.soak)])
-def test_a_hostile_picture_costs_little_and_is_read_or_refused_in_a_sentence(forks, tmp_path, name, commands):
+def test_a_hostile_image_costs_little_and_is_read_or_refused_in_a_sentence(forks, tmp_path, name, commands):
     content = HOSTILE[name]()
     assert len(content) < 10**6
     (tmp_path / "file.png").write_bytes(content)
     (tmp_path / "other.png").write_bytes(saved(Image.new("L", (28, 28)), "PNG"))
     for command in commands.split():
         code, fork = forks.run(*COMMANDS[command].replace("FILE", "file.png").split(), cwd=tmp_path)
-        seconds, told = time.monotonic() - fork.began, fork.err.decode()
-        assert code in {0, 2, 5}, (command, told)
-        lines = [line for line in told.splitlines() if not line.startswith(("error: ", "warning: ", "Give", "Save"))]
-        assert code == 0 or "file.png" in told or "sheet" in told, (command, told)
-        assert "Traceback" not in told
-        assert not [line for line in lines if "PIL" in line or "Warning" in line or ".py" in line], (command, told)
+        seconds, message = time.monotonic() - fork.began, fork.err.decode()
+        assert code in {0, 2, 5}, (command, message)
+        lines = [line for line in message.splitlines() if not line.startswith(("error: ", "warning: ", "Give", "Save"))]
+        assert code == 0 or "file.png" in message or "sheet" in message, (command, message)
+        assert "Traceback" not in message
+        assert not [line for line in lines if "PIL" in line or "Warning" in line or ".py" in line], (command, message)
         assert seconds < SECONDS, command
         assert fork.mebibytes < MEBIBYTES, command
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_pictures_are_taken_everywhere_whatever_their_names_say(invoke, tmp_path, seven, kind):
+def test_the_same_images_are_taken_everywhere_whatever_their_names_say(invoke, tmp_path, seven, kind):
     options = {"lossless": True} if kind == "WEBP" else {}
     (tmp_path / "seven.txt").write_bytes(saved(seven, kind, **options))
     (tmp_path / "mask").write_bytes(saved(Image.new("RGB", (28, 28), "white"), kind))
@@ -84,17 +84,17 @@ def test_grid_tells_images_from_a_model_by_their_names(invoke, tmp_path, seven):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"a HEIC photo"), (b"", b"empty"), (b"%PDF-1.4", b"a PDF document")],
 )
-def test_what_cannot_be_read_is_called_by_its_name(invoke, tmp_path, content, told):
+def test_what_cannot_be_read_is_called_by_its_name(invoke, tmp_path, content, expected):
     (tmp_path / "photo.jpg").write_bytes(content)
     for command in ("classify", "edit -d 1", "inpaint --mask left -d 1", "grid", "reproduce"):
         word, *options = command.split()
         done = invoke(word, "photo.jpg", *options)
         assert (done.returncode, done.stdout) == (5, b""), command
         assert b"photo.jpg" in done.stderr
-        assert told in done.stderr
+        assert expected in done.stderr
 
 
 def test_metadata_neither_hides_pixels_nor_makes_noise(cli, tmp_path, seven):
@@ -124,7 +124,7 @@ def test_metadata_neither_hides_pixels_nor_makes_noise(cli, tmp_path, seven):
 
 @pytest.mark.parametrize("command", ["classify", "edit", "inpaint", "grid", "reproduce", "report", "inspect", "resume"])
 @pytest.mark.parametrize("name", ["-dash.png", "--dash.jpg", "-nothing"])
-def test_a_file_whose_name_looks_like_an_option_is_told_how_to_be_written(invoke, tmp_path, command, name):
+def test_a_file_whose_name_looks_like_an_option_is_named_how_to_be_written(invoke, tmp_path, command, name):
     (tmp_path / name).write_bytes(b"")
     done = invoke(command, name)
     assert (done.returncode, done.stdout) == (2, b"")
@@ -169,7 +169,7 @@ def test_a_sheet_of_too_many_pixels_is_refused_before_it_is_made(forks, tmp_path
     assert not (tmp_path / "grid.png").exists()
 
 
-def test_a_sweep_whose_sheet_would_be_too_large_is_refused_before_drawing(invoke, tmp_path):
+def test_a_sweep_whose_sheet_would_be_too_large_is_refused_before_sampling(invoke, tmp_path):
     values = ",".join(str(1 + k / 10**5) for k in range(6000))
     began = time.monotonic()
     done = invoke("grid", "-d", 1, "-n", 1, "--sweep", f"guidance={values}")
@@ -207,7 +207,7 @@ def test_a_pipe_as_preview_is_refused_without_waiting_for_it(forks, run_copy, tm
 def test_very_many_previews_are_shown_in_part(run_copy, invoke, monkeypatch, tmp_path):
     from mnistdiff.engine.runs import preview_animation
 
-    monkeypatch.setattr(preview_animation, "_LARGEST_FILM", 5 * 100 * 100)
+    monkeypatch.setattr(preview_animation, "_LARGEST_ANIMATION", 5 * 100 * 100)
     for epoch in range(1, 21):
         content = saved(Image.new("L", (100, 100), epoch * 10), "PNG")
         (run_copy / "samples" / f"epoch_{epoch:04d}.png").write_bytes(content)
@@ -223,7 +223,7 @@ def test_very_many_previews_are_shown_in_part(run_copy, invoke, monkeypatch, tmp
     assert sorted(levels) == levels
 
 
-def test_what_is_sent_twice_through_one_pipe_is_told(cli, seven):
+def test_what_is_sent_twice_through_one_pipe_is_named(cli, seven):
     done = cli("inpaint", "-", "--mask", "-", "-d", 1, input=saved(seven, "PNG"))
     assert done.returncode == 5
     assert b"stdin is empty" in done.stderr

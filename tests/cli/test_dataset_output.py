@@ -21,7 +21,7 @@ def drawn_alone(invoke, tmp_path, tiny_run, digit, seed):
 
 
 @pytest.mark.parametrize("kind", ["npz", "csv", "idx"])
-def test_a_set_holds_the_images_that_are_drawn_alone(invoke, tiny_run, tmp_path, kind):
+def test_a_set_holds_the_images_that_are_sampled_alone(invoke, tiny_run, tmp_path, kind):
     output = f"deep/set.{kind}" if kind != "idx" else "deep/set"
     line = ["sample", "-c", tiny_run, "--format", kind, "-d", "3,8", "-n", 70, "--seed", 5, "-o", output, *QUICK]
     done = invoke(*line)
@@ -57,8 +57,8 @@ def test_a_set_holds_the_images_that_are_drawn_alone(invoke, tiny_run, tmp_path,
 def test_a_set_can_be_as_unbalanced_as_mnist(invoke, tiny_run, tmp_path):
     line = ["sample", "-c", tiny_run, "--format", "npz", "--balance", "mnist", "-n", 100, "--seed", 0, "--json", *QUICK]
     done = invoke(*line)
-    told = json.loads(done.stdout)
-    assert told == told | {"path": "drawn.npz", "format": "npz", "images": 100, "seed": 0}
+    result = json.loads(done.stdout)
+    assert result == result | {"path": "drawn.npz", "format": "npz", "images": 100, "seed": 0}
     with np.load(tmp_path / "drawn.npz") as content:
         labels, seeds = content["labels"], content["seeds"]
     assert labels.tolist() == stratified_labels(100, MNIST.class_counts).tolist()
@@ -79,7 +79,7 @@ def test_seeds_name_each_image(invoke, tiny_run):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ("--seeds 5-3", "'5-3'"),
         ("--seeds x", "'x'"),
@@ -97,11 +97,11 @@ def test_seeds_name_each_image(invoke, tiny_run):
         ("--format csv -o -", ".csv"),
     ],
 )
-def test_what_contradicts_itself_is_refused_before_it_is_drawn(invoke, tiny_run, tmp_path, line, told):
+def test_what_contradicts_itself_is_refused_before_it_is_sampled(invoke, tiny_run, tmp_path, line, expected):
     (tmp_path / "mine.csv").write_text("mine")
     done = invoke("sample", "-c", tiny_run, *line.split(), "--steps", 1, "-q")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert told in done.stderr.decode()
+    assert expected in done.stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 

@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from tiles import places
 
 QUICK = ["--steps", 3, "--seed", 1, "-q"]
 
 
-def test_a_number_is_a_strip_and_its_digits_are_those_drawn_alone(invoke, tmp_path):
+def test_a_number_is_a_strip_and_its_digits_are_those_sampled_alone(invoke, tmp_path):
     done = invoke("sample", "--digits", "2026", "-o", "year.png", *QUICK)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"year.png\n", b"")
     strip = np.asarray(Image.open(tmp_path / "year.png")).astype(int)
@@ -19,8 +20,7 @@ def test_a_number_is_a_strip_and_its_digits_are_those_drawn_alone(invoke, tmp_pa
     for place, digit in enumerate("2026"):
         line = ["sample", "-d", digit, "--steps", 3, "--seed", 1 + place, "-o", "-", "-q"]
         alone = np.asarray(Image.open(io.BytesIO(invoke(*line).stdout))).astype(int)
-        windows = np.lib.stride_tricks.sliding_window_view(strip, (56, 56))
-        [(_, found)] = np.argwhere(np.abs(windows - np.kron(alone, np.ones((2, 2), int))).max(axis=(2, 3)) <= 1)
+        [(_, found)] = places(strip, alone)
         assert found > left
         left = found
     assert invoke("reproduce", "year.png", "-o", "-").stdout == (tmp_path / "year.png").read_bytes()
@@ -31,7 +31,7 @@ def test_a_number_into_a_folder_is_a_file_a_digit(invoke):
     assert names == [f"here/digit_{digit}_{seed}.png" for seed, digit in enumerate("707707", start=1)]
 
 
-def test_films_are_told_after_the_pictures_and_a_pipe_gets_the_png_alone(invoke, tmp_path):
+def test_animations_are_named_after_the_images_and_a_pipe_gets_the_png_alone(invoke, tmp_path):
     films = ["--gif", "born.gif", "--film", "film.png"]
     done = invoke("sample", "-d", "3,8", "-o", "digits.png", *films, *QUICK)
     assert (done.returncode, done.stdout) == (0, b"digits.png\nborn.gif\nfilm.png\n")
@@ -48,7 +48,7 @@ def test_films_are_told_after_the_pictures_and_a_pipe_gets_the_png_alone(invoke,
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ("--digits seven", "'seven' is not a number"),
         ("--digits ٣", "'٣' is not a number"),
@@ -62,11 +62,11 @@ def test_films_are_told_after_the_pictures_and_a_pipe_gets_the_png_alone(invoke,
         ("--gif a.gif --view x_9", "x_9"),
     ],
 )
-def test_what_cannot_be_filmed_is_refused_before_it_is_drawn(invoke, tmp_path, line, told):
+def test_what_cannot_be_animated_is_refused_before_it_is_sampled(invoke, tmp_path, line, expected):
     (tmp_path / "mine.png").write_text("mine")
     done = invoke("sample", *line.split(), *QUICK)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert told in done.stderr.decode()
+    assert expected in done.stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
 
 
