@@ -53,7 +53,7 @@ def test_images_are_laid_out_by_the_digits_in_their_names(invoke, tmp_path):
     assert other[1] == one[1] == first[1] < second[1]
 
 
-def test_what_sample_samples_can_be_laid_out(invoke, tiny_run, tmp_path):
+def test_what_sample_gives_can_be_laid_out(invoke, tiny_run, tmp_path):
     drawn = invoke("sample", "-c", tiny_run, "-d", "0-1", "-n", 2, "--seed", 0, *FEW).stdout.decode().splitlines()
     assert invoke("grid", *drawn, "-o", "of_pictures.png").returncode == 0
     assert invoke("grid", tiny_run, "-d", "0-1", "-n", 2, "-o", "of_model.png", *FEW).returncode == 0

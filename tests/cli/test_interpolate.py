@@ -24,7 +24,7 @@ def test_an_interpolation_goes_there_and_back(invoke, tmp_path, name, kind):
     assert np.array_equal(frames[1], frames[-1]) or np.array_equal(frames[0], frames[-1])
 
 
-def test_a_strip_begins_and_ends_with_what_sample_samples(invoke, tmp_path):
+def test_a_strip_begins_and_ends_with_what_sample_gives(invoke, tmp_path):
     line = ["--from", 4, "--to", 9, "--to-seed", 8, "--frames", 14, "--film", "strip.png", "--json", *QUICK]
     done = invoke("interpolate", *line)
     result = {"path": "strip.png", "frames": 14, "from": [4, 3], "to": [9, 8]}

@@ -139,7 +139,7 @@ def test_without_arguments_digits_are_asked_for_sampled_and_kept(spawn, tmp_path
     assert (tmp_path / "year.png").read_bytes() == saved.read_bytes()
 
 
-def test_what_was_saved_is_what_sample_samples_and_what_was_there_is_not_replaced(spawn, invoke, tmp_path):
+def test_what_was_saved_is_what_sample_gives_and_what_was_there_is_not_replaced(spawn, invoke, tmp_path):
     """From the bundled model, in a narrow terminal; the history is kept for the next session."""
     child = spawn(columns=40)
     for line in ("s 5", "83", "save a.png", "save a.png"):
