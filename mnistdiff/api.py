@@ -19,9 +19,11 @@ from mnistdiff.engine.progress import ShowProgress, finish, shown_as
 from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoint_to_sample
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
+from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.model import Model
 from mnistdiff.presets import Layer, Resolved, read_settings_file, resolve
-from mnistdiff.settings import BackendName, EvaluatedCount, MachineSettings, SampleSettings, Seed, WeightsName
+from mnistdiff.setting_types import BackendName, EvaluatedCount, Seed, WeightsName
+from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:  # these import torch
     from mnistdiff.engine.evaluation.report import EvaluationReport
@@ -48,7 +50,7 @@ def load(
         SettingsError: if the device or the backend is not available.
     """
     with field_errors():
-        machine = MachineSettings(device=device, backend=backend)
+        machine = InferenceSettings(device=device, backend=backend)
         SampleSettings(weights=weights)
     path = PRETRAINED if source is None else checkpoint_to_sample(Path(source).expanduser())
     loaded = load_model(path, weights=weights, device=machine.device, backend=machine.backend)

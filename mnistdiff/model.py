@@ -22,16 +22,16 @@ from mnistdiff.engine.inference.sampling import Sample, SampleSpec, sample
 from mnistdiff.engine.outputs.images import Images, Interpolation, Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
 from mnistdiff.errors import SettingsError, validate
-from mnistdiff.settings import (
+from mnistdiff.setting_types import (
     EDIT_GUIDANCE,
     EDIT_STRENGTH,
     INTERPOLATION_FRAMES,
     RESAMPLE_STEPS,
     Evaluations,
     Frames,
-    SampleSettings,
     Seed,
 )
+from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistdiff.errors import SettingsError, explain, shown
-from mnistdiff.settings import MachineSettings, SampleSettings, TrainSettings
+from mnistdiff.machine_settings import InferenceSettings, MachineSettings
+from mnistdiff.settings import SampleSettings, TrainSettings
 from mnistdiff.settings_file import read_settings_file
 
 __all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "resolve"]
@@ -226,15 +227,14 @@ def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
 def _refuse_unknown(name: str, layer: _Given) -> None:
     import difflib
 
-    known = [name for name in (*TrainSettings.model_fields, *MachineSettings.model_fields) if name != "backend"]
+    known = [*TrainSettings.model_fields, *MachineSettings.model_fields]
     if name in known:
         return
     origin = layer.origin_of(name)
-    if name == "backend" or name in SampleSettings.model_fields:
-        flag = f"--{name.replace('_', '-')}"
+    if name in {**SampleSettings.model_fields, **InferenceSettings.model_fields}:
         raise SettingsError(
-            f"{origin}: {name!r} is a setting of drawing, and means nothing to a training",
-            f"Leave it out here, and draw with it: mnistdiff sample {flag} VALUE.",
+            f"{origin}: {name!r} is a setting of sampling, not of training",
+            f"Leave it out here, and sample with `{name}`.",
         )
     close = difflib.get_close_matches(name[:100], known, n=1)
     raise SettingsError(

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, TypeVar
 
+from mnistdiff.errors import CheckpointError
+
 T = TypeVar("T")
 
 _ACCEPTS_UNREGISTERED = ContextVar("accepts_unregistered", default=False)
@@ -88,6 +90,14 @@ class Registry(Mapping[str, T]):
             *first, last = map(repr, self._names)
             raise ValueError(f"should be {', '.join(first)} or {last}" if first else f"should be {last}")
         return name
+
+    def require_entry(self, name: str, *, source: str) -> None:
+        """Raise CheckpointError if ``source``, a checkpoint, needs an entry that is not registered here."""
+        if name not in self._names:
+            raise CheckpointError(
+                f"{source} needs the {self.kind} {name!r}, which is not registered here",
+                "Import the Python module that registers it first.",
+            )
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries and name in self._builtin:

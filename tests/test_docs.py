@@ -14,7 +14,8 @@ from reference import PAGE, reference
 import mnistdiff.engine
 from mnistdiff.cli.exit_codes import ExitCode
 from mnistdiff.cli.registry import load
-from mnistdiff.settings import NETWORKS, TrainSettings
+from mnistdiff.setting_types import NETWORKS
+from mnistdiff.settings import TrainSettings
 
 README = text_of("README.md")
 SECTIONS = [

@@ -20,7 +20,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.build import Network
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.registry import Registry
-from mnistdiff.settings import DATASETS, NETWORKS, PREDICTIONS, SAMPLERS, SCHEDULES
+from mnistdiff.setting_types import DATASETS, NETWORKS, PREDICTIONS, SAMPLERS, SCHEDULES
 
 SMALL = {
     "preset": "tiny",

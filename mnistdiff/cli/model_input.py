@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.option_groups import SamplingOptions
-from mnistdiff.settings import SampleSettings, WeightsName
+from mnistdiff.setting_types import WeightsName
+from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff import Model

@@ -16,14 +16,9 @@ from mnistdiff.cli.options import setting
 from mnistdiff.cli.variables import variable
 from mnistdiff.conflicts import refuse_ineffective, without_effect
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import (
-    SHORT_TRAINING_GUIDANCE,
-    SHORT_TRAINING_IMAGES,
-    Interval,
-    MachineSettings,
-    SampleSettings,
-    WeightsName,
-)
+from mnistdiff.machine_settings import InferenceSettings
+from mnistdiff.setting_types import Interval, WeightsName
+from mnistdiff.settings import SHORT_TRAINING_GUIDANCE, SHORT_TRAINING_IMAGES, SampleSettings
 
 
 def guidance(default: str) -> Any:
@@ -49,16 +44,16 @@ Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights", from_
 Device = Annotated[
     str | None,
     setting(
-        MachineSettings,
+        InferenceSettings,
         "device",
         help_text="Where to compute; auto is the CPU with ONNX Runtime, and a GPU, if there is one, with PyTorch.",
         from_environment=False,
     ),
 ]
-Backend = Annotated[str | None, setting(MachineSettings, "backend", from_environment=False)]
+Backend = Annotated[str | None, setting(InferenceSettings, "backend", from_environment=False)]
 
 
-def machine_settings(device: str | None, backend: str | None) -> MachineSettings:
+def machine_settings(device: str | None, backend: str | None) -> InferenceSettings:
     """Where to sample, from ``--device`` and ``--backend`` or else their variables.
 
     ONNX Runtime computes on the CPU. Of a backend and a device that disagree, one from a variable gives way to one that
@@ -74,7 +69,7 @@ def machine_settings(device: str | None, backend: str | None) -> MachineSettings
             flags = "--backend onnx", f"--device {values['device']}"
             raise without_effect(*flags, "ONNX Runtime computes on the CPU here")
         values = dict(typed)
-    return MachineSettings.model_validate({name: value for name, value in values.items() if value is not None})
+    return InferenceSettings.model_validate({name: value for name, value in values.items() if value is not None})
 
 
 def _variable(name: str) -> str | None:
@@ -82,7 +77,7 @@ def _variable(name: str) -> str | None:
     if not text:
         return None
     try:
-        value: str = options.checked(MachineSettings.model_fields[name].rebuild_annotation())(text)
+        value: str = options.checked(InferenceSettings.model_fields[name].rebuild_annotation())(text)
     except typer.BadParameter as error:
         raise SettingsError(f"Invalid value for {variable(name)}: {error.message}") from error
     return value
@@ -142,7 +137,7 @@ class SamplingOptions:
     spacing: str | None = None
     eta: float | None = None
     weights: WeightsName | None = None
-    machine: MachineSettings = field(default_factory=MachineSettings)
+    machine: InferenceSettings = field(default_factory=InferenceSettings)
     default_guidance: float | None = None
     sweeps: Sequence[Sweep] = ()
 

@@ -8,15 +8,11 @@ import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from mnistdiff import settings
+from mnistdiff import setting_types
 from mnistdiff.cli.variables import variable
+from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.registry import table_of
-from mnistdiff.settings import (
-    DeviceName,
-    LogName,
-    MachineSettings,
-    Seed,
-)
+from mnistdiff.setting_types import DeviceName, LogName, Seed
 
 T = TypeVar("T")
 Parser = Callable[[str], T]
@@ -197,7 +193,7 @@ SampleSeed = Annotated[
 
 def count(default: int) -> Any:
     """The option ``-n``, whose help names this default."""
-    return typed("--n", "-n", kind=settings.Count, help_text=f"Images of each digit (>= 1; default {default}).")
+    return typed("--n", "-n", kind=setting_types.Count, help_text=f"Images of each digit (>= 1; default {default}).")
 
 
 Count = Annotated[int | None, count(1)]

@@ -10,7 +10,7 @@ import typer
 from mnistdiff.cli import options
 from mnistdiff.conflicts import refuse_beside, without_effect
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import MAX_SEED
+from mnistdiff.setting_types import MAX_SEED
 
 if TYPE_CHECKING:
     from mnistdiff.engine.data.datasets import DatasetSpec

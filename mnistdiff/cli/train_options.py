@@ -8,8 +8,9 @@ import typer
 
 from mnistdiff.cli import options, variables
 from mnistdiff.conflicts import without_effect
+from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.presets import Resolved, read_settings_file, resolve
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 _DIFFUSION, _FILES = "Diffusion", "Data and files"
 

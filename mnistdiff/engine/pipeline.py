@@ -24,7 +24,8 @@ from mnistdiff.engine.training.objective import DiffusionLoss
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.engine.training.time_budget import steps_within
 from mnistdiff.errors import CheckpointError
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 if TYPE_CHECKING:
     import torch

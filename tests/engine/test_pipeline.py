@@ -30,7 +30,8 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.engine.training.objective import DiffusionLoss
 from mnistdiff.errors import CheckpointError, DataError, DivergedError, RunInUseError, SettingsError
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
 

@@ -12,7 +12,8 @@ from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.runs import recorder
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError, NewerFormatError
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
 

@@ -9,7 +9,7 @@ from mnistdiff.cli import console, image_input, option_groups, options
 from mnistdiff.cli.model_input import about, find_model, load
 from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
 from mnistdiff.cli.progress import meter
-from mnistdiff.settings import Evaluations, Seed
+from mnistdiff.setting_types import Evaluations, Seed
 
 if TYPE_CHECKING:
     from mnistdiff import Model

@@ -8,7 +8,7 @@ from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
 from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import SampleJob
 from mnistdiff.cli.select_samples import parse_labels
-from mnistdiff.settings import EDIT_GUIDANCE, EDIT_STRENGTH, Strength
+from mnistdiff.setting_types import EDIT_GUIDANCE, EDIT_STRENGTH, Strength
 
 EXAMPLES = """Examples:
 

@@ -16,7 +16,9 @@ from mnistdiff.cli.progress import meter
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import EvaluatedCount, MachineSettings, SampleSettings, Seed
+from mnistdiff.machine_settings import InferenceSettings
+from mnistdiff.setting_types import EvaluatedCount, Seed
+from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff import Model
@@ -45,11 +47,11 @@ _Count = Annotated[
     ),
 ]
 _Seed = Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the first image (default 0).")]
-_Device = Annotated[str | None, options.setting(MachineSettings, "device", from_environment=False)]
+_Device = Annotated[str | None, options.setting(InferenceSettings, "device", from_environment=False)]
 _Backend = Annotated[
     str | None,
     options.setting(
-        MachineSettings,
+        InferenceSettings,
         "backend",
         help_text="ONNX Runtime, on the CPU, or PyTorch; auto takes PyTorch on a GPU, else as sample.",
         from_environment=False,

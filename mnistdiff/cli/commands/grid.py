@@ -14,7 +14,7 @@ from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import Seed
+from mnistdiff.setting_types import Seed
 
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.model_info import ModelInfo

@@ -12,7 +12,7 @@ from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_label
 from mnistdiff.conflicts import refuse_beside
-from mnistdiff.settings import INTERPOLATION_FRAMES, Frames, Seed
+from mnistdiff.setting_types import INTERPOLATION_FRAMES, Frames, Seed
 
 EXAMPLES = """Examples:
 

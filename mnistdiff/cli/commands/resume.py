@@ -8,7 +8,8 @@ import typer
 from mnistdiff.cli import console, options
 from mnistdiff.cli.signals import stop_on_signals
 from mnistdiff.cli.training_view import conclude, show_training
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 EXAMPLES = """Examples:
 

@@ -11,7 +11,7 @@ from mnistdiff.cli.output import refuse_existing
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.storage import make_folder
-from mnistdiff.settings import ClassifierName, Seed
+from mnistdiff.setting_types import ClassifierName, Seed
 
 if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.train_reference_classifier import TrainedClassifier

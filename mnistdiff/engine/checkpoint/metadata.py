@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mnistdiff.settings import Seed, TrainSettings
+from mnistdiff.setting_types import Seed
+from mnistdiff.settings import TrainSettings
 
 FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "mnistdiff"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from mnistdiff.errors import DataError, SettingsError
-from mnistdiff.settings import DATASETS
+from mnistdiff.setting_types import DATASETS
 
 if TYPE_CHECKING:  # settings and help need the specs without NumPy
     import numpy as np

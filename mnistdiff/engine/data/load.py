@@ -14,7 +14,7 @@ from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, Split, U
 from mnistdiff.engine.data.download import download
 from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import DataError, MissingLibraryError
-from mnistdiff.settings import DATASETS
+from mnistdiff.setting_types import DATASETS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.settings import PREDICTIONS
+from mnistdiff.setting_types import PREDICTIONS
 
 if TYPE_CHECKING:
     from torch import Tensor

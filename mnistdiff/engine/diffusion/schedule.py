@@ -8,7 +8,8 @@ from typing import Self, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.settings import SCHEDULES, Spacing, TrainSettings
+from mnistdiff.setting_types import SCHEDULES, Spacing
+from mnistdiff.settings import TrainSettings
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mnistdiff.engine.evaluation.classifier import predict, train_classifier
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.evaluation.results import CAS
 from mnistdiff.engine.progress import Work
-from mnistdiff.settings import ClassifierName
+from mnistdiff.setting_types import ClassifierName
 
 ARCHITECTURE: ClassifierName = "conv"
 EPOCHS = 20

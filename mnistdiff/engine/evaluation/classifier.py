@@ -25,7 +25,7 @@ from mnistdiff.engine.network.device import memory_format
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.errors import DivergedError
-from mnistdiff.settings import ClassifierName
+from mnistdiff.setting_types import ClassifierName
 
 _TRAIN_BATCH = 128
 PREDICT_BATCH = 500

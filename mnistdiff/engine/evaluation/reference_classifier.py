@@ -26,7 +26,7 @@ from mnistdiff.engine.evaluation.classifier import ARCHITECTURES, Predictions, p
 from mnistdiff.engine.evaluation.metrics import Gaussian
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.errors import CheckpointError, SettingsError, explain
-from mnistdiff.settings import ClassifierName, Seed
+from mnistdiff.setting_types import ClassifierName, Seed
 
 PINNED: Mapping[ClassifierName, str] = MappingProxyType(
     {

@@ -17,7 +17,7 @@ from mnistdiff.engine.evaluation.metrics import Gaussian
 from mnistdiff.engine.evaluation.reference_classifier import ClassifierCard, encode_classifier, rounded
 from mnistdiff.engine.evaluation.reference_stats import fcd_of_test_images
 from mnistdiff.engine.progress import Progress, Work
-from mnistdiff.settings import ClassifierName
+from mnistdiff.setting_types import ClassifierName
 
 SIZES = (500, 1_000, 2_000, 5_000, 10_000)
 """Numbers of real test images whose Fréchet distance a card holds."""

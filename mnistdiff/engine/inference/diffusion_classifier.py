@@ -18,7 +18,7 @@ from mnistdiff.engine.inference.sampling import BATCH_SIZE
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import DivergedError, SettingsError
-from mnistdiff.settings import PREDICTIONS
+from mnistdiff.setting_types import PREDICTIONS
 
 _CLEAN_SHARE = 0.25
 """The cleanest quarter of the timesteps is left out: the network predicts texture there, which no label explains, and

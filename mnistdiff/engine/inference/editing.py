@@ -14,7 +14,8 @@ from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.process import FROM_NOISE, run_sampler
 from mnistdiff.errors import SettingsError, validate
-from mnistdiff.settings import ResampleSteps, SampleSettings, Strength
+from mnistdiff.setting_types import ResampleSteps, Strength
+from mnistdiff.settings import SampleSettings
 
 HALVES = ("left", "right", "top", "bottom")
 

@@ -12,7 +12,8 @@ from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_runtime import open_graph
 from mnistdiff.errors import CheckpointError, SettingsError, field_errors
-from mnistdiff.settings import BackendName, SampleSettings, TrainSettings, WeightsName
+from mnistdiff.setting_types import BackendName, WeightsName
+from mnistdiff.settings import SampleSettings, TrainSettings
 from mnistdiff.shell import quoted
 
 

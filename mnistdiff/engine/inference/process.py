@@ -7,7 +7,8 @@ from mnistdiff.engine.diffusion.predictions import FloatArray
 from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep, Timesteps
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SAMPLERS, SampleSettings
+from mnistdiff.setting_types import SAMPLERS
+from mnistdiff.settings import SampleSettings
 
 
 class SamplingProcess(Protocol):

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.errors import CheckpointError
-from mnistdiff.settings import NETWORKS, TrainSettings
+from mnistdiff.setting_types import NETWORKS
+from mnistdiff.settings import TrainSettings
 
 
 class Network(nn.Module):

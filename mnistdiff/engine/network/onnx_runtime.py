@@ -17,7 +17,8 @@ from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_cache import discard_graph, keep_graph, kept_graph
 from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import CheckpointError, MnistDiffError
-from mnistdiff.settings import NETWORKS, TrainSettings
+from mnistdiff.setting_types import NETWORKS
+from mnistdiff.settings import TrainSettings
 
 SHIPPED_GRAPHS = Path(__file__).parents[2] / "assets" / "graphs"
 IMAGES, TIMESTEPS, LABELS, PREDICTION = "x_t", "t", "labels", "prediction"

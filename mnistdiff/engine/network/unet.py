@@ -14,7 +14,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from mnistdiff.engine.network.build import Network
-from mnistdiff.settings import NETWORKS, TrainSettings
+from mnistdiff.setting_types import NETWORKS
+from mnistdiff.settings import TrainSettings
 
 _MAX_PERIOD = 10_000.0
 _TIME_WIDTH = 64

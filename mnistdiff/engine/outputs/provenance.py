@@ -18,7 +18,8 @@ from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, Comparison, varian
 from mnistdiff.engine.outputs.stored_process import StoredFormat, StoredRePaint, StoredSDEdit, stored
 from mnistdiff.engine.outputs.trajectory import View
 from mnistdiff.errors import StorageError, explain
-from mnistdiff.settings import SampleSettings, Seed
+from mnistdiff.setting_types import Seed
+from mnistdiff.settings import SampleSettings
 
 KEYWORD = "mnistdiff"
 """Keyword of the metadata that hold the provenance, as JSON."""

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from mnistdiff.engine.inference.editing import RePaint, SDEdit
 from mnistdiff.engine.inference.process import FromNoise, SamplingProcess
-from mnistdiff.settings import ResampleSteps, Strength
+from mnistdiff.setting_types import ResampleSteps, Strength
 
 
 def _encoded(image: NDArray[np.uint8]) -> str:

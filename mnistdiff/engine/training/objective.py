@@ -12,7 +12,8 @@ from torch import Tensor
 from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
-from mnistdiff.settings import PREDICTIONS, TrainSettings
+from mnistdiff.setting_types import PREDICTIONS
+from mnistdiff.settings import TrainSettings
 
 
 @dataclass(frozen=True)

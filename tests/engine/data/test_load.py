@@ -23,7 +23,7 @@ from mnistdiff.engine.data import load
 from mnistdiff.engine.data.datasets import MNIST, IdxFile, LabelledImages, Split
 from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.errors import DataError
-from mnistdiff.settings import DATASETS
+from mnistdiff.setting_types import DATASETS
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistdiff.engine.diffusion.predictions import diffuse
-from mnistdiff.settings import PREDICTIONS
+from mnistdiff.setting_types import PREDICTIONS
 
 X_0, EPS = np.random.default_rng(0).standard_normal((2, 3, 1, 4, 4))
 coefficients = st.floats(0.1, 2)

@@ -15,7 +15,8 @@ from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceSta
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.progress import finish
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import MAX_SEED, SampleSettings, TrainSettings
+from mnistdiff.setting_types import MAX_SEED
+from mnistdiff.settings import SampleSettings, TrainSettings
 
 N = 300
 MODEL = Model(lambda x_t, t, labels: x_t * (labels % 3).reshape(-1, 1, 1, 1), TrainSettings(timesteps=10))

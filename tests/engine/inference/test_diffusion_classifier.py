@@ -15,7 +15,8 @@ from mnistdiff.engine.inference.model import Model, load_model
 from mnistdiff.engine.inference.sampling import sample, specs_for_labels
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import DivergedError, SettingsError
-from mnistdiff.settings import PREDICTIONS, SampleSettings, TrainSettings
+from mnistdiff.setting_types import PREDICTIONS
+from mnistdiff.settings import SampleSettings, TrainSettings
 
 PAPER = TrainSettings(preset="fast", beta_schedule="cosine", prediction="v_prediction")
 

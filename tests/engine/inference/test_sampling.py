@@ -11,7 +11,8 @@ from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError, SettingsError
-from mnistdiff.settings import MAX_SEED, SAMPLERS, SampleSettings, TrainSettings
+from mnistdiff.setting_types import MAX_SEED, SAMPLERS
+from mnistdiff.settings import SampleSettings, TrainSettings
 
 TIMESTEPS = 10
 SETTINGS = TrainSettings(

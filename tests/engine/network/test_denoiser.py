@@ -7,7 +7,8 @@ import torch
 from mnistdiff.engine.network.build import build_network, load_network, require_same_shapes
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.errors import CheckpointError
-from mnistdiff.settings import NETWORKS, TrainSettings
+from mnistdiff.setting_types import NETWORKS
+from mnistdiff.settings import TrainSettings
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings(patch_size=4, channels=(4,), embedding=4)

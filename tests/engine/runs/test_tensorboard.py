@@ -11,7 +11,7 @@ from mnistdiff.engine import pipeline
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
 from mnistdiff.errors import MissingLibraryError
-from mnistdiff.settings import MachineSettings
+from mnistdiff.machine_settings import MachineSettings
 
 SETTINGS = WITHOUT_PREVIEWS.model_copy(update={"sample_every": 1})
 pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
