@@ -10,9 +10,11 @@ from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_view, option_groups, options
 from mnistdiff.cli.evaluation_view import EvaluationFiles
+from mnistdiff.cli.flags import flags_of, with_flags
 from mnistdiff.cli.model_input import about, load_each
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
 from mnistdiff.cli.progress import meter
+from mnistdiff.cli.registry import load
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
 from mnistdiff.errors import SettingsError
@@ -218,9 +220,9 @@ def _evaluate(models: "list[tuple[Model, SampleSettings]]", chosen: EvaluationOp
 
     with meter(counts_images=False, quiet=chosen.quiet) as shown:
         reports = shown.follow(work, note_values)
-    known = models[0][0].info.notices
+    known, flags = models[0][0].info.notices, flags_of(load("evaluate"))
     for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in known):
-        console.warn(notice)
+        console.warn(with_flags(notice, flags))
     return reports
 
 

@@ -213,7 +213,7 @@ def _notices(stats: ReferenceStats, n: int) -> tuple[str, ...]:
         missing = "precision, recall, density and coverage"
         if stats.fcd is None:
             missing = f"the fcd of real images, {missing}"
-        notices.append(f"the real images are not on this machine (data_dir): {missing} are left out")
+        notices.append(f"real images are not on this machine: {missing} are left out; set `data_dir` to their folder")
     if stats.count < n and stats.fcd is not None:
         notices.append(f"there are only {stats.count:,} test images: fcd_real and prdc are measured with those")
     return tuple(notices)

@@ -40,5 +40,5 @@ def small_real(images):
 
 @pytest.fixture(scope="session")
 def tiny_real(small_real):
-    """300 and 200 of them."""
-    return RealImages(MNIST, small_real.training[:300], small_real.test[:200])
+    """300 and 100 of them."""
+    return RealImages(MNIST, small_real.training[:300], small_real.test[:100])

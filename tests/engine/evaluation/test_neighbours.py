@@ -175,10 +175,10 @@ def test_the_closest_pairs_have_the_smallest_ratio_then_the_smallest_distance(pa
 
 def test_on_mnist_the_search_by_hand_agrees(real_data_dir):
     data = load_images(MNIST, "train", data_dir=real_data_dir)
-    test = load_images(MNIST, "test", data_dir=real_data_dir)[:100]
+    test = load_images(MNIST, "test", data_dir=real_data_dir)[:50]
     training, images = data.images, test.images
     found = nearest(images, training)
-    for i, (index, first, second) in enumerate(by_hand(images[:2], training)):
+    for i, (index, first, second) in enumerate(by_hand(images[:1], training)):
         assert found.index[i] == index
         assert (found.distance[i], found.second[i]) == pytest.approx((first**0.5 / 255, second**0.5 / 255), rel=1e-12)
     # Published for all 10,000 test images: 3.09 % of the nearest images show another digit.
