@@ -21,13 +21,13 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.model import Model
-from mnistdiff.presets import Layer, Resolved, read_settings_file, resolve
 from mnistdiff.setting_types import BackendName, EvaluatedCount, Seed, WeightsName
 from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:  # these import torch
     from mnistdiff.engine.evaluation.report import EvaluationReport
     from mnistdiff.engine.runs.events import Event
+    from mnistdiff.presets import Layer, Resolved
 
 __all__ = ["Images", "Interpolation", "Model", "evaluate", "load", "resume", "train"]
 
@@ -86,11 +86,13 @@ def train(
         RunInUseError: if another process trains in the run folder.
         OSError: if the file system refuses.
     """
+    from mnistdiff.presets import read_settings_file, resolve
+
     layers: list[Layer] = [] if config is None else [(str(config), read_settings_file(Path(config)))]
     return start_training(resolve([*layers, ("train()", settings)]), force=force, stop=stop)
 
 
-def start_training(resolved: Resolved, *, force: bool, stop: Callable[[], bool]) -> Iterator["Event"]:
+def start_training(resolved: "Resolved", *, force: bool, stop: Callable[[], bool]) -> Iterator["Event"]:
     """``train`` with settings that are checked already."""
     require("matplotlib", "torch")
     from mnistdiff.engine import pipeline
@@ -133,6 +135,8 @@ def resume(
         SettingsError: for a value out of range, or an end that lies before the steps already done.
         DataError, DivergedError, RunInUseError, OSError: as ``train``.
     """
+    from mnistdiff.presets import resolve
+
     where = resolve([("resume()", machine)]).machine
     chosen = checkpoint_to_resume(Path(source).expanduser())
     return resume_training(chosen, where, epochs=epochs, max_steps=max_steps, force=force, stop=stop)

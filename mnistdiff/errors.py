@@ -1,11 +1,14 @@
-"""Everything that can go wrong for a reason the user can mend: one sentence what, one sentence what to do."""
+"""User-facing errors, each with a message and a hint.
+
+Messages name settings and arguments in backticks; the command line shows them as flags.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-if TYPE_CHECKING:  # help and usage errors do without pydantic
+if TYPE_CHECKING:  # help and usage errors need no pydantic
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
@@ -14,10 +17,10 @@ _SHOWN = 60
 
 
 class MnistDiffError(Exception):
-    """A failure with a remedy.
+    """An error that the user can correct.
 
     Args:
-        message: what went wrong, with the name and the value received.
+        message: what went wrong: the thing at fault and the value received.
         hint: what to do next; may be empty.
     """
 
@@ -44,7 +47,7 @@ class DataError(MnistDiffError):
 
 
 class StorageError(MnistDiffError):
-    """The file system refuses: full, read-only, no permission, or something is in the way."""
+    """The file system refuses: full, read-only, no permission, or a file where a folder should be."""
 
 
 class DivergedError(MnistDiffError):
@@ -56,15 +59,15 @@ class RunInUseError(MnistDiffError):
 
 
 class OutOfMemoryError(MnistDiffError):
-    """The machine cannot hold the batch asked for."""
+    """There is not enough memory, even for a single image or step."""
 
 
 class MissingLibraryError(MnistDiffError):
-    """A library that is needed for this is not installed, or cannot be loaded."""
+    """A required library is not installed or cannot be imported."""
 
 
 class BelowThresholdError(MnistDiffError):
-    """What was measured is worse than was asked for."""
+    """A metric is worse than the given threshold."""
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Variables of the environment that set settings: ``MNISTDIFF_BATCH_SIZE`` sets ``batch_size``."""
 
-import difflib
 import os
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
-from mnistdiff.presets import Layer
+if TYPE_CHECKING:  # other commands than train use the names alone
+    from mnistdiff.presets import Layer
+
 
 _PREFIX = "MNISTDIFF_"
 _OTHER_VARIABLES = ("MNISTDIFF_OFFLINE", "MNISTDIFF_BACKEND")
@@ -16,7 +18,7 @@ def variable(name: str) -> str:
     return f"{_PREFIX}{name.upper()}"
 
 
-def layer(names: Collection[str]) -> Layer:
+def layer(names: Collection[str]) -> "Layer":
     """The settings of these names that variables set, as texts; an empty variable sets nothing."""
     return variable, {name: text for name in names if (text := os.environ.get(variable(name)))}
 
@@ -27,6 +29,8 @@ def unread(names: Collection[str]) -> Iterator[str]:
     Args:
         names: of the settings that variables set.
     """
+    import difflib
+
     read = [*map(variable, names), *_OTHER_VARIABLES]
     for name in sorted(os.environ):
         if name.startswith(_PREFIX) and name not in read:
