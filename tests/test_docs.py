@@ -105,6 +105,27 @@ def test_the_files_that_the_contributing_guide_names_exist():
     assert [path for path in paths if not ((ROOT / path).exists() or (ROOT / "mnistdiff" / path).exists())] == []
 
 
+def test_modules_import_in_the_order_of_the_contributing_guide():
+    listed = re.search(r"parts of this list: (.*?)\.", text_of(".github/CONTRIBUTING.md"), re.DOTALL)[1]
+    rank = {name: at for at, part in enumerate(listed.split(",")) for name in re.findall(r"`(\w+)`", part)}
+    assert len(rank) > 10
+    for file in (ROOT / "mnistdiff").rglob("*.py"):
+        importer = rank.get(part_of(".".join(file.relative_to(ROOT).with_suffix("").parts)), len(rank))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in (
+            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        ):
+            node.body = []
+        for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+            assert rank.get(part_of(node.module), 0) <= importer, f"{file} imports {node.module}"
+
+
+def part_of(module):
+    """The part of the package that a module belongs to: ``diffusion`` of ``mnistdiff.engine.diffusion.samplers``."""
+    names = [*module.removeprefix("mnistdiff.").split("."), ""]
+    return (names[1] or names[0]) if names[0] == "engine" else names[0] if module.startswith("mnistdiff.") else ""
+
+
 def test_the_network_of_the_contributing_guide_is_accepted(monkeypatch):
     monkeypatch.setattr(NETWORKS, "_names", [*NETWORKS.names])
     monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS))
