@@ -65,15 +65,13 @@ def train_classifier(
     """Train a classifier from random weights, on the CPU. The same seed gives the same bits on as many threads.
 
     AdamW on augmented images. The learning rate rises linearly in the first fifth and falls linearly to 0, so the last
-    weights need no averaging, and ``epochs`` alone sets the length. No weights are selected, so there is no validation
-    set.
+    weights need no averaging. No weights are selected, so there is no validation set.
 
     Args:
         architecture: a name in ``ARCHITECTURES``.
         training: N >= 2 images, real or generated.
         num_classes: labels are 0 ... ``num_classes`` - 1.
-        epochs: passes over the images; 12 suffice for MNIST. In each, the last N mod 128 images of its random order are
-            left out: a smaller batch would weigh as much as a whole one.
+        epochs: passes over the images; in each, the last N mod 128 images of its random order are left out.
         seed: of the weights, the order of the images and the augmentation.
         stage: name of the progress.
 

@@ -106,25 +106,39 @@ def evaluate_each(
     reports: list[EvaluationReport] = []
     for model, settings in models:
         began = time.monotonic()
-        images = LabelledImages((yield from _sample(model, specs, settings, batch_size)), labels.astype(np.uint8))
+        pixels = yield from _sample(model, specs, settings, batch_size)
         seconds = time.monotonic() - began
+        images = LabelledImages(pixels, labels.astype(np.uint8))
         metrics = yield from _classify(images, measured)
         known = reports[0].cas if reports else None
         cas, memorization = yield from _optional_metrics(images, optional, real, known)
-        report = EvaluationReport(
-            model=EvaluatedModel(**model.info.to_dict()),
-            sampling=Sampling(**settings.model_dump(), seed=seed),
-            num_images=n,
-            classifiers=metrics,
-            cas=cas,
-            memorization=memorization,
-            seconds=round(seconds, 3),
-            versions={"mnistdiff": __version__, "torch": str(torch.__version__)},
-            notices=(*model.info.notices, *_notices(next(iter(measured.values()))[1], n)),
-        )
-        reports.append(report)
-        yield Progress("evaluating", len(reports), len(models), (report,))
+        notices = (*model.info.notices, *_notices(next(iter(measured.values()))[1], n))
+        sampling = Sampling(**settings.model_dump(), seed=seed)
+        reports.append(_report(model, sampling, metrics, cas, memorization, seconds, notices))
+        yield Progress("evaluating", len(reports), len(models), (reports[-1],))
     return reports
+
+
+def _report(
+    model: Model,
+    sampling: Sampling,
+    metrics: Mapping[str, ClassifierMetrics],
+    cas: CAS | None,
+    memorization: Memorization | None,
+    seconds: float,
+    notices: tuple[str, ...],
+) -> EvaluationReport:
+    return EvaluationReport(
+        model=EvaluatedModel(**model.info.to_dict()),
+        sampling=sampling,
+        num_images=next(iter(metrics.values())).accuracy.total,
+        classifiers=metrics,
+        cas=cas,
+        memorization=memorization,
+        seconds=round(seconds, 3),
+        versions={"mnistdiff": __version__, "torch": str(torch.__version__)},
+        notices=notices,
+    )
 
 
 def _classify_real_images(
