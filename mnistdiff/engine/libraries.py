@@ -27,7 +27,7 @@ class Library:
 LIBRARIES = MappingProxyType(
     {
         "torch": Library("PyTorch", "torch", "train, resume, evaluate, export, train-classifier and the backend torch"),
-        "torchvision": Library("torchvision", "torchvision", "fetching MNIST"),
+        "torchvision": Library("torchvision", "torchvision", "downloading MNIST"),
         "onnxruntime": Library("ONNX Runtime", "onnxruntime", "sampling without PyTorch"),
         "matplotlib": Library(
             "matplotlib",
