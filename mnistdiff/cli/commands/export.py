@@ -18,11 +18,12 @@ mnistdiff export -o model.onnx
 mnistdiff export runs/001-base -o digits.onnx --json"""
 
 
+_Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE|-", help="The ONNX file to write; - is stdout.")]
+
+
 def export_command(
     source: options.Source = None,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE|-", help="The ONNX file to write.")] = Path(
-        "model.onnx"
-    ),
+    output: _Output = Path("model.onnx"),
     weights: option_groups.Weights = None,
     force: options.Force = False,
     json: options.Json = False,
@@ -44,14 +45,14 @@ def export_command(
     require("torch")
     path = checkpoint_to_sample(source)
     checkpoint, arrays = load_weights(path, weights or "ema")
-    subject = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
-    warn_of(subject)
+    model = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
+    warn_of(model)
     console.note(f"exporting {options.name_of(path)}, which takes half a minute", quiet=quiet)
 
     from mnistdiff.engine.network.export import export
 
-    with leaving_at_once():  # nothing is half written yet, and torch.export is Python called from C++
+    with leaving_at_once():  # torch.export calls Python from C++; no file is being written yet
         content, difference = export(checkpoint.metadata.settings, arrays, source=str(path))
-    told = {"bytes": len(content), "largest_difference": difference, **about(subject)}
-    target.finish(content, told, as_json=json)
+    facts = {"bytes": len(content), "largest_difference": difference, **about(model)}
+    target.finish(content, facts, as_json=json)
     console.note(f"{console.size(len(content))}; largest difference from PyTorch {difference:.1e}", quiet=quiet)
