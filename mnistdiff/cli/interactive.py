@@ -13,7 +13,7 @@ from rich.prompt import Prompt
 from mnistdiff.cli import console, options, variables
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.model_input import load
-from mnistdiff.cli.option_groups import SamplingOptions
+from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.signals import stop_on_signals
@@ -126,7 +126,9 @@ class Session:
         if self._model is None:
             from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
-            self._model, _ = load(checkpoint_to_sample(None), SamplingOptions(), quiet=False)
+            self._model, _ = load(
+                checkpoint_to_sample(None), SamplingOptions(machine=machine_settings(None, None)), quiet=False
+            )
         return self._model
 
     def _sample(self) -> None:

@@ -66,3 +66,10 @@ def test_a_model_trained_later_is_not_that_of_the_image(invoke, session, tiny_ru
     ]
     assert before["identical"]
     assert after["identical"]
+
+
+def test_variables_say_where_to_sample(invoke, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_BACKEND", "onnx")
+    monkeypatch.setenv("MNISTDIFF_DEVICE", "cuda")
+    with pytest.raises(SettingsError, match="cuda"):
+        interactive.Session().do("7")
