@@ -21,8 +21,8 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.model import Model
-from mnistdiff.setting_types import BackendName, EvaluatedCount, Seed, WeightsName
-from mnistdiff.settings import SampleSettings
+from mnistdiff.setting_types import BackendName, EvaluatedCount, LogName, Seed, WeightsName
+from mnistdiff.settings import SampleSettings, TrainSettings
 
 if TYPE_CHECKING:  # these import torch
     from mnistdiff.engine.evaluation.report import EvaluationReport
@@ -113,9 +113,12 @@ def resume(
     *,
     epochs: int | None = None,
     max_steps: int | None = None,
+    run_dir: PathLike | None = None,
+    data_dir: PathLike | None = None,
+    device: str = "auto",
+    log: LogName = "none",
     force: bool = False,
     stop: Callable[[], bool] = lambda: False,
-    **machine: object,
 ) -> Iterator["Event"]:
     """Resume a training, to the same bits as if it had never stopped.
 
@@ -123,9 +126,12 @@ def resume(
         source: a run folder or a checkpoint of a training.
         epochs: a new end of the run, in epochs from its start.
         max_steps: a new end, in steps from its start.
+        run_dir: continue in this new folder instead of the run's own.
+        data_dir: folder with the images; default: the user's cache folder.
+        device: ``cpu``, ``cuda``, ``mps``, or ``auto``, which prefers a GPU.
+        log: ``tensorboard`` also logs to the run's folder ``tensorboard/``.
         force: resume from an earlier checkpoint and give up the later steps.
         stop: as for ``train``.
-        **machine: fields of ``MachineSettings``: ``run_dir`` (a new folder), ``data_dir``, ``device``, ``log``.
 
     Yields:
         the events of ``train``.
@@ -135,11 +141,15 @@ def resume(
         SettingsError: for a value out of range, or an end that lies before the steps already done.
         DataError, DivergedError, RunInUseError, OSError: as ``train``.
     """
-    from mnistdiff.presets import resolve
-
-    where = resolve([("resume()", machine)]).machine
+    for name, end in (("epochs", epochs), ("max_steps", max_steps)):
+        if end is not None:
+            validate(name, TrainSettings.model_fields[name].rebuild_annotation(), end)
+    with field_errors():
+        machine = MachineSettings.model_validate(
+            {"run_dir": run_dir, "data_dir": data_dir, "device": device, "log": log}
+        )
     chosen = checkpoint_to_resume(Path(source).expanduser())
-    return resume_training(chosen, where, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
+    return resume_training(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
 
 
 def resume_training(

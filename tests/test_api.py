@@ -184,6 +184,8 @@ WRONG = {
     "lr": lambda m, _: mnistdiff.train(lr=-1),
     "learning_rate": lambda m, _: mnistdiff.train(learning_rate=1),
     "max_minutes": lambda m, _: mnistdiff.train(max_minutes=0),
+    "epochs": lambda m, _: mnistdiff.resume(Path(__file__).parent, epochs=0),
+    "max_steps": lambda m, _: mnistdiff.resume(Path(__file__).parent, max_steps=-1),
     "run_dir": lambda m, _: mnistdiff.resume(Path(__file__).parent, run_dir=7),
 }
 
