@@ -13,7 +13,7 @@ from rich.prompt import Prompt
 from mnistdiff.cli import console, options, variables
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
 from mnistdiff.cli.model_input import load
-from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.signals import stop_on_signals
@@ -127,7 +127,7 @@ class Session:
             from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
             self._model, _ = load(
-                checkpoint_to_sample(None), SamplingOptions(machine=machine_settings(None, None)), quiet=False
+                checkpoint_to_sample(None), SamplingOptions(machine=inference_settings(None, None)), quiet=False
             )
         return self._model
 

@@ -24,7 +24,7 @@ from mnistdiff.settings import SHORT_TRAINING_GUIDANCE, SHORT_TRAINING_IMAGES, S
 def guidance(default: str) -> Any:
     """The option ``--guidance``, whose help names this default."""
     text = options.describe(SampleSettings.model_fields["guidance"], default)
-    return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=text, from_environment=False)
+    return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=text)
 
 
 _BY_MODEL = (
@@ -32,14 +32,12 @@ _BY_MODEL = (
     f"than {SHORT_TRAINING_IMAGES:,} images"
 )
 Guidance = Annotated[float | None, guidance(_BY_MODEL)]
-GuidanceInterval = Annotated[
-    Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO", from_environment=False)
-]
-Sampler = Annotated[str | None, setting(SampleSettings, "sampler", from_environment=False)]
-Steps = Annotated[int | None, setting(SampleSettings, "steps", from_environment=False)]
-Spacing = Annotated[str | None, setting(SampleSettings, "spacing", from_environment=False)]
-Eta = Annotated[float | None, setting(SampleSettings, "eta", from_environment=False)]
-Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights", from_environment=False)]
+GuidanceInterval = Annotated[Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO")]
+Sampler = Annotated[str | None, setting(SampleSettings, "sampler")]
+Steps = Annotated[int | None, setting(SampleSettings, "steps")]
+Spacing = Annotated[str | None, setting(SampleSettings, "spacing")]
+Eta = Annotated[float | None, setting(SampleSettings, "eta")]
+Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights")]
 # Variables set these two as well, but not by Typer: one from a variable gives way to one that was typed.
 Device = Annotated[
     str | None,
@@ -47,13 +45,12 @@ Device = Annotated[
         InferenceSettings,
         "device",
         help_text="Where to compute; auto is the CPU with ONNX Runtime, and a GPU, if there is one, with PyTorch.",
-        from_environment=False,
     ),
 ]
-Backend = Annotated[str | None, setting(InferenceSettings, "backend", from_environment=False)]
+Backend = Annotated[str | None, setting(InferenceSettings, "backend")]
 
 
-def machine_settings(device: str | None, backend: str | None) -> InferenceSettings:
+def inference_settings(device: str | None, backend: str | None) -> InferenceSettings:
     """Where to sample, from ``--device`` and ``--backend`` or else their variables.
 
     ONNX Runtime computes on the CPU. Of a backend and a device that disagree, one from a variable gives way to one that

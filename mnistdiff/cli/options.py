@@ -28,7 +28,7 @@ def setting(
     panel: str | None = None,
     help_text: str | None = None,
     metavar: str | None = None,
-    from_environment: bool = True,
+    from_environment: bool = False,
 ) -> Any:
     """An option for one field of a settings model, checked against the field's range as it is parsed.
 
@@ -197,9 +197,9 @@ def count(default: int) -> Any:
 
 
 Count = Annotated[int | None, count(1)]
-Device = Annotated[DeviceName | None, setting(MachineSettings, "device")]
-Log = Annotated[LogName | None, setting(MachineSettings, "log")]
-DataDir = Annotated[Path | None, setting(MachineSettings, "data_dir")]
+Device = Annotated[DeviceName | None, setting(MachineSettings, "device", from_environment=True)]
+Log = Annotated[LogName | None, setting(MachineSettings, "log", from_environment=True)]
+DataDir = Annotated[Path | None, setting(MachineSettings, "data_dir", from_environment=True)]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, errors as JSON on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes: results, warnings and errors only.")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mnistdiff.cli.options import file, typed
 from mnistdiff.cli.output import Output, refuse_existing
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.errors import SettingsError
@@ -16,34 +17,26 @@ if TYPE_CHECKING:
 
 DatasetFormat = Literal["npz", "idx", "csv"]
 
-OutputPath = Annotated[
-    str,
-    typer.Option("-o", "--output", metavar="DIR|FILE|-", help="A folder, or one .png: a sheet if of several images."),
-]
-Format = Annotated[
-    Literal["png", "npz", "idx", "csv"],
-    typer.Option(
-        "--format",
-        metavar="png|npz|idx|csv",
-        help="Images, or one labelled data set; idx is a folder for torchvision.datasets.MNIST (default png).",
-        show_default=False,
-    ),
-]
+_OUTPUT = "A folder, or one .png: a sheet if of several images."
+OutputPath = Annotated[str, typer.Option("--output", "-o", metavar="DIR|FILE|-", help=_OUTPUT)]
 Show = Annotated[bool, typer.Option("--show", help="Print the images in the terminal, too.")]
-Gif = Annotated[
-    Path | None,
-    typer.Option("--gif", metavar="FILE", help="Also animate the states from noise to image: .gif or .png."),
-]
-Film = Annotated[
-    Path | None, typer.Option("--film", metavar="FILE", help="Also write some of these states side by side: .png.")
-]
+Gif = Annotated[Path | None, file("--gif", help="Also animate the states from noise to image: .gif or .png.")]
+Film = Annotated[Path | None, file("--film", help="Also write some of these states side by side: .png.")]
 ViewName = Annotated[
     Literal["x_t", "x_0"] | None,
-    typer.Option(
+    typed(
         "--view",
-        metavar="x_t|x_0",
-        help="What --gif and --film show: the noisy states, or the images predicted at each (default x_t).",
-        show_default=False,
+        kind=Literal["x_t", "x_0"],
+        help_text="What --gif and --film show: the noisy states, or the images predicted at each (default x_t).",
+    ),
+]
+FormatName = Literal["png", "npz", "idx", "csv"]
+Format = Annotated[
+    FormatName,
+    typed(
+        "--format",
+        kind=FormatName,
+        help_text="Images, or one labelled data set; idx is a folder for torchvision.datasets.MNIST (default png).",
     ),
 ]
 
@@ -210,5 +203,5 @@ class DatasetOptions:
 
         raw = self.path / "MNIST" / "raw"
         # Also files under another name that readers of the folder take for the same, such as .gz.
-        for file in MNIST.idx_files:
-            refuse_existing(idx.find(raw, file.name) or raw / file.name, force=self.force)
+        for each in MNIST.idx_files:
+            refuse_existing(idx.find(raw, each.name) or raw / each.name, force=self.force)

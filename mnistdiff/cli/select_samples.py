@@ -45,26 +45,19 @@ class SeedList:
 
 
 Number = Annotated[
-    str | None,
-    typer.Option("--digits", metavar="NUMBER", help="The digits of a number instead, as a strip.", show_default=False),
+    str | None, typer.Option("--digits", metavar="NUMBER", help="The digits of a number instead, as a strip.")
 ]
 Seeds = Annotated[
     SeedList | None,
-    typer.Option(
-        "--seeds",
-        parser=SeedList.parse,
-        metavar="SEEDS",
-        help="Sample each digit with these seeds, as in 0-63,100.",
-        show_default=False,
-    ),
+    typer.Option("--seeds", parser=SeedList.parse, metavar="SEEDS", help="Seeds for each digit, as in 0-63,100."),
 ]
+BalanceName = Literal["uniform", "mnist"]
 Balance = Annotated[
-    Literal["uniform", "mnist"] | None,
-    typer.Option(
+    BalanceName | None,
+    options.typed(
         "--balance",
-        metavar="uniform|mnist",
-        help="-n images of each digit, or -n in all with digits as frequent as in MNIST (default uniform).",
-        show_default=False,
+        kind=BalanceName,
+        help_text="-n images of each digit, or -n in all with digits as frequent as in MNIST (default uniform).",
     ),
 ]
 
@@ -125,7 +118,7 @@ class Selection:
     n: int | None
     seed: int | None
     seeds: SeedList | None
-    balance: Literal["uniform", "mnist"] | None
+    balance: BalanceName | None
     new_seed: int = field(default_factory=lambda: options.new_seed())
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ _DIFFUSION, _FILES = "Diffusion", "Data and files"
 def _of(name: str, panel: str | None = None) -> Any:
     """The option for a setting. Variables set it as well, but not by Typer: they are a layer of their own."""
     model = TrainSettings if name in TrainSettings.model_fields else MachineSettings
-    return options.setting(model, name, panel=panel, from_environment=False)
+    return options.setting(model, name, panel=panel)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import typer
 
 from mnistdiff.cli import console, image_input, option_groups, options
 from mnistdiff.cli.model_input import about, find_model, load
-from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.setting_types import Evaluations, Seed
 
@@ -53,7 +53,7 @@ def classify_command(
     the better the prediction, the more probable the class. Prints path, digit and probability, with ? for the digit if
     all are about as probable.
     """
-    sampling = SamplingOptions(weights=weights, machine=machine_settings(device, backend))
+    sampling = SamplingOptions(weights=weights, machine=inference_settings(device, backend))
     scans = [image_input.read(path) for path in images]
 
     from mnistdiff.engine.inference.diffusion_classifier import class_posteriors

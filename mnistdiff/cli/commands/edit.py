@@ -4,7 +4,7 @@ from typing import Annotated
 
 from mnistdiff.cli import image_input, option_groups, options, output_options
 from mnistdiff.cli.model_input import find_model, load
-from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import SampleJob
 from mnistdiff.cli.select_samples import parse_labels
@@ -59,7 +59,7 @@ def edit_command(
     The image, dark on light or light on dark, is preprocessed to the size and position of MNIST's digits; noise is
     added up to --strength, and the new digit is sampled from there (Meng et al. 2022).
     """
-    machine = machine_settings(device, backend)
+    machine = inference_settings(device, backend)
     sampling = SamplingOptions(
         guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, default_guidance=EDIT_GUIDANCE
     )

@@ -12,7 +12,7 @@ from mnistdiff.cli import console, evaluation_view, option_groups, options
 from mnistdiff.cli.evaluation_view import EvaluationFiles
 from mnistdiff.cli.flags import flags_of, with_flags
 from mnistdiff.cli.model_input import about, load_each
-from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.registry import load
 from mnistdiff.conflicts import refuse_beside
@@ -49,14 +49,13 @@ _Count = Annotated[
     ),
 ]
 _Seed = Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the first image (default 0).")]
-_Device = Annotated[str | None, options.setting(InferenceSettings, "device", from_environment=False)]
+_Device = Annotated[str | None, options.setting(InferenceSettings, "device")]
 _Backend = Annotated[
     str | None,
     options.setting(
         InferenceSettings,
         "backend",
         help_text="ONNX Runtime, on the CPU, or PyTorch; auto takes PyTorch on a GPU, else as sample.",
-        from_environment=False,
     ),
 ]
 _By = Annotated[
@@ -133,7 +132,7 @@ def evaluate_command(
     those of the training images, beside that of real test images. If MNIST is on this machine, also precision, recall,
     density and coverage. Nothing is downloaded.
     """
-    machine = machine_settings(device, backend)
+    machine = inference_settings(device, backend)
     sampling = SamplingOptions(
         guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=[by] if by else []
     )

@@ -8,7 +8,7 @@ import typer
 
 from mnistdiff.cli import image_input, option_groups, options
 from mnistdiff.cli.model_input import about, find_model, load_each, warn_of
-from mnistdiff.cli.option_groups import SamplingOptions, Sweep, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_labels
@@ -42,15 +42,10 @@ _Sources = Annotated[
         show_default=False,
     ),
 ]
-_Output = Annotated[
-    str | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE|-",
-        help="The PNG (with --over-time the GIF) to write; - is stdout. Default: grid.png or learning.gif.",
-        show_default=False,
-    ),
+_OUTPUT = "The PNG (with --over-time the GIF) to write; - is stdout. Default: grid.png or learning.gif."
+_Output = Annotated[str | None, options.file("--output", "-o", metavar="FILE|-", help=_OUTPUT)]
+_Seed = Annotated[
+    int | None, options.typed("--seed", kind=Seed, help_text="Seed of the first image of each row (default 0).")
 ]
 _Sweep = Annotated[
     list[Sweep] | None,
@@ -69,9 +64,7 @@ def grid_command(
     output: _Output = None,
     digit: options.Digits = None,
     n: Annotated[int | None, options.count(_COUNT)] = None,
-    seed: Annotated[
-        int | None, options.typed("--seed", kind=Seed, help_text="Seed of the first image of each row (default 0).")
-    ] = None,
+    seed: _Seed = None,
     guidance: option_groups.Guidance = None,
     guidance_interval: option_groups.GuidanceInterval = None,
     sampler: option_groups.Sampler = None,
@@ -89,7 +82,7 @@ def grid_command(
 ) -> None:
     """Make one labelled sheet, a row for each digit: sampled from a model, or of existing images."""
     images, source = _images_or_model(sources or [])
-    machine = machine_settings(device, backend)
+    machine = inference_settings(device, backend)
     sampling = SamplingOptions(
         guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=sweep or ()
     )

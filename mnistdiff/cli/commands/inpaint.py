@@ -7,7 +7,7 @@ import typer
 
 from mnistdiff.cli import image_input, option_groups, options, output_options
 from mnistdiff.cli.model_input import find_model, load
-from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import SampleJob
 from mnistdiff.cli.select_samples import parse_labels
@@ -50,7 +50,6 @@ _Steps = Annotated[
         "steps",
         help_text="Steps from noise to image, each but the last repeated --rounds times (>= 1; default "
         f"{SampleSettings.model_fields['steps'].default}).",
-        from_environment=False,
     ),
 ]
 
@@ -83,7 +82,7 @@ def inpaint_command(
 
     The image is used whole, as 28x28 pixels, light on dark (Lugmayr et al. 2022).
     """
-    machine = machine_settings(device, backend)
+    machine = inference_settings(device, backend)
     sampling = SamplingOptions(
         guidance, guidance_interval, steps=steps, spacing=spacing, weights=weights, machine=machine
     )

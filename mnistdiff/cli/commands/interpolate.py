@@ -7,7 +7,7 @@ import typer
 
 from mnistdiff.cli import option_groups, options
 from mnistdiff.cli.model_input import about, find_model, load
-from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_label
@@ -37,19 +37,9 @@ _Seed = Annotated[
 _ToSeed = Annotated[
     int | None, options.typed("--to-seed", kind=Seed, help_text="Seed of the last image. Default: the same.")
 ]
-_Film = Annotated[
-    Path | None, typer.Option("--film", metavar="FILE", help="Instead: the images side by side, as .png.")
-]
-_Output = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE|-",
-        help="There and back as .gif or animated .png; - is a GIF on stdout. Default: morph.gif.",
-        show_default=False,
-    ),
-]
+_Film = Annotated[Path | None, options.file("--film", help="Instead: the images side by side, as .png.")]
+_OUTPUT = "There and back as .gif or animated .png; - is a GIF on stdout. Default: morph.gif."
+_Output = Annotated[Path | None, options.file("--output", "-o", metavar="FILE|-", help=_OUTPUT)]
 
 
 def interpolate_command(
@@ -78,7 +68,7 @@ def interpolate_command(
 
     The first and the last image are those that sample gives for these digits and seeds.
     """
-    machine = machine_settings(device, backend)
+    machine = inference_settings(device, backend)
     sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
     target = _target(output, film, force=force, as_json=json)
     first_seed = options.new_seed() if seed is None else seed

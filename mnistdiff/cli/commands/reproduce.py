@@ -22,29 +22,12 @@ mnistdiff reproduce grid.png --json"""
 _Image = Annotated[
     Path, typer.Argument(metavar="IMAGE", readable=False, help="A PNG or GIF that this program sampled; - is stdin.")
 ]
-_Checkpoint = Annotated[
-    Path | None,
-    typer.Option(
-        "--checkpoint",
-        "-c",
-        readable=False,
-        help="The checkpoint or run it was sampled from, or bundled; default: searched for by its SHA-256.",
-        show_default=False,
-    ),
-]
-_Output = Annotated[
-    str | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE|-",
-        help="The file to write; - is stdout. Default: reproduced.png or reproduced.gif.",
-        show_default=False,
-    ),
-]
+_CHECKPOINT = "The checkpoint or run it was sampled from, or bundled; default: searched for by its SHA-256."
+_Checkpoint = Annotated[Path | None, options.file("--checkpoint", "-c", metavar="PATH", help=_CHECKPOINT)]
+_OUTPUT = "The file to write; - is stdout. Default: reproduced.png or reproduced.gif."
+_Output = Annotated[str | None, options.file("--output", "-o", metavar="FILE|-", help=_OUTPUT)]
 _AnySize = Annotated[
-    bool,
-    typer.Option("--any-size", help="Allow minutes or hours of work: the metadata say how much it is."),
+    bool, typer.Option("--any-size", help="Allow minutes or hours of work: the metadata say how much it is.")
 ]
 
 

@@ -28,9 +28,7 @@ _Source = Annotated[
 ]
 _Epochs = Annotated[
     int | None,
-    options.setting(
-        TrainSettings, "epochs", help_text="Train to this many epochs in all (>= 1).", from_environment=False
-    ),
+    options.setting(TrainSettings, "epochs", help_text="Train to this many epochs in all (>= 1)."),
 ]
 _MaxSteps = Annotated[
     int | None,
@@ -38,7 +36,6 @@ _MaxSteps = Annotated[
         TrainSettings,
         "max_steps",
         help_text="Train to this many steps in all (>= 1); with --epochs, to what comes first.",
-        from_environment=False,
     ),
 ]
 _RunDir = Annotated[
@@ -47,7 +44,6 @@ _RunDir = Annotated[
         MachineSettings,
         "run_dir",
         help_text="Continue in this new folder; default: in the folder of the run.",
-        from_environment=False,
     ),
 ]
 _Force = Annotated[

@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-import typer
-
 from mnistdiff.cli import option_groups, options, output_options, select_samples
 from mnistdiff.cli.model_input import find_model, load
-from mnistdiff.cli.option_groups import SamplingOptions, machine_settings
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
 from mnistdiff.cli.sample_output import DatasetJob, SampleJob
@@ -26,16 +24,8 @@ mnistdiff sample --digit 7 -o - > seven.png
 
 mnistdiff sample --format npz --balance mnist --n 1000 -o drawn.npz"""
 
-_Output = Annotated[
-    str | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="DIR|FILE|-",
-        help=f"A folder, or one .png: a sheet if of several images. Default: {DEFAULT_FOLDER}",
-        show_default=False,
-    ),
-]
+_OUTPUT = f"A folder, or one .png: a sheet if of several images. Default: {DEFAULT_FOLDER}"
+_Output = Annotated[str | None, options.file("--output", "-o", metavar="DIR|FILE|-", help=_OUTPUT)]
 
 
 def sample_command(
@@ -70,7 +60,7 @@ def sample_command(
     An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k gives alone.
     """
     selection = Selection(digit, digits, n, seed, seeds, balance)
-    machine = machine_settings(device, backend)
+    machine = inference_settings(device, backend)
     sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
     note = f", --seed {selection.first_seed}"
     if format == "png":
