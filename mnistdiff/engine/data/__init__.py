@@ -1,1 +1,1 @@
-"""Data sets: loading, verification, order of training; pictures of users."""
+"""Data sets: loading, verification, order of training; user pictures: decoding, preprocessing."""

@@ -1,4 +1,4 @@
-"""The images of each batch, as a function of (seed, step), so that a resumed training continues exactly."""
+"""The images of each batch, as a function of (seed, step), so that a resumed training is bit-exact."""
 
 from functools import lru_cache
 
@@ -9,11 +9,11 @@ from mnistdiff.engine.randomness import Stream, generator
 
 
 def batch_indices(*, seed: int, step: int, num_images: int, batch_size: int) -> NDArray[np.int64]:
-    """The images of one optimizer step. Each epoch shows every image once, in a new order.
+    """The images of one optimizer step; each epoch contains every image once, in a new order.
 
     Args:
         seed: of the training.
-        step: 0, 1, 2, ...: the steps done before this one.
+        step: number of steps done before this one, from 0.
         num_images: in the data set.
         batch_size: images per step; the last batch of an epoch may be smaller.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # settings and help need the specs without NumPy
 Split = Literal["train", "test"]
 
 MAX_CLASSES = 255
-"""Labels, and the one above them that means "no label", are stored in a byte."""
+"""Labels and the null label are stored in a byte."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class LabelledImages:
 
 
 class UnavailableError(DataError):
-    """A data set is missing and cannot be downloaded: the one failure after which another may be used instead.
+    """A data set is missing and cannot be downloaded; only after this error may a fallback be used.
 
     Args:
         message: what is missing.
         hint: what to do.
-        folder: that the files were expected in; None for a data set without files.
+        folder: where the files were expected; None for a data set without files.
         reason: why they could not be downloaded.
     """
 
@@ -55,7 +55,7 @@ class UnavailableError(DataError):
 
 
 def idx_header(shape: Sequence[int]) -> bytes:
-    """The header of an IDX file of bytes: two zeros, the element type, the number of dimensions, and each of them."""
+    """The header of an IDX file of bytes: two zeros, the element type, the number of dimensions, each dimension."""
     return bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
 
 
@@ -96,13 +96,13 @@ class DatasetSpec:
         class_names: of the labels 0, 1, 2, ..., in this order.
         class_counts: training images of each class.
         image_size: height and width in pixels, as in MNIST.
-        ink_size: side of the square into which the drawing of a user is scaled.
+        ink_size: side of the square, in pixels, to which the digit of a user picture is scaled.
         files: images and labels of each split.
         torchvision_name: class in torchvision.datasets that lists the addresses of the files, and their folder.
         load: returns a split, for data sets without ``files``; raises UnavailableError if it is not installed.
         fallback: the data set to offer if this one is unavailable.
         install: how to install it, for data sets without ``files``.
-        reference: the data set whose real images and classifiers its models are evaluated with, if not its own.
+        reference: name of the data set that ``evaluated_as`` returns, if not its own.
 
     Raises:
         ValueError: for too many classes, or not as many counts as names.
@@ -148,12 +148,12 @@ class DatasetSpec:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image as the network has it."""
+        """(C, H, W) of an image as input of the network."""
         return 1, self.image_size, self.image_size
 
     @property
     def evaluated_as(self) -> "DatasetSpec":
-        """The data set with whose real images and classifiers models of this one are evaluated."""
+        """The data set whose real images and reference classifiers evaluate the models of this one."""
         return DATASETS[self.reference or self.name]
 
     def require_labels(self, labels: Iterable[int]) -> None:
@@ -176,39 +176,24 @@ def _load_mnist_5k(split: Split) -> LabelledImages:
     return load_mnist_5k(split)
 
 
+_TRAIN_IMAGES = IdxFile(
+    "train-images-idx3-ubyte", (60_000, 28, 28), "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+)
+_TRAIN_LABELS = IdxFile(
+    "train-labels-idx1-ubyte", (60_000,), "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+)
+_TEST_IMAGES = IdxFile(
+    "t10k-images-idx3-ubyte", (10_000, 28, 28), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+)
+_TEST_LABELS = IdxFile(
+    "t10k-labels-idx1-ubyte", (10_000,), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+)
 MNIST = DatasetSpec(
     name="mnist",
     title="MNIST",
     class_names=tuple("0123456789"),
     class_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
-    files=MappingProxyType(
-        {
-            "train": (
-                IdxFile(
-                    "train-images-idx3-ubyte",
-                    (60_000, 28, 28),
-                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                ),
-                IdxFile(
-                    "train-labels-idx1-ubyte",
-                    (60_000,),
-                    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                ),
-            ),
-            "test": (
-                IdxFile(
-                    "t10k-images-idx3-ubyte",
-                    (10_000, 28, 28),
-                    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                ),
-                IdxFile(
-                    "t10k-labels-idx1-ubyte",
-                    (10_000,),
-                    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-                ),
-            ),
-        }
-    ),
+    files=MappingProxyType({"train": (_TRAIN_IMAGES, _TRAIN_LABELS), "test": (_TEST_IMAGES, _TEST_LABELS)}),
     torchvision_name="MNIST",
     fallback="mnist-5k",
 )

@@ -1,4 +1,4 @@
-"""Find the digit among the ink on a page."""
+"""Detection of the digit among the ink on a page."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ _FAINT_AT_EDGE = 0.055
 _SMALLEST = 0.04
 """Minimum size of a digit, as a share of the longer side of the picture."""
 _OPEN = 0.12
-"""Maximum of ``_open_share``."""
+"""Maximum share of a digit's outline that is open; see ``_open_share``."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,9 @@ def find_digit(page: Plane, *, noise: float) -> Found | None:
     beyond = (False, True) if float(edge.max() - edge.min()) > 0.05 else (False,)
     for share in _WIDEST:
         widest = max(3, round(share * max(page.shape)))
-        best: Found | None = None
-        for brightness in (page, 1 - page):
-            found = _digit_on(brightness, widest, noise, beyond)
-            if found is not None and (best is None or _is_better(found, best)):
-                best = found
-        if best is not None:
-            return best
+        found = _better(*(_digit_on(brightness, widest, noise, beyond) for brightness in (page, 1 - page)))
+        if found is not None:
+            return found
     return None
 
 
@@ -75,19 +71,19 @@ def _digit_on(page: Plane, widest: int, noise: float, beyond: tuple[bool, ...]) 
     found: Found | None = None
     for paper_beyond in beyond:
         ink = find_ink(page, widest=widest, noise=noise, paper_beyond=paper_beyond)
-        one = None if ink is None else _digit_of(ink)
-        if one is not None and (found is None or _is_better(one, found)):
-            found = one
+        found = _better(found, None if ink is None else _digit_of(ink))
         if found is not None and not found.along_edge:
-            return found
+            break
     return found
 
 
-def _is_better(one: Found, other: Found) -> bool:
-    """Whether one surrounds the other (which is then the paper inside the digit), or else has the higher score."""
+def _better(one: Found | None, other: Found | None) -> Found | None:
+    """The one that surrounds the other (which is then the paper inside the digit), or else has the higher score."""
+    if one is None or other is None:
+        return one or other
     if _surrounds_box(one, other) != _surrounds_box(other, one):
-        return _surrounds_box(one, other)
-    return one.score > other.score
+        return one if _surrounds_box(one, other) else other
+    return other if other.score > one.score else one
 
 
 def _surrounds_box(one: Found, other: Found) -> bool:

@@ -1,4 +1,4 @@
-"""Ink on a page: how much darker each point is than the paper around it, without ruled lines and frames."""
+"""Segmentation of the ink on a page: contrast to the paper around it, without ruled lines and frames."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# The planes are small; threads would cost more than they bring, most of all beside a busy program.
+# The planes are small: threads would cost more time than they save.
 cv2.setNumThreads(1)
 
 Plane = NDArray[np.float32]
@@ -129,11 +129,8 @@ def _lines_across(ink: Mask) -> tuple[Mask, int]:
     pieces = cv2.morphologyEx(bold, cv2.MORPH_OPEN, np.ones((1, piece), np.uint8), borderValue=0)
     # A line with ink on it is in pieces.
     gap = round(0.5 * width)
-    joined = cv2.morphologyEx(
-        np.pad(pieces, ((3, 3), (gap, gap))),
-        cv2.MORPH_CLOSE,
-        np.ones((5, gap), np.uint8),
-    )[3:-3, gap:-gap]
+    padded = np.pad(pieces, ((3, 3), (gap, gap)))
+    joined = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((5, gap), np.uint8))[3:-3, gap:-gap]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     lengths = [int(((labels == i) & (pieces > 0)).any(axis=0).sum()) for i in range(count)]
     wide = [i for i in range(1, count) if stats[i, cv2.CC_STAT_WIDTH] >= 0.5 * width and lengths[i] >= 0.4 * width]

@@ -62,9 +62,7 @@ def preprocess_digit(levels: NDArray[np.uint8], spec: DatasetSpec, *, name: str)
     """
     if _is_prepared(levels, spec):
         return PreparedDigit(levels)
-    found = None
-    if int(levels.max()) - int(levels.min()) >= _LEAST_CONTRAST:
-        found = _found(levels)
+    found = _found(levels) if int(levels.max()) - int(levels.min()) >= _LEAST_CONTRAST else None
     if found is None:
         raise SettingsError(f"{name} shows no digit", "Give a picture of one digit.")
     return PreparedDigit(_fit(found, spec), _notices(found, name))
@@ -75,13 +73,16 @@ def _is_prepared(levels: NDArray[np.uint8], spec: DatasetSpec) -> bool:
     size, ink_size = spec.image_size, spec.ink_size
     if levels.shape != (size, size) or levels.max() < 100:
         return False
-    rows, columns = (np.flatnonzero((levels > _FAINT).any(axis=axis)) for axis in (1, 0))
-    longer = max(int(ends[-1] - ends[0]) + 1 for ends in (rows, columns))
+    longer = max(cv2.boundingRect((levels > _FAINT).astype(np.uint8))[2:])
     if not 0.6 * ink_size <= longer <= ink_size or np.median(levels) > _FAINT:
         return False
+    return all(abs(at - (size - 1) / 2) <= 1 for at in _centre_of_mass(levels))
+
+
+def _centre_of_mass(levels: NDArray[Any]) -> list[float]:
+    """Row and column of the centre of mass."""
     mass = levels.astype(np.float64)
-    centre = [float((mass.sum(axis=1 - axis) * np.arange(size)).sum() / mass.sum()) for axis in (0, 1)]
-    return all(abs(at - (size - 1) / 2) <= 1 for at in centre)
+    return [float((mass.sum(axis=1 - axis) * np.arange(n)).sum() / mass.sum()) for axis, n in enumerate(mass.shape)]
 
 
 def _found(levels: NDArray[np.uint8], *, again: bool = True) -> Found | None:
@@ -105,24 +106,20 @@ def _found(levels: NDArray[np.uint8], *, again: bool = True) -> Found | None:
     return _found(part, again=False) or found
 
 
-def _resized(levels: NDArray[Any], scale: float) -> NDArray[Any]:
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+def _resized(levels: NDArray[Any], scale: float, *, enlarge: int = cv2.INTER_CUBIC) -> NDArray[Any]:
     size = max(1, round(levels.shape[1] * scale)), max(1, round(levels.shape[0] * scale))
-    return np.asarray(cv2.resize(levels, size, interpolation=interpolation))
+    return np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA if scale < 1 else enlarge))
 
 
 def _fit(found: Found, spec: DatasetSpec) -> NDArray[np.uint8]:
     """The digit in the size of the data set, its centre of mass in the middle."""
     ink = _coverage(found, spec.ink_size)
-    scale = spec.ink_size / max(ink.shape)
-    size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
-    small = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
+    small = _resized(ink, spec.ink_size / max(ink.shape), enlarge=cv2.INTER_LINEAR)
     # Strokes narrower than a pixel are grey everywhere: the brightest tenth becomes white.
     small = np.clip(small / max(float(np.quantile(small[small > 0.2], 0.9)), 0.5), 0, 1)
-    mass = small.astype(np.float64)
     top, left = (
-        _offset(float((mass.sum(axis=1 - axis) * np.arange(side)).sum() / mass.sum()), side, spec.image_size)
-        for axis, side in enumerate(small.shape)
+        min(max(round((spec.image_size - 1) / 2 - centre), 0), spec.image_size - side)
+        for centre, side in zip(_centre_of_mass(small), small.shape, strict=True)
     )
     image = np.zeros((spec.image_size, spec.image_size), np.uint8)
     image[top : top + small.shape[0], left : left + small.shape[1]] = (small * 255 + 0.5).astype(np.uint8)
@@ -141,8 +138,8 @@ def _coverage(found: Found, ink_size: int) -> Plane:
     if stroke < _THIN:
         by = max(1, round((_USUAL - stroke) / scale))
         covered = cv2.dilate(np.pad(covered, by), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (by + 1, by + 1)))
-    rows, columns = (np.flatnonzero((covered > 0.5).any(axis=axis)) for axis in (1, 0))
-    return np.asarray(covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.float32)
+    left, top, width, height = cv2.boundingRect((covered > 0.5).astype(np.uint8))
+    return np.asarray(covered[top : top + height, left : left + width], np.float32)
 
 
 def _stroke(ink: NDArray[np.bool_]) -> float:
@@ -166,11 +163,6 @@ def _notices(found: Found, name: str) -> tuple[str, ...]:
     if found.fullness > _FULL:
         notices.append(f"{name}: the ink fills {found.fullness:.0%} of its box: it may be a blot or a shadow")
     return tuple(notices)
-
-
-def _offset(centre: float, side: int, size: int) -> int:
-    """Where a digit of this side begins so that its centre of mass is in the middle of ``size`` pixels."""
-    return min(max(round((size - 1) / 2 - centre), 0), size - side)
 
 
 def resize_whole(levels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -198,7 +190,7 @@ def known_part(levels: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray
     if not missing.any():
         raise SettingsError("the mask marks nothing as missing", "Make it white where the image is missing.")
     whole = resize_whole(levels, len(missing))
-    known = np.where(missing, 0, whole).astype(np.uint8)
     # Most of a picture is paper; the missing part may have any shade.
-    is_dark_on_light = not missing.all() and np.median(whole[~missing]) > 127
-    return np.where(missing, 0, 255 - known).astype(np.uint8) if is_dark_on_light else known
+    if not missing.all() and np.median(whole[~missing]) > 127:
+        whole = 255 - whole
+    return np.where(missing, 0, whole).astype(np.uint8)

@@ -1,1 +1,1 @@
-"""Decode untrusted picture files: each format is stripped of its metadata before Pillow reads it."""
+"""Decoding of untrusted picture files: metadata are removed before Pillow reads a file."""

@@ -1,4 +1,4 @@
-"""Decode a picture file, in bounded memory and time, without output of libraries."""
+"""Decoding of picture files in bounded memory and time; messages of libraries are suppressed."""
 
 import io
 import itertools
@@ -6,9 +6,11 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
 
 from PIL import Image, ImageFile, features
 
@@ -19,14 +21,14 @@ from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLarge
 _MAX_PIXELS = 128_000_000
 _MAX_SIDE = 2**20
 _MAX_MEMORY = 200 * 2**20
-"""Of a decoded picture before it is reduced, and of what decoding holds beside it."""
+"""Maximum bytes of a decoded picture before it is reduced, and of the working memory of decoding."""
 _MAX_VISITS = 2_000_000_000
-"""Of pixels, in all passes of the decoder."""
+"""Maximum number of pixels decoded, in all passes."""
 _BYTES_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
-"""Of other modes, 4."""
+"""Bytes per pixel by mode; other modes have 4."""
 _BYTES_A_ROW = 32
 _BAND_ROWS = 256
-"""Of the reduced picture, made at once."""
+"""Rows of the reduced picture that are computed at once."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,7 +38,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ON_ITS_SIDE = {5, 6, 7, 8}
 _STDERR = 2
 _BMP_PACKING, _NOT_PACKED = slice(30, 34), bytes(4)
 
@@ -51,13 +52,14 @@ class Prepared:
     _image: ImageFile.ImageFile
     _orientation: int
     _factor: int
-    """By which it is reduced each way after it is decoded."""
+    """By which height and width are divided after it is decoded."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width that it will have."""
+        """Height and width of the decoded picture."""
         width, height = (math.ceil(side / self._factor) for side in self._image.size)
-        return (width, height) if self._orientation in _ON_ITS_SIDE else (height, width)
+        is_on_its_side = self._orientation >= 5
+        return (width, height) if is_on_its_side else (height, width)
 
     def decode(self) -> Image.Image:
         """The picture, upright.
@@ -84,21 +86,22 @@ def prepare(content: bytes, kind: Format, *, longest: int | None = None) -> Prep
         DamagedError: if it does not follow its format.
         TooLargeError: if it unpacks to more than is accepted.
     """
-    pixels = _pixels_of(content, kind)
+    if kind == "WebP" and not features.check("webp"):
+        raise DamagedError("this installation of Pillow cannot read WebP")
+    pixels = _PARSERS[kind](content)
     _require_bounded(pixels)
+    longest = longest or _MAX_SIDE
     with _guarded():
         image = _opened(pixels.content, kind)
-        size = max(image.size)
-        if longest is not None and size > longest:
-            wanted = math.ceil(size / longest)
-            if kind == "JPEG":  # decodes to an eighth, a quarter or half of the size, in less memory and time
-                image.draft(None, (image.width // wanted, image.height // wanted))
-            wanted = math.ceil(max(image.size) / longest)
-        else:
-            wanted = 1
+        factor = math.ceil(max(image.size) / longest)
+        if (
+            kind == "JPEG" and factor > 1
+        ):  # decodes to an eighth, a quarter or half of the size, in less memory and time
+            image.draft(None, (image.width // factor, image.height // factor))
+            factor = math.ceil(max(image.size) / longest)
     if _memory(image) + pixels.extra_bytes > _MAX_MEMORY:
         raise TooLargeError(f"it has {pixels.width:,}x{pixels.height:,} pixels")
-    return Prepared(image, pixels.orientation, wanted)
+    return Prepared(image, pixels.orientation, factor)
 
 
 def frames_of(content: bytes, kind: Format) -> Iterator[Image.Image]:
@@ -121,56 +124,33 @@ def frames_of(content: bytes, kind: Format) -> Iterator[Image.Image]:
         yield frame
 
 
-def _pixels_of(content: bytes, kind: Format) -> Pixels:
-    match kind:
-        case "PNG":
-            return png.pixels_of(content)
-        case "JPEG":
-            return jpeg.pixels_of(content)
-        case "GIF":
-            return gif.pixels_of(content)
-        case "TIFF":
-            return tiff.pixels_of(content)
-        case "WebP":
-            if not features.check("webp"):
-                raise DamagedError("this installation of Pillow cannot read WebP")
-            return webp.pixels_of(content)
-        case "BMP":  # holds nothing but pixels
-            with _guarded():
-                width, height = _opened(content, kind).size
-            # Those that are packed are unpacked byte by byte, into a copy of their own.
-            is_packed = content[_BMP_PACKING] not in {_NOT_PACKED, b""}
-            return Pixels(content, width, height, extra_bytes=4 * width * height if is_packed else 0)
+def _pixels_of_bmp(content: bytes) -> Pixels:
+    """A BMP file, which holds nothing but pixels."""
+    with _guarded():
+        width, height = _opened(content, "BMP").size
+    # A packed picture is unpacked byte by byte, into a copy.
+    is_packed = content[_BMP_PACKING] not in {_NOT_PACKED, b""}
+    return Pixels(content, width, height, extra_bytes=4 * width * height if is_packed else 0)
+
+
+_PARSERS: Mapping[Format, Callable[[bytes], Pixels]] = MappingProxyType(
+    {
+        "PNG": png.pixels_of,
+        "JPEG": jpeg.pixels_of,
+        "GIF": gif.pixels_of,
+        "TIFF": tiff.pixels_of,
+        "WebP": webp.pixels_of,
+        "BMP": _pixels_of_bmp,
+    }
+)
 
 
 def _opened(content: bytes, kind: Format) -> ImageFile.ImageFile:
     """Open a picture with the plugin of its format alone."""
-    file = io.BytesIO(content)
-    match kind:
-        case "PNG":
-            from PIL.PngImagePlugin import PngImageFile
-
-            return PngImageFile(file)
-        case "JPEG":
-            from PIL.JpegImagePlugin import JpegImageFile
-
-            return JpegImageFile(file)
-        case "GIF":
-            from PIL.GifImagePlugin import GifImageFile
-
-            return GifImageFile(file)
-        case "TIFF":
-            from PIL.TiffImagePlugin import TiffImageFile
-
-            return TiffImageFile(file)
-        case "WebP":
-            from PIL.WebPImagePlugin import WebPImageFile
-
-            return WebPImageFile(file)
-        case "BMP":
-            from PIL.BmpImagePlugin import BmpImageFile
-
-            return BmpImageFile(file)
+    name = "WebP" if kind == "WebP" else kind.capitalize()
+    plugin = import_module(f"PIL.{name}ImagePlugin")
+    image: ImageFile.ImageFile = getattr(plugin, f"{name}ImageFile")(io.BytesIO(content))
+    return image
 
 
 def _memory(image: Image.Image) -> int:

@@ -1,4 +1,4 @@
-"""Read the orientation from EXIF metadata."""
+"""Orientation from EXIF metadata."""
 
 import struct
 
@@ -12,7 +12,7 @@ _LAST = 8
 def orientation(block: bytes) -> int:
     """The orientation in an EXIF block or a TIFF file, 1 to 8 as EXIF numbers them.
 
-    1, which is upright, where the block states none or does not follow the format: a picture is then taken as it lies.
+    1 (upright) if the block holds none or does not follow the format.
     """
     try:
         order = _BYTE_ORDERS[block[:2]]

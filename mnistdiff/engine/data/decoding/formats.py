@@ -1,4 +1,4 @@
-"""File formats by their first bytes."""
+"""Detection of file formats by their first bytes."""
 
 from typing import Literal
 
@@ -13,43 +13,31 @@ _READ: tuple[tuple[bytes, Format], ...] = (
 )
 _TIFF = (b"II*\0", b"MM\0*")
 _BRANDS = {
-    b"heic": "a HEIC photo",
-    b"heix": "a HEIC photo",
-    b"heim": "a HEIC photo",
-    b"heis": "a HEIC photo",
-    b"hevc": "a HEIC photo",
-    b"hevx": "a HEIC photo",
-    b"mif1": "a HEIF photo",
-    b"msf1": "a HEIF photo",
-    b"avif": "an AVIF picture",
-    b"avis": "an AVIF picture",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "a HEIC photo"),
+    **dict.fromkeys((b"mif1", b"msf1"), "a HEIF photo"),
+    **dict.fromkeys((b"avif", b"avis"), "an AVIF picture"),
     b"crx ": "a raw photo of a camera",
     b"qt  ": "a QuickTime film",
 }
-_OTHERS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", "a PDF document"),
-    (b"%!PS", "a PostScript document"),
-    (b"\xc5\xd0\xd3\xc6", "a PostScript document"),
-    (b"\0\0\1\0", "an icon (ICO)"),
-    (b"\0\0\2\0", "a cursor (CUR)"),
-    (b"8BPS", "a Photoshop document"),
-    (b"gimp xcf", "a GIMP document"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (b"II+\0", "a BigTIFF picture"),
-    (b"MM\0+", "a BigTIFF picture"),
-    (b"II\xbc\1", "a JPEG XR picture"),
-    (b"IIU\0", "a raw photo of a camera"),
-    (b"FUJIFILMCCD-RAW", "a raw photo of a camera"),
-    (b"SIMPLE  =", "a FITS image"),
-    (b"DDS ", "a DDS texture"),
-    (b"PK\3\4", "a ZIP archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x1a\x45\xdf\xa3", "a film (Matroska)"),
-)
+_OTHERS: dict[str, bytes | tuple[bytes, ...]] = {
+    "a PDF document": b"%PDF-",
+    "a PostScript document": (b"%!PS", b"\xc5\xd0\xd3\xc6"),
+    "an icon (ICO)": b"\0\0\1\0",
+    "a cursor (CUR)": b"\0\0\2\0",
+    "a Photoshop document": b"8BPS",
+    "a GIMP document": b"gimp xcf",
+    "a JPEG XL picture": (b"\0\0\0\x0cJXL ", b"\xff\x0a"),
+    "a JPEG 2000 picture": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "a BigTIFF picture": (b"II+\0", b"MM\0+"),
+    "a JPEG XR picture": b"II\xbc\1",
+    "a raw photo of a camera": (b"IIU\0", b"FUJIFILMCCD-RAW"),
+    "a FITS image": b"SIMPLE  =",
+    "a DDS texture": b"DDS ",
+    "a ZIP archive": b"PK\3\4",
+    "a gzip archive": b"\x1f\x8b",
+    "a NumPy array": b"\x93NUMPY",
+    "a film (Matroska)": b"\x1a\x45\xdf\xa3",
+}
 
 
 def kind_of(content: bytes) -> Format | None:
@@ -62,7 +50,7 @@ def kind_of(content: bytes) -> Format | None:
 
 
 def name_of(content: bytes) -> str:
-    """What a file is, for an error message: ``a HEIC photo``; empty if unknown."""
+    """The kind of a file, for an error message: ``a HEIC photo``; empty if unknown."""
     kind = kind_of(content)
     if kind is not None:
         return f"a {kind} picture"
@@ -70,7 +58,7 @@ def name_of(content: bytes) -> str:
         return "a raw photo of a camera"
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12], "a film (MPEG-4)")
-    known = next((name for start, name in _OTHERS if content.startswith(start)), "")
+    known = next((name for name, start in _OTHERS.items() if content.startswith(start)), "")
     return known or _name_of_text(content[:1024])
 
 

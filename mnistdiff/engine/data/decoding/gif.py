@@ -11,7 +11,7 @@ _CONTROL, _COMMENT = 0xF9, 0xFE
 
 
 @dataclass
-class _Walk:
+class _Parser:
     """The state of parsing from block to block."""
 
     content: bytes
@@ -21,10 +21,10 @@ class _Walk:
     parts: list[bytes] = field(default_factory=list)
     frames: int = 0
     comments: list[tuple[int, int]] = field(default_factory=list)
-    """Where the sub-blocks of each comment begin and end."""
+    """Offsets of the begin and end of the sub-blocks of each comment."""
 
     def sub_blocks(self) -> tuple[int, int]:
-        """Pass a chain of sub-blocks, and return where it begins and ends."""
+        """Skip a chain of sub-blocks; return the offsets of its begin and end."""
         start = self.place
         while length := self.byte(self.place):
             self.place += 1 + length
@@ -43,19 +43,19 @@ def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
     Raises:
         DamagedError: if it does not follow the format, has no frame, or one that is not within the picture.
     """
-    walk = _walked(content, first_only=not animated)
-    if not walk.frames:
+    parser = _parsed(content, first_only=not animated)
+    if not parser.frames:
         raise DamagedError("it holds no picture")
-    return Pixels(b"".join([*walk.parts, bytes([_TRAILER])]), walk.width, walk.height)
+    return Pixels(b"".join([*parser.parts, bytes([_TRAILER])]), parser.width, parser.height)
 
 
 def frame_count(content: bytes) -> int:
-    """How many frames a GIF file has.
+    """The number of frames of a GIF file.
 
     Raises:
         DamagedError: as ``pixels_of``.
     """
-    return _walked(content).frames
+    return _parsed(content).frames
 
 
 def comment_of(content: bytes, *, at_most: int) -> str:
@@ -65,10 +65,10 @@ def comment_of(content: bytes, *, at_most: int) -> str:
         DamagedError: as ``pixels_of``.
         TooLargeError: if they are longer than ``at_most`` bytes.
     """
-    walk = _walked(content)
-    if sum(end - start for start, end in walk.comments) > at_most:
+    parser = _parsed(content)
+    if sum(end - start for start, end in parser.comments) > at_most:
         raise TooLargeError(f"its comment has more than {at_most:,} bytes")
-    return "\n".join(_joined(content, start).decode(errors="replace") for start, _ in walk.comments)
+    return "\n".join(_joined(content, start).decode(errors="replace") for start, _ in parser.comments)
 
 
 def _joined(content: bytes, place: int) -> bytes:
@@ -80,47 +80,47 @@ def _joined(content: bytes, place: int) -> bytes:
     return b"".join(parts)
 
 
-def _walked(content: bytes, *, first_only: bool = False) -> _Walk:
-    walk = _Walk(content)
-    walk.byte(_HEADER_BYTES - 1)
-    walk.width, walk.height, flags = struct.unpack_from("<HHB", content, 6)
-    walk.place += _table_bytes(flags)
-    walk.parts.append(content[: walk.place])
-    while not (first_only and walk.frames) and walk.place < len(content):
-        start, kind = walk.place, content[walk.place]
-        walk.place += 1
+def _parsed(content: bytes, *, first_only: bool = False) -> _Parser:
+    parser = _Parser(content)
+    parser.byte(_HEADER_BYTES - 1)
+    parser.width, parser.height, flags = struct.unpack_from("<HHB", content, 6)
+    parser.place += _table_bytes(flags)
+    parser.parts.append(content[: parser.place])
+    while not (first_only and parser.frames) and parser.place < len(content):
+        start, kind = parser.place, content[parser.place]
+        parser.place += 1
         if kind == _TRAILER:
             break
         if kind == _EXTENSION:
-            _pass_extension(walk, start)
+            _pass_extension(parser, start)
         elif kind == _IMAGE:
-            _pass_frame(walk, start)
+            _pass_frame(parser, start)
         elif kind:  # zeros between blocks are common
             raise DamagedError("it has a block of an unknown kind")
-    return walk
+    return parser
 
 
-def _pass_extension(walk: _Walk, start: int) -> None:
-    kind = walk.byte(walk.place)
-    walk.place += 1
-    first, end = walk.sub_blocks()
+def _pass_extension(parser: _Parser, start: int) -> None:
+    kind = parser.byte(parser.place)
+    parser.place += 1
+    first, end = parser.sub_blocks()
     if kind == _COMMENT:
-        walk.comments.append((first, end))
+        parser.comments.append((first, end))
     elif kind == _CONTROL:  # duration of a frame, and its transparent colour
-        walk.parts.append(walk.content[start:end])
+        parser.parts.append(parser.content[start:end])
 
 
-def _pass_frame(walk: _Walk, start: int) -> None:
-    walk.byte(walk.place + 8)
-    left, top, width, height, flags = struct.unpack_from("<HHHHB", walk.content, walk.place)
-    if not walk.frames:  # some writers leave the size of the whole at 0
-        walk.width, walk.height = max(walk.width, left + width), max(walk.height, top + height)
-    elif left + width > walk.width or top + height > walk.height:
-        raise DamagedError(f"its frame {walk.frames + 1} is larger than the picture")
-    walk.place += 9 + _table_bytes(flags) + 1  # and the initial code size
-    walk.sub_blocks()
-    walk.parts.append(walk.content[start : walk.place])
-    walk.frames += 1
+def _pass_frame(parser: _Parser, start: int) -> None:
+    parser.byte(parser.place + 8)
+    left, top, width, height, flags = struct.unpack_from("<HHHHB", parser.content, parser.place)
+    if not parser.frames:  # some writers leave the size of the whole at 0
+        parser.width, parser.height = max(parser.width, left + width), max(parser.height, top + height)
+    elif left + width > parser.width or top + height > parser.height:
+        raise DamagedError(f"its frame {parser.frames + 1} is larger than the picture")
+    parser.place += 9 + _table_bytes(flags) + 1  # and the initial code size
+    parser.sub_blocks()
+    parser.parts.append(parser.content[start : parser.place])
+    parser.frames += 1
 
 
 def _table_bytes(flags: int) -> int:

@@ -1,4 +1,4 @@
-"""The result of the parsers of each format, and their errors."""
+"""The result and the errors of the parsers of all formats."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ class Pixels:
     """A picture file without its metadata.
 
     Attributes:
-        content: the file, with nothing in it that its pixels do not depend on.
+        content: the file without all that its pixels do not depend on.
         width: of the picture as it is stored.
         height: of the picture as it is stored.
-        orientation: which side is up, as EXIF numbers it.
-        extra_bytes: what decoding needs in memory beside the decoded picture.
+        orientation: 1 to 8, as EXIF numbers it.
+        extra_bytes: memory that decoding needs in addition to the decoded picture.
         passes: how often decoding visits every pixel.
     """
 

@@ -60,8 +60,8 @@ def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
 
 def frame_count(content: bytes) -> int:
     """The number of frames of a PNG file, from its header; 1 if it is not animated."""
-    told = (chunk.data(content)[:4] for chunk in _chunks(content) if chunk.kind == b"acTL")
-    return max([1, *(int.from_bytes(number, "big") for number in told)])
+    counts = (chunk.data(content)[:4] for chunk in _chunks(content) if chunk.kind == b"acTL")
+    return max([1, *(int.from_bytes(count, "big") for count in counts)])
 
 
 def text_of(content: bytes, keyword: str, *, at_most: int) -> str | None:
@@ -85,7 +85,7 @@ def _text(kind: bytes, data: bytes, at_most: int) -> str:
         return data.decode("latin-1")
     if kind == b"zTXt":
         return _unpacked(data[1:], at_most).decode("latin-1")
-    # iTXt: whether it is packed, how, language, translated keyword, text.
+    # iTXt: compression flag, compression method, language, translated keyword, text.
     *_, text = data[2:].split(b"\0", 2)
     return (_unpacked(text, at_most) if data[:1] == b"\1" else text).decode(errors="replace")
 
@@ -95,14 +95,14 @@ def _unpacked(data: bytes, at_most: int) -> bytes:
     try:
         text = unpacker.decompress(data, at_most + 1)
     except zlib.error as error:
-        raise DamagedError("a text of it cannot be unpacked") from error
+        raise DamagedError("one of its texts cannot be unpacked") from error
     if len(text) > at_most:
-        raise TooLargeError(f"a text of it unpacks to more than {at_most:,} bytes")
+        raise TooLargeError(f"one of its texts unpacks to more than {at_most:,} bytes")
     return text
 
 
 def _chunks(content: bytes) -> Iterator[_Chunk]:
-    """The complete chunks. Whether the pixels are complete is up to the decoder."""
+    """The complete chunks; the decoder finds out whether the pixels are complete."""
     place = _SIGNATURE_BYTES
     while place + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)

@@ -1,4 +1,4 @@
-"""TIFF files: the tags of the first picture that its pixels depend on."""
+"""TIFF files: the tags that the pixels of the first picture depend on."""
 
 import struct
 
@@ -54,11 +54,10 @@ def _directory(content: bytes, order: str) -> dict[int, tuple[int, int, bytes]]:
     try:
         (start,) = struct.unpack_from(f"{order}I", content, 4)
         (count,) = struct.unpack_from(f"{order}H", content, start)
-        heads = [struct.unpack_from(f"{order}HHI", content, start + 2 + 12 * number) for number in range(count)]
+        found = {}
+        for place in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, values = struct.unpack_from(f"{order}HHI", content, place)
+            found[tag] = (kind, values, content[place : place + 12].ljust(12, b"\0"))
     except struct.error as error:
         raise DamagedError("it ends before its pixels do") from error
-    found = {}
-    for number, (tag, kind, values) in enumerate(heads):
-        place = start + 2 + 12 * number
-        found[tag] = (kind, values, content[place : place + 12].ljust(12, b"\0"))
     return found
