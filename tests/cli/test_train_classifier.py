@@ -25,7 +25,7 @@ def test_a_classifier_is_trained_tested_and_written(invoke, tmp_path):
     done = invoke(*QUICK, "-o", "new/c.safetensors")
     assert (done.returncode, done.stdout) == (0, b"new/c.safetensors\n")
     content = (tmp_path / "new" / "c.safetensors").read_bytes()
-    card = decode_classifier(content, source="new").card
+    card = decode_classifier(content).card
     assert (card.architecture, card.epochs, card.seed, card.num_train_images) == ("conv", 1, 5, 256)
     accuracy = 100 * (1 - card.test_errors / 500)
     assert f"{accuracy:.2f} %" in done.stderr.decode()

@@ -62,10 +62,10 @@ def train_classifier(
     seed: int,
     stage: str = "training",
 ) -> Work[Never, nn.Module]:
-    """Train a classifier from random weights, on the CPU. The same seed gives the same bits on as many threads.
+    """Train a classifier from random weights, on the CPU; bit-exact for the same seed and number of threads.
 
-    AdamW on augmented images. The learning rate rises linearly in the first fifth and falls linearly to 0, so the last
-    weights need no averaging. No weights are selected, so there is no validation set.
+    AdamW on augmented images. The learning rate rises linearly in the first fifth and then falls linearly to 0, so the
+    last weights need no averaging. The last weights are used, so no validation set is needed.
 
     Args:
         architecture: a name in ``ARCHITECTURES``.
@@ -115,7 +115,7 @@ def initial_classifier(architecture: ClassifierName, num_classes: int, seed: int
 
 @torch.inference_mode()
 def predict(model: nn.Module, images: NDArray[np.uint8]) -> Predictions:
-    """Classify images; the outputs for one image depend on no other.
+    """Classify images; the outputs for an image do not depend on the others.
 
     Args:
         model: in evaluation mode.

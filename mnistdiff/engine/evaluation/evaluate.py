@@ -1,15 +1,15 @@
-"""Evaluate models: sample labelled images, and measure them with the reference classifiers.
+"""Evaluation of models: labelled images are sampled, and measured with the reference classifiers.
 
-Of the images only the grey levels are kept, as ``sample`` would save them: all metrics are of those. The same model,
-settings, seed and number give the same report on the same machine; the batch size changes no more than the rounding
-of floats.
+All metrics are of the grey levels that ``sample`` would save. The same model, settings, seed and number give the same
+report on the same machine; the batch size changes only the rounding of floats.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Never
+from typing import Never, TypeVar
 
 import numpy as np
 import torch
@@ -31,14 +31,15 @@ from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.settings import SampleSettings, TrainSettings
 
 BATCH_SIZE = 250
-"""More than ``sample`` computes at once, since no image is shown before all are done."""
+"""Larger than that of ``sample``, since no image is shown before all are complete."""
 
-Classifiers = Mapping[str, tuple[ReferenceClassifier, ReferenceStats]]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class OptionalMetrics:
-    """Metrics that take minutes and need real images: measured if asked for."""
+    """Metrics that take minutes and need real images, off by default."""
 
     cas: bool = False
     memorization: bool = False
@@ -85,7 +86,7 @@ def evaluate_each(
         n: images of each, at least 10, at most as many as the training set has.
         seed: of the first image; each next one has the next.
         real: images of the data set; without them PRDC is left out, and a notice says so.
-        optional: what else to measure; needs ``real``.
+        optional: further metrics; they need ``real``.
         batch_size: images sampled at once.
 
     Yields:
@@ -101,18 +102,18 @@ def evaluate_each(
     labels = stratified_labels(n, classifiers[0].card.class_counts)
     specs = specs_in_order(labels.tolist(), seed)
     for model, settings in models:
-        next(sample(model, specs[:1], settings))  # one step of one image, so that a refusal comes at once
-    measured = yield from _classify_real_images(classifiers, real, n)
+        next(sample(model, specs[:1], settings))  # one step of one image: invalid settings are refused at once
+    measure = partial(ReferenceStats.measure, real=real, n=n)
+    stats = yield from _for_each("classifying real images", classifiers, measure)
     reports: list[EvaluationReport] = []
     for model, settings in models:
         began = time.monotonic()
-        pixels = yield from _sample(model, specs, settings, batch_size)
+        images = LabelledImages((yield from _sample(model, specs, settings, batch_size)), labels.astype(np.uint8))
         seconds = time.monotonic() - began
-        images = LabelledImages(pixels, labels.astype(np.uint8))
-        metrics = yield from _classify(images, measured)
-        known = reports[0].cas if reports else None
-        cas, memorization = yield from _optional_metrics(images, optional, real, known)
-        notices = (*model.info.notices, *_notices(next(iter(measured.values()))[1], n))
+        measured = yield from _for_each("classifying", stats, partial(classifier_metrics, images))
+        metrics = {each.name: result for each, result in zip(classifiers, measured, strict=True)}
+        cas, memorization = yield from _optional_metrics(images, optional, real, reports)
+        notices = (*model.info.notices, *_notices(stats[0], n))
         sampling = Sampling(**settings.model_dump(), seed=seed)
         reports.append(_report(model, sampling, metrics, cas, memorization, seconds, notices))
         yield Progress("evaluating", len(reports), len(models), (reports[-1],))
@@ -141,22 +142,20 @@ def _report(
     )
 
 
-def _classify_real_images(
-    classifiers: Sequence[ReferenceClassifier], real: RealImages | None, n: int
-) -> Work[Never, Classifiers]:
-    """Classifiers with what real images score, by their name."""
-    measured = {}
-    for number, classifier in enumerate(classifiers):
-        yield Progress("classifying real images", number, len(classifiers))
-        measured[classifier.name] = classifier, ReferenceStats.measure(classifier, real, n)
-    yield Progress("classifying real images", len(classifiers), len(classifiers))
-    return measured
+def _for_each(stage: str, items: Sequence[T], compute: Callable[[T], R]) -> Work[Never, list[R]]:
+    """The results of ``compute`` for all items, with progress."""
+    results = []
+    for number, item in enumerate(items):
+        yield Progress(stage, number, len(items))
+        results.append(compute(item))
+    yield Progress(stage, len(items), len(items))
+    return results
 
 
 def _sample(
     model: Model, specs: Sequence[SampleSpec], settings: SampleSettings, batch_size: int
 ) -> Work[Never, NDArray[np.uint8]]:
-    """The pixels of the samples, shape (N, 28, 28), and nothing else of them: 10,000 are 8 MB."""
+    """The grey levels of the samples, shape (N, 28, 28): 8 MB for 10,000."""
     batches = []
     for progress in sample(model, specs, settings, batch_size=batch_size):
         if progress.results:
@@ -165,27 +164,15 @@ def _sample(
     return np.concatenate(batches)
 
 
-def _classify(images: LabelledImages, measured: Classifiers) -> Work[Never, dict[str, ClassifierMetrics]]:
-    """The metrics of each classifier: for 10,000 images some seconds each."""
-    metrics = {}
-    for number, (name, (classifier, stats)) in enumerate(measured.items()):
-        yield Progress("classifying", number, len(measured))
-        metrics[name] = classifier_metrics(images, classifier, stats)
-    yield Progress("classifying", len(measured), len(measured))
-    return metrics
-
-
-def classifier_metrics(
-    images: LabelledImages, classifier: ReferenceClassifier, stats: ReferenceStats
-) -> ClassifierMetrics:
-    """What one classifier measures.
+def classifier_metrics(images: LabelledImages, stats: ReferenceStats) -> ClassifierMetrics:
+    """The metrics of images by one classifier.
 
     Args:
         images: N >= 6, with the labels that they were sampled for.
-        classifier: to measure with.
-        stats: what real images score with it, beside N.
+        stats: the classifier, and the scores of N real images by it.
     """
-    card, predictions = classifier.card, classifier.predict(images.images)
+    classifier, card = stats.classifier, stats.classifier.card
+    predictions = classifier.predict(images.images)
     counts = confusion(images.labels, predictions.labels, len(card.class_counts))
     totals = counts.sum(axis=1)
     return ClassifierMetrics(
@@ -208,12 +195,12 @@ def classifier_metrics(
 
 
 def _optional_metrics(
-    images: LabelledImages, optional: OptionalMetrics, real: RealImages | None, known: CAS | None
+    images: LabelledImages, optional: OptionalMetrics, real: RealImages | None, earlier: Sequence[EvaluationReport]
 ) -> Work[Never, tuple[CAS | None, Memorization | None]]:
-    """Those that were asked for; ``known`` holds the scores of real images, once they are measured."""
+    """The optional metrics; the scores of real images are those in the reports of ``earlier`` models."""
     cas = memorization = None
     if optional.cas and real is not None:
-        scores = known.by_seed_of_real_images if known else ()
+        scores = earlier[0].cas.by_seed_of_real_images if earlier and earlier[0].cas else ()
         cas = yield from measure_cas(images, real, real_scores=scores)
     if optional.memorization and real is not None:
         memorization = yield from check_memorization(images, real)
@@ -221,7 +208,7 @@ def _optional_metrics(
 
 
 def _notices(stats: ReferenceStats, n: int) -> tuple[str, ...]:
-    """What the report lacks, and which of its numbers compare with restrictions."""
+    """Notices of metrics that are left out or measured with fewer images."""
     notices = []
     if stats.features is None:
         missing = "precision, recall, density and coverage"

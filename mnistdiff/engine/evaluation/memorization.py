@@ -18,7 +18,7 @@ _PAIRS_PER_ROW = 10
 
 
 def check_memorization(images: LabelledImages, real: RealImages) -> Work[Never, Memorization]:
-    """Find the nearest training image of every generated image, and of as many real test images.
+    """Measure the distances of generated images, and of as many real test images, to their nearest training images.
 
     Args:
         images: N images, with the labels that they were sampled for.
@@ -31,22 +31,21 @@ def check_memorization(images: LabelledImages, real: RealImages) -> Work[Never, 
     found = yield from find_neighbours(images.images, training, stage="nearest training images")
     of_control = yield from find_neighbours(control, training, stage="nearest training images of test images")
     pairs = closest_pairs(found, _NUM_PAIRS)
-    columns = (pairs, images.labels[pairs], found.distance[pairs], found.ratio[pairs])
-    closest = zip(*(column.tolist() for column in columns), strict=True)
+    ratio = found.ratio
     of_test_images = summarize(of_control, control, training).model_dump()
     return Memorization(
         images=summarize(found, images.images, training),
         test_images=NearestToTestImages(num_images=len(control), **of_test_images),
         closest=tuple(
-            ClosestPair(image=image, digit=label, distance=distance, ratio=ratio)
-            for image, label, distance, ratio in closest
+            ClosestPair(image=i, digit=int(images.labels[i]), distance=found.distance[i], ratio=ratio[i])
+            for i in pairs.tolist()
         ),
         sheet=_sheet(images.images[pairs], training[found.index[pairs]]),
     )
 
 
 def _sheet(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> bytes:
-    """Pairs as a PNG: below each image, shape (N, 28, 28), its training image, of the same shape."""
+    """A PNG of pairs: below each image its training image; both arrays of shape (N, 28, 28)."""
     rows: list[Row] = []
     for start in range(0, len(images), _PAIRS_PER_ROW):
         some = slice(start, start + _PAIRS_PER_ROW)

@@ -29,14 +29,7 @@ def confusion(labels: NDArray[np.integer], predicted: NDArray[np.integer], num_c
 
     Returns:
         counts, shape (C, C): row = label, column = predicted class.
-
-    Raises:
-        ValueError: if the shapes differ or a class index is out of range.
     """
-    if labels.shape != predicted.shape or labels.ndim != 1:
-        raise ValueError(f"labels and predicted must be of one shape (N,), not {labels.shape} and {predicted.shape}")
-    if any(np.any((classes < 0) | (classes >= num_classes)) for classes in (labels, predicted)):
-        raise ValueError(f"class indices must be in 0...{num_classes - 1}")
     pairs = labels.astype(np.int64) * num_classes + predicted
     return np.bincount(pairs, minlength=num_classes**2).astype(np.int64).reshape(num_classes, num_classes)
 
@@ -61,9 +54,11 @@ class Gaussian:
             features: shape (N, D), N >= 2.
 
         Raises:
-            ValueError: if there are fewer than two rows, or a feature is not finite.
+            ValueError: if a feature is not finite.
         """
-        points = _checked(features, least=2)
+        if not np.isfinite(features).all():
+            raise ValueError("features must be finite")
+        points = features.astype(np.float64)
         mean = points.mean(axis=0)
         centred = points - mean
         return cls(mean=mean, covariance=centred.T @ centred / (len(points) - 1))
@@ -79,12 +74,7 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
     Returns:
         at least 0; 0 for a and a, within rounding.
-
-    Raises:
-        ValueError: if a and b are of different dimensions.
     """
-    if a.mean.shape != b.mean.shape:
-        raise ValueError(f"the features have different sizes: {a.mean.shape} and {b.mean.shape}")
     apart = a.mean - b.mean
     overlap = np.linalg.svd(_root(a.covariance) @ _root(b.covariance), compute_uv=False).sum()
     distance = apart @ apart + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap
@@ -110,18 +100,11 @@ def prdc(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5) 
     et al. 2020 (arXiv 2002.09797). The balls are closed, as in the former: a point at the radius is inside.
 
     Args:
-        real: features, shape (N, D), N > k.
-        fake: features, shape (M, D), M > k.
-        k: a point is not its own neighbour.
-
-    Raises:
-        ValueError: if k < 1, there are not more than k points of a kind, the sizes D differ or a feature is not finite.
+        real: finite features, shape (N, D), N > k.
+        fake: finite features, shape (M, D), M > k.
+        k: at least 1; a point is not its own neighbour.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k}")
-    x, y = _checked(real, least=k + 1), _checked(fake, least=k + 1)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"the features have different sizes: {x.shape[1]} and {y.shape[1]}")
+    x, y = real.astype(np.float64), fake.astype(np.float64)
     # Far from the origin, small distances would be lost in the rounding of large squares.
     centre = x.mean(axis=0)
     x, y = x - centre, y - centre
@@ -163,12 +146,3 @@ def _squared_distances(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterat
         distances += np.square(x[rows]).sum(axis=1)[:, None]
         distances += lengths
         yield rows, distances
-
-
-def _checked(features: NDArray[np.floating], *, least: int) -> NDArray[np.float64]:
-    """The features in float64, if they have ``least`` rows or more and are finite."""
-    if features.ndim != 2 or len(features) < least:
-        raise ValueError(f"features must have the shape (N, D) with N >= {least}, not {features.shape}")
-    if not np.isfinite(features).all():
-        raise ValueError("features must be finite")
-    return features.astype(np.float64)

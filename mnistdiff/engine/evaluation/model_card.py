@@ -9,11 +9,11 @@ from mnistdiff.engine.evaluation.report import EvaluationReport
 
 
 class ModelCard(BaseModel):
-    """What a user should know of a model before using it (Mitchell et al. 2019, arXiv 1810.03993).
+    """A model card (Mitchell et al. 2019, arXiv 1810.03993).
 
     Attributes:
         command: that trained it.
-        minutes: of training, and hardware: where.
+        minutes: of training; hardware: that it ran on.
         intended_use, limits, license: in sentences.
         evaluation: its evaluation report.
     """

@@ -1,4 +1,4 @@
-"""Nearest training images of images, pixel by pixel: the search, and signs of memorization."""
+"""Exact nearest-neighbour search among training images, in pixel space, and statistics of memorization."""
 
 from dataclasses import dataclass
 from typing import Never
@@ -42,7 +42,7 @@ class Neighbours:
 
 
 def find_neighbours(images: NDArray[np.uint8], training: NDArray[np.uint8], *, stage: str) -> Work[Never, Neighbours]:
-    """Search for the neighbours of images, exactly. 10,000 images among the 60,000 of MNIST take some ten seconds.
+    """The neighbours of images, exactly; 10,000 images among the 60,000 of MNIST take about ten seconds.
 
     Args:
         images: grey levels, shape (N, H, W), N >= 1, at most 1,024 pixels each.
@@ -51,16 +51,9 @@ def find_neighbours(images: NDArray[np.uint8], training: NDArray[np.uint8], *, s
 
     Yields:
         progress in images.
-
-    Raises:
-        ValueError: if there are too few images, or they are not uint8 or not of one size.
     """
-    if images.dtype != np.uint8 or training.dtype != np.uint8:
-        raise ValueError(f"images must be uint8, not {images.dtype} and {training.dtype}")
-    if images.shape[1:] != training.shape[1:] or not 1 <= np.prod(images.shape[1:], dtype=int) <= _MOST_PIXELS:
-        raise ValueError(f"images must be of one size, at most {_MOST_PIXELS} pixels: {images.shape}, {training.shape}")
-    if len(images) < 1 or len(training) < 2:
-        raise ValueError(f"needs an image and two training images, not {len(images)} and {len(training)}")
+    assert images.dtype == training.dtype == np.uint8, "grey levels"
+    assert training[0].size <= _MOST_PIXELS, "the sums would be inexact"
     targets = _centred(training)
     lengths = _squared_lengths(targets)
     index = np.empty(len(images), np.int64)
@@ -112,7 +105,7 @@ def _squared_lengths(centred: NDArray[np.float32]) -> NDArray[np.int32]:
 
 
 def summarize(neighbours: Neighbours, images: NDArray[np.uint8], training: NDArray[np.uint8]) -> NearestTrainingImages:
-    """Signs of memorization, to be compared with those of real images that no model was trained on.
+    """Statistics of memorization, to be compared with those of real images that no model was trained on.
 
     Args:
         neighbours: of the images among the training images.
@@ -131,12 +124,12 @@ def summarize(neighbours: Neighbours, images: NDArray[np.uint8], training: NDArr
 def closest_pairs(neighbours: Neighbours, count: int) -> NDArray[np.int64]:
     """The images most likely to be memorized, in this order.
 
-    They are sorted by ratio, and equal ones by distance. By distance alone they would all be ones: thin strokes are
-    near to each other in any handwriting.
+    They are sorted by ratio, then by distance. Sorted by distance alone, nearly all would be the digit 1: its thin
+    strokes are near to each other in any handwriting.
 
     Args:
         neighbours: of N images.
-        count: the most to return.
+        count: maximum number to return.
 
     Returns:
         indices of images, shape (min(count, N),).

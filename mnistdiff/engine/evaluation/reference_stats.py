@@ -17,16 +17,16 @@ from mnistdiff.engine.evaluation.results import PRDC
 from mnistdiff.errors import DataError
 
 _MOST_BLOCKS = 5
-"""The distance of real images is the mean over up to this many disjoint blocks of them: that of one small block
-depends much on chance."""
+"""Maximum number of disjoint blocks of real images over which their distance is averaged: that of a single small block
+varies much."""
 
 
 @dataclass(frozen=True)
 class RealImages:
     """Both splits of a data set, to compare generated images with.
 
-    Both are in ``stratified_order``, so that their first n images are a fair sample for every n: in the order of MNIST
-    the first half of the test images is the easier one.
+    Both are in ``stratified_order``, so that the first n images are a representative sample for every n: in the order
+    of MNIST, the first half of the test images is easier to classify.
     """
 
     spec: DatasetSpec
@@ -40,13 +40,13 @@ class RealImages:
         Args:
             spec: the data set.
             data_dir: folder with its files; None is the user's cache folder.
-            required_by: the field that cannot do without, if there is one.
+            required_by: the field that needs the images; empty if they are optional.
 
         Returns:
             None if a file is missing.
 
         Raises:
-            DataError: if a file is corrupt, or if one is missing that is required.
+            DataError: if a file is corrupt, or is missing and required.
         """
         try:
             training = load_images(spec, "train", data_dir=data_dir, may_download=False)
@@ -68,17 +68,19 @@ class RealImages:
 
 @dataclass(frozen=True)
 class ReferenceStats:
-    """What real images score under one classifier, beside a number of generated images.
+    """Scores of real images by one classifier, to compare a number of generated images with.
 
     Attributes:
+        classifier: that measured them.
         count: real test images that the rest is measured with.
         fcd: their Fréchet distance to the training images, which no generator is expected to beat: the distance is
             biased, the more the fewer the images (Chong & Forsyth 2020, arXiv 1911.07023), so it compares only at the
             same number. None if there are no real images and the classifier's card does not hold this number.
         features: of the test images, shape (count, D); None if there are no real images.
-        prdc: of as many training images against the test images: what equal distributions score. None likewise.
+        prdc: of as many training images against the test images: the score of equal distributions. None likewise.
     """
 
+    classifier: ReferenceClassifier
     count: int
     fcd: float | None
     features: NDArray[np.float32] | None
@@ -95,14 +97,14 @@ class ReferenceStats:
         """
         if real is None:
             count = min(n, classifier.card.num_test_images)
-            return cls(count, classifier.card.fcd_real.get(count), None, None)
+            return cls(classifier, count, classifier.card.fcd_real.get(count), None, None)
         count = min(n, len(real.test))
-        # In whole batches: an image has the same features, to the bit, for every n.
+        # In whole batches, so that the features of an image are bit-exact for every n.
         needed = -(-_MOST_BLOCKS * count // PREDICT_BATCH) * PREDICT_BATCH
         features = classifier.predict(real.test.images[:needed]).features
         of_training = classifier.predict(real.training.images[:count]).features
         fcd = fcd_of_test_images(count, features, classifier.reference)
-        return cls(count, fcd, features[:count], prdc(features[:count], of_training))
+        return cls(classifier, count, fcd, features[:count], prdc(features[:count], of_training))
 
     def prdc_of(self, features: NDArray[np.float32]) -> PRDC | None:
         """PRDC of images, by their features, shape (N, D), against the test images; of the first ``count`` of them."""

@@ -1,4 +1,4 @@
-"""The evaluation report: what ``evaluate`` measures, writes as JSON and reads again."""
+"""The evaluation report, written as JSON and read again."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _MAX_BYTES = 2**20
 
 
 class EvaluatedModel(Part):
-    """Which model was evaluated; the attributes are those of ``ModelInfo``."""
+    """The evaluated model; the attributes are those of ``ModelInfo``."""
 
     checkpoint: str
     sha256: str
@@ -28,7 +28,7 @@ class EvaluatedModel(Part):
 
 
 class Sampling(SampleSettings):
-    """How the images were sampled; ``seed`` is that of the first image, each next one has the next."""
+    """The sample settings; ``seed`` is that of the first image, each next one has the next."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -36,15 +36,15 @@ class Sampling(SampleSettings):
 
 
 class EvaluationReport(Part):
-    """The whole report.
+    """An evaluation report.
 
     Attributes:
-        model: which was evaluated.
-        sampling: how the images were sampled.
+        model: the evaluated model.
+        sampling: sample settings and seed.
         num_images: that were measured.
         classifiers: metrics by the name of the reference classifier.
-        cas: classification accuracy score, if asked for.
-        memorization: nearest training images, if asked for.
+        cas: classification accuracy score; None if not measured.
+        memorization: nearest training images; None if not measured.
         seconds: that sampling took.
         versions: of the program and of PyTorch.
         notices: sentences for the user, such as what was left out, and why.
@@ -65,7 +65,7 @@ class EvaluationReport(Part):
     @computed_field
     @property
     def images_per_second(self) -> float | None:
-        """How fast they were sampled."""
+        """Sampling speed."""
         return round(self.num_images / self.seconds, 1) if self.seconds else None
 
     @classmethod

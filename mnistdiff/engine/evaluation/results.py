@@ -1,7 +1,7 @@
 """Results of the metrics: the parts of an evaluation report.
 
-The names of the fields are the keys of the JSON; where a key had another name in version 0.1, that is an alias. Values
-that follow from others are written, and computed anew from those when a report is read.
+The names of the fields are the keys of the JSON; keys of version 0.1 are aliases. Values that follow from others are
+written, and recomputed when a report is read.
 """
 
 import math
@@ -20,7 +20,7 @@ _Distance = Annotated[float, Field(ge=0)]
 
 
 class Part(BaseModel):
-    """A part of a report: frozen. Keys of a later version are ignored."""
+    """A frozen part of a report; keys of later versions are ignored."""
 
     # Built at first use, since inspect and report need few.
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
@@ -94,10 +94,10 @@ class PRDC(Part):
 
 
 class ClassifierMetrics(Part):
-    """What is measured with one reference classifier, of the generated images and beside them of real ones.
+    """The metrics by one reference classifier, of generated and of real images.
 
     Attributes:
-        sha256: of the classifier's file: figures of two classifiers do not compare.
+        sha256: of the classifier's file: scores by different classifiers do not compare.
         accuracy: generated images that are classified as their label; accuracy_of_test_images: real test images.
         accuracy_by_digit: for each label.
         confusion: counts, row = label, column = predicted class.
@@ -170,7 +170,7 @@ class CAS(Part):
     @computed_field
     @property
     def gap(self) -> float:
-        """How much less accurate training on generated images makes a classifier; may be negative."""
+        """``score_of_real_images`` - ``score``; may be negative."""
         return self.score_of_real_images - self.score
 
 
@@ -190,7 +190,7 @@ class NearestTrainingImages(Part):
 
 
 class NearestToTestImages(NearestTrainingImages):
-    """The same of real test images, the first ``num_images``."""
+    """Distances of the first ``num_images`` real test images to their nearest training images."""
 
     num_images: Count
 

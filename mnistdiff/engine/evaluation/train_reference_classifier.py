@@ -1,4 +1,4 @@
-"""Train a reference classifier, test it, and measure what real images score with it."""
+"""Training and testing of the reference classifiers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Never
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.data.stratified import stratified_order
@@ -25,7 +24,7 @@ SIZES = (500, 1_000, 2_000, 5_000, 10_000)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What determines a classifier beside the data.
+    """The training parameters of a classifier.
 
     Attributes:
         epochs: passes over the training images.
@@ -39,7 +38,7 @@ class Recipe:
 RECIPES: Mapping[ClassifierName, Recipe] = MappingProxyType(
     {"conv": Recipe(epochs=12, seed=1), "residual": Recipe(epochs=12, seed=2)}
 )
-"""How the bundled classifiers were trained: with different seeds, so that their errors are independent."""
+"""Of the bundled classifiers: different seeds, so that their errors are independent."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,12 @@ def train_reference_classifier(
     *,
     num_classes: int,
 ) -> Work[Never, TrainedClassifier]:
-    """Train a classifier and measure it.
+    """Train a classifier, test it, and measure real images with it.
 
     Args:
         architecture: a name in ``classifier.ARCHITECTURES``.
-        training: all that it is trained on, and the reference of its Fréchet distance.
-        test: what it is tested on, once, after its last step.
+        training: images that it is trained on, and its ``reference`` is fitted to.
+        test: images that it is tested on, once, after its last step.
         recipe: epochs and seed.
         num_classes: of the data set.
 
@@ -77,21 +76,7 @@ def train_reference_classifier(
         architecture, training, num_classes=num_classes, epochs=recipe.epochs, seed=recipe.seed
     )
     yield Progress("classifying real images", 0, 1)
-    trained = measured_classifier(rounded(model), architecture, training, test, recipe, num_classes=num_classes)
-    yield Progress("classifying real images", 1, 1)
-    return trained
-
-
-def measured_classifier(
-    model: nn.Module,
-    architecture: ClassifierName,
-    training: LabelledImages,
-    test: LabelledImages,
-    recipe: Recipe,
-    *,
-    num_classes: int,
-) -> TrainedClassifier:
-    """A trained ``model`` with all that its card says; the other arguments as above."""
+    model = rounded(model)
     reference = Gaussian.fit(predict(model, training.images).features)
     predictions = predict(model, test.images)
     card = ClassifierCard(
@@ -106,6 +91,7 @@ def measured_classifier(
         torch=str(torch.__version__),
         threads=torch.get_num_threads(),
     )
+    yield Progress("classifying real images", 1, 1)
     return TrainedClassifier(card, encode_classifier(card, reference, model))
 
 

@@ -31,8 +31,8 @@ def good(small_real):
 
 @pytest.fixture(scope="module")
 def measured(classifiers, small_real):
-    """Classifiers, each with what real images score."""
-    return [(classifier, ReferenceStats.measure(classifier, small_real, N)) for classifier in classifiers]
+    """The scores of real images by each classifier."""
+    return [ReferenceStats.measure(classifier, small_real, N) for classifier in classifiers]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def of_good(good, measured):
 
 def metrics_of(images, measured):
     """The metrics of each classifier."""
-    return [classifier_metrics(images, *each) for each in measured]
+    return [classifier_metrics(images, each) for each in measured]
 
 
 def test_real_images_are_as_good_as_can_be(of_good):
@@ -83,7 +83,7 @@ def test_copies_of_training_images_are_seen_by_their_neighbours_alone(measured, 
 
 def test_one_image_of_each_digit_is_seen_by_coverage_and_recall(good, measured):
     # Of each digit the first image that both classifiers know.
-    right = np.all([classifier.predict(good.images).labels == good.labels for classifier, _ in measured], axis=0)
+    right = np.all([each.classifier.predict(good.images).labels == good.labels for each in measured], axis=0)
     chosen = [np.flatnonzero(right & (good.labels == digit))[0] for digit in range(10)]
     same = LabelledImages(good.images[chosen][good.labels], good.labels)
     for metrics in metrics_of(same, measured):

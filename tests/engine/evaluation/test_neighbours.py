@@ -101,23 +101,6 @@ def test_the_distances_are_never_all_in_memory():
     assert peak < 3000 * 12_000 * 4 / 3
 
 
-@pytest.mark.parametrize(
-    ("images", "training", "message"),
-    [
-        (np.zeros((0, 2, 2), np.uint8), np.zeros((2, 2, 2), np.uint8), "two training images, not 0 and 2"),
-        (np.zeros((1, 2, 2), np.uint8), np.zeros((1, 2, 2), np.uint8), "two training images, not 1 and 1"),
-        (np.zeros((1, 2, 2), np.float32), np.zeros((2, 2, 2), np.uint8), "uint8, not float32"),
-        (np.zeros((1, 2, 2), np.uint8), np.zeros((2, 2, 2), np.int64), "uint8 and int64"),
-        (np.zeros((1, 2, 3), np.uint8), np.zeros((2, 3, 2), np.uint8), "of one size"),
-        (np.zeros((1, 33, 32), np.uint8), np.zeros((2, 33, 32), np.uint8), "at most 1024 pixels"),
-        (np.zeros((1, 0, 2), np.uint8), np.zeros((2, 0, 2), np.uint8), "of one size"),
-    ],
-)
-def test_what_has_no_neighbours_is_refused(images, training, message):
-    with pytest.raises(ValueError, match=message):
-        nearest(images, training)
-
-
 # Signs of memorization
 
 

@@ -41,7 +41,7 @@ def test_what_is_trained_is_read_back_and_the_same_each_time(images):
     steps = []
     trained = finish(train_reference_classifier("residual", training, test, recipe, num_classes=10), steps.append)
     assert [(step.done, step.total) for step in steps] == [(1, 2), (2, 2), (0, 1), (1, 1)]
-    classifier = decode_classifier(trained.content, source="what was trained")
+    classifier = decode_classifier(trained.content)
     assert classifier.card == trained.card
     assert (trained.card.num_train_images, sum(trained.card.class_counts)) == (200, 200)
     assert list(trained.card.fcd_real) == [500]
@@ -56,6 +56,6 @@ def test_what_is_trained_is_read_back_and_the_same_each_time(images):
 def test_a_data_set_may_have_other_classes(images):
     letters = LabelledImages(images.images[:60], np.arange(60, dtype=np.uint8) % 26)
     work = train_reference_classifier("conv", letters, letters, Recipe(epochs=1, seed=0), num_classes=26)
-    classifier = decode_classifier(finish(work).content, source="of letters")
+    classifier = decode_classifier(finish(work).content)
     assert len(classifier.card.class_counts) == 26
     assert classifier.model.head.out_features == 26
