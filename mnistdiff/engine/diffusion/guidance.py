@@ -4,7 +4,7 @@ from mnistdiff.engine.diffusion.predictions import FloatArray
 
 
 def guided(eps_uncond: FloatArray, eps_cond: FloatArray, guidance_scale: float) -> FloatArray:
-    """Eps = eps_uncond + s (eps_cond - eps_uncond): Eq. 6 with s = 1 + w.
+    """The guided noise: eps_uncond + s (eps_cond - eps_uncond), Eq. 6 with s = 1 + w.
 
     s = 0 is unconditional, s = 1 plain conditional, s > 1 moves further towards the label.
     """

@@ -42,11 +42,11 @@ class Prediction(Protocol):
         ...
 
     def x_0(self, output: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
-        """x_0 from the output of the network; not clipped."""
+        """The image, from the output of the network; not clipped."""
         ...
 
     def eps(self, output: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
-        """Eps from the output of the network."""
+        """The noise, from the output of the network."""
         ...
 
 
@@ -58,7 +58,7 @@ class Epsilon:
         return eps
 
     def x_0(self, output: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
-        """x_0 = (x_t - sigma eps) / alpha."""
+        """The image: x_0 = (x_t - sigma eps) / alpha."""
         return x_0_from_eps(output, x_t, alpha, sigma)
 
     def eps(self, output: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
@@ -70,16 +70,16 @@ class Velocity:
     """The network predicts v = alpha eps - sigma x_0 (Salimans & Ho 2022, Section 4; arXiv 2202.00512)."""
 
     def target(self, x_0: Array, eps: Array, alpha: Array | float, sigma: Array | float) -> Array:
-        """V = alpha eps - sigma x_0."""
+        """The velocity: v = alpha eps - sigma x_0."""
         return alpha * eps - sigma * x_0
 
     def x_0(self, output: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
-        """x_0 = (alpha x_t - sigma v) / (alpha^2 + sigma^2)."""
+        """The image: x_0 = (alpha x_t - sigma v) / (alpha^2 + sigma^2)."""
         norm = alpha**2 + sigma**2
         return (alpha / norm) * x_t - (sigma / norm) * output
 
     def eps(self, output: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
-        """Eps = (alpha v + sigma x_t) / (alpha^2 + sigma^2)."""
+        """The noise: eps = (alpha v + sigma x_t) / (alpha^2 + sigma^2)."""
         norm = alpha**2 + sigma**2
         return (alpha / norm) * output + (sigma / norm) * x_t
 
@@ -96,7 +96,7 @@ class CleanImage:
         return output
 
     def eps(self, output: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
-        """Eps = (x_t - alpha x_0) / sigma."""
+        """The noise: eps = (x_t - alpha x_0) / sigma."""
         return eps_from_x_0(output, x_t, alpha, sigma)
 
 

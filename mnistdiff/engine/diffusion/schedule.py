@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, assert_never
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class NoiseSchedule:
         return 0.0 if t < 0 else float(self.sigmas[t])
 
     def half_log_snr(self, t: int) -> float:
-        """Lambda = log(alpha / sigma), for t in 0 ... T - 1."""
+        """Half the log signal-to-noise ratio: lambda = log(alpha / sigma), for t in 0 ... T - 1."""
         return math.log(self.alpha(t)) - math.log(self.sigma(t))
 
     def transition(self, t: int, t_prev: int) -> tuple[float, float]:
@@ -95,13 +95,7 @@ class NoiseSchedule:
             raise ValueError(f"start must be in 0...{T - 1}, not {first}")
         if not 1 <= S <= first + 1:
             raise ValueError(f"num_inference_steps must be in 1...{first + 1}, not {S}")
-        match spacing:
-            case "even":
-                exact = np.linspace(first, 0, S)
-            case "trailing":
-                exact = np.linspace(first + 1, 0, S, endpoint=False) - 1
-            case _:
-                assert_never(spacing)
+        exact = np.linspace(first, 0, S) if spacing == "even" else np.linspace(first + 1, 0, S, endpoint=False) - 1
         # Half-up rounding of values at least 1 apart: no timestep twice, so S steps are S evaluations.
         t = np.floor(exact + 0.5).astype(int).tolist()
         return list(zip(t, [*t[1:], -1], strict=True))

@@ -22,7 +22,7 @@ from mnistdiff.setting_types import PREDICTIONS
 
 _CLEAN_SHARE = 0.25
 """The cleanest quarter of the timesteps is left out: the network predicts texture there, which no label explains, and
-the large weights of these timesteps would drown the rest in noise (docs/evaluation.md)."""
+the large weights of these timesteps would dominate the sum (docs/evaluation.md)."""
 
 _EVALUATIONS = 32
 
@@ -46,7 +46,7 @@ class ClassPosterior:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether no class is twice as probable as by a guess, as with a model that was hardly trained."""
+        """Whether no class is twice as probable as by chance, as with a model that was hardly trained."""
         return max(self.probabilities) < 2 / len(self.probabilities)
 
 
@@ -83,8 +83,8 @@ def class_posteriors(
         x_0 = to_model_range(np.stack(images[start : start + at_once]))  # (N, 1, 28, 28)
         labels = np.tile(np.arange(num_classes, dtype=np.int64), len(x_0))
         bounds = np.zeros((len(x_0), num_classes))
-        for draw, (t, t_prev) in enumerate(timesteps):
-            eps = sampling_noise([seed], draw, dataset.image_shape)
+        for number, (t, t_prev) in enumerate(timesteps, start=1):
+            eps = sampling_noise([seed], number - 1, dataset.image_shape)
             alpha, sigma = schedule.alpha(t), schedule.sigma(t)
             x_t = np.repeat(diffuse(x_0, eps, alpha, sigma).astype(np.float32), num_classes, axis=0)
             x_0_pred = prediction.x_0(model.denoiser(x_t, t, labels), x_t, alpha, sigma).clip(-1.0, 1.0)
@@ -97,7 +97,7 @@ def class_posteriors(
                     "The training diverged: take an earlier checkpoint, or train again with a smaller `lr`.",
                 )
             done += 1
-            finished = tuple(map(_posterior, bounds)) if draw == len(timesteps) - 1 else ()
+            finished = tuple(map(_posterior, bounds)) if number == len(timesteps) else ()
             yield Progress("classifying", done, total, finished)
 
 

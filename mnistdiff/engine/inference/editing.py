@@ -77,7 +77,7 @@ class SDEdit:
 
 @dataclass(frozen=True)
 class RePaint:
-    """Sampling the missing part of an image (inpainting, see ``repaint``); the known part stays to the bit.
+    """Sampling the missing part of an image (inpainting, see ``repaint``); the known part is unchanged.
 
     Attributes:
         image: grey levels, uint8 (28, 28), white on black.

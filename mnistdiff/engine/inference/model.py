@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, assert_never
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,13 +82,7 @@ def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str
         CheckpointError: if the file cannot be read or does not hold those weights.
     """
     checkpoint = read_checkpoint(path)
-    match weights:
-        case "ema":
-            arrays = checkpoint.weights("ema")
-        case "raw":
-            arrays = checkpoint.weights("model")
-        case _:
-            assert_never(weights)
+    arrays = checkpoint.weights("ema" if weights == "ema" else "model")
     if not arrays:
         raise CheckpointError(
             f"{path} holds no {weights} weights", "Leave out `weights`, or use a training checkpoint."
@@ -114,16 +108,10 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
     settings = checkpoint.metadata.settings
     info = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     on_cpu = device in ("auto", "cpu")
-    match backend:
-        case "torch":
-            graph = None
-        case "auto" | "onnx":
-            make = backend == "onnx"
-            graph = open_graph(settings, arrays, source=str(path), make=make) if on_cpu else None
-        case _:
-            assert_never(backend)
-    if graph is not None:
-        return Model(graph, settings, "onnx", info, weights)
+    if on_cpu and backend != "torch":
+        graph = open_graph(settings, arrays, source=str(path), make=backend == "onnx")
+        if graph is not None:
+            return Model(graph, settings, "onnx", info, weights)
     if backend == "onnx":
         why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Sampling processes: what sampling starts from, and how it gets to the image. Those that edit are in ``editing``."""
+"""Sampling processes: what sampling starts from, and the steps to the image. Those that edit are in ``editing``."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Protocol
@@ -12,7 +12,7 @@ from mnistdiff.settings import SampleSettings
 
 
 class SamplingProcess(Protocol):
-    """A way to sample images: from noise, or from a given image.
+    """A procedure that samples images: from noise, or from a given image.
 
     Attributes:
         starts_from_noise: whether the first x_t is noise alone.

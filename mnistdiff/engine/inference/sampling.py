@@ -92,7 +92,7 @@ def sample(
         model: to sample from.
         specs: labels and seeds.
         settings: sampler, steps, guidance.
-        process: what to start from, and how to get to the image.
+        process: what to start from, and the steps to the image.
         batch_size: images sampled at once; with torch, pixels may differ with it by one grey level.
         on_step: called with the state of the current batch after each step.
 

@@ -19,7 +19,7 @@ def resolve_device(name: str) -> torch.device:
             f"`device` {name}: this PyTorch has no {name} device", f"Available: {', '.join(available)}."
         )
     if name == "cuda":
-        # The same bits in every run.
+        # Bit-exact from run to run.
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
     return torch.device(name)

@@ -85,7 +85,7 @@ class OnnxDenoiser:
         onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = thread_limit().number
-        # Threads that spin while they wait cost more than they save wherever something else wants the processor.
+        # Spinning threads cost more than they save while other processes use the processor.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # errors are raised as well
         # Kept alive, since the session does not copy the weights.

@@ -3,7 +3,7 @@
 Its architecture is that of Ho et al. 2020 (Appendix B): residual blocks with group normalisation, self-attention at the
 lowest resolution, skip connections. It is made to be trained on a CPU: the layers that change the width or the
 resolution are convolutions without overlap, so that nearly all multiplications are those of the residual blocks, of
-which the finest level may have none on the way down.
+which the encoder may have none at the finest level.
 """
 
 import itertools
@@ -119,13 +119,6 @@ class SelfAttention(nn.Module):
         return x + out
 
 
-class Downsample(nn.Conv2d):
-    """Halve height and width with a 2x2 convolution of stride 2."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size=2, stride=2)
-
-
 class Upsample(nn.Module):
     """Double height and width by a pixel shuffle, and merge the skip connection of this level."""
 
@@ -146,8 +139,8 @@ class ConditionalUNet(Network):
 
     Args:
         channels: of each level, finest first; each a multiple of 4.
-        down_blocks: residual blocks of each level on the way down.
-        up_blocks: residual blocks of each level on the way up.
+        down_blocks: residual blocks of each level of the encoder.
+        up_blocks: residual blocks of each level of the decoder.
         embedding: width of the embedding of time and label.
         patch_size: side of the pixel squares that the stem folds into channels; 1 keeps every pixel.
         num_classes: of the data set; one more label means "no label".
@@ -176,7 +169,7 @@ class ConditionalUNet(Network):
         self.down = nn.ModuleList(
             Level(width, blocks, embedding) for width, blocks in zip(channels, down_blocks, strict=True)
         )
-        self.downsample = nn.ModuleList(Downsample(fine, coarse) for fine, coarse in steps)
+        self.downsample = nn.ModuleList(nn.Conv2d(fine, coarse, kernel_size=2, stride=2) for fine, coarse in steps)
         self.attention = SelfAttention(channels[-1])
         self.upsample = nn.ModuleList(Upsample(coarse, fine) for fine, coarse in steps)
         self.up = nn.ModuleList(

@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, assert_never
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ Kind = Literal["gif", "png"]
 
 _HOLD_SECONDS = 1.5
 """How long the last frame is shown before the animation starts again."""
-_SECONDS_ONE_WAY = 2.0
+_SECONDS_FORWARDS = 2.0
 
 
 def kind_of(path: Path) -> Kind:
@@ -25,11 +25,11 @@ def kind_of(path: Path) -> Kind:
     return "png" if path.suffix.lower() == ".png" else "gif"
 
 
-def there_and_back(frames: Sequence[NDArray[np.uint8]], kind: Kind, metadata: Mapping[str, str]) -> bytes:
+def forwards_and_backwards(frames: Sequence[NDArray[np.uint8]], kind: Kind, metadata: Mapping[str, str]) -> bytes:
     """An animation of the frames forwards and backwards, with a pause at both ends; arguments as for ``animation``."""
     pause = len(frames) // 6
     forwards = [frames[0]] * pause + list(frames) + [frames[-1]] * pause
-    return animation([*forwards, *forwards[-2:0:-1]], kind, metadata, seconds=2 * _SECONDS_ONE_WAY, hold=0)
+    return animation([*forwards, *forwards[-2:0:-1]], kind, metadata, seconds=2 * _SECONDS_FORWARDS, hold=0)
 
 
 def animation(
@@ -67,17 +67,7 @@ def animation(
         duration=durations,
         loop=0,
         optimize=False,
-        **_metadata_argument(kind, metadata),
+        pnginfo=text_chunks(metadata),  # read by PNG alone, as the comment by GIF: it has one, with a line per keyword
+        comment="\n".join(f"{keyword}: {value}" for keyword, value in metadata.items()).encode(),
     )
     return file.getvalue()
-
-
-def _metadata_argument(kind: Kind, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The argument of Pillow that stores ``metadata`` in a file of this kind."""
-    match kind:
-        case "gif":  # it has a single comment: a line for each keyword
-            return {"comment": "\n".join(f"{keyword}: {value}" for keyword, value in metadata.items()).encode()}
-        case "png":
-            return {"pnginfo": text_chunks(metadata)}
-        case _:
-            assert_never(kind)

@@ -38,11 +38,11 @@ def npz_file(path: Path, count: int, image_size: int) -> Iterator[Add]:
             shape = (count, image_size, image_size)
             np.lib.format.write_array_header_1_0(images, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
-            def add(drawings: Iterable[Sample]) -> None:
-                for drawing in drawings:
-                    images.write(drawing.pixels.tobytes())
-                    labels.append(drawing.label)
-                    seeds.append(drawing.seed)
+            def add(samples: Iterable[Sample]) -> None:
+                for sample in samples:
+                    images.write(sample.pixels.tobytes())
+                    labels.append(sample.label)
+                    seeds.append(sample.seed)
 
             yield add
         for name, array in (("labels", np.frombuffer(labels, np.uint8)), ("seeds", np.array(seeds, np.uint32))):
@@ -76,13 +76,13 @@ def idx_folder(path: Path, count: int, image_size: int) -> Iterator[Add]:
             streams[part] = images, labels
         place = 0
 
-        def add(drawings: Iterable[Sample]) -> None:
+        def add(samples: Iterable[Sample]) -> None:
             nonlocal place
-            for drawing in drawings:
+            for sample in samples:
                 place += 1
                 images, labels = streams["t10k" if place % min(_TEST_EVERY, count) == 0 else "train"]
-                images.write(drawing.pixels.tobytes())
-                labels.write(bytes([drawing.label]))
+                images.write(sample.pixels.tobytes())
+                labels.write(bytes([sample.label]))
 
         yield add
         for stream in itertools.chain(*streams.values()):
@@ -110,10 +110,10 @@ def csv_file(path: Path, count: int, image_size: int) -> Iterator[Add]:
     with new_file(path) as file:
         text = io.TextIOWrapper(file, "ascii", newline="")
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(["label", *(f"pixel{place}" for place in range(image_size**2)), "seed"])
+        table.writerow(["label", *(f"pixel{k}" for k in range(image_size**2)), "seed"])
 
-        def add(drawings: Iterable[Sample]) -> None:
-            table.writerows([d.label, *d.pixels.reshape(-1).tolist(), d.seed] for d in drawings)
+        def add(samples: Iterable[Sample]) -> None:
+            table.writerows([each.label, *each.pixels.reshape(-1).tolist(), each.seed] for each in samples)
 
         yield add
         text.flush()

@@ -15,7 +15,7 @@ _Shapes = Sequence[tuple[str, Sequence[tuple[int, int]]]]
 """Rows as above, with the height and width of each image."""
 
 MAX_SHEET_PIXELS = 64_000_000
-"""Larger sheets are refused: no viewer shows them, and the files that ask for them may come from others."""
+"""Larger sheets are refused: no viewer shows them, and provenance metadata may come from an untrusted source."""
 
 _BACKGROUND = 255
 _LABEL_COLOUR = 70

@@ -14,7 +14,7 @@ from mnistdiff.errors import DivergedError
 
 _TITLE_CHARACTERS = 80
 _FEWEST_TO_SMOOTH = 10
-"""Fewer records are plot as dots, without an average."""
+"""Fewer records are plotted as dots, without an average."""
 _AVERAGED_SHARE = 0.05
 _FEWEST_AVERAGED = 4
 """The average reaches back over 5 % of the records, and over at least 4 at the end of a run."""
@@ -25,8 +25,8 @@ _TICK_STEPS = (1, 2, 5, 10)
 def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch: int, title: str = "") -> bytes:
     """The training loss over optimizer steps, with epochs along the top. The same arguments give the same bytes.
 
-    The bold line is a moving average whose span grows with the run: smooth where the loss is level, and still close
-    to the steep start. The loss is on a log scale if it spans more than a decade.
+    The bold line is a moving average whose span grows with the run: smooth where the loss is level, and close to
+    the steep start. The loss is on a log scale if it spans more than a decade.
 
     Args:
         steps: of the records, 1, 2, ... and in order, shape (N,).

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, Strict, ValidationError, model_validator
 
@@ -24,8 +24,6 @@ from mnistdiff.settings import SampleSettings
 KEYWORD = "mnistdiff"
 """Keyword of the metadata that hold the provenance, as JSON."""
 _ALWAYS_WRITTEN = {"version", "checkpoint", "backend", "settings", "rows", "columns"}
-
-
 _Word = Annotated[str, Field(max_length=40)]
 
 
@@ -97,7 +95,7 @@ class Provenance(StoredFormat):
         _ = self.variants  # raises for settings that the sampler does not know
         return self
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, for JSON: the first six fields, and of the others those that are set."""
         values = self.model_dump(mode="json")
         return {name: value for name, value in values.items() if name in _ALWAYS_WRITTEN or value}
@@ -125,7 +123,7 @@ class Provenance(StoredFormat):
         """
         if not self.sweeps:
             return [self.settings]
-        return [SampleSettings(**{**dict(self.settings), **changes}) for changes in variants(self.sweeps)]
+        return [SampleSettings.model_validate({**dict(self.settings), **changes}) for changes in variants(self.sweeps)]
 
     @property
     def comparison(self) -> list[Comparison]:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from mnistdiff import __version__
 from mnistdiff.engine.inference.interpolation import interpolate
 from mnistdiff.engine.inference.model import Model, load_model
-from mnistdiff.engine.inference.sampling import Sample, sample
+from mnistdiff.engine.inference.sampling import sample
 from mnistdiff.engine.outputs import sheets
 from mnistdiff.engine.outputs.encode import encode_interpolation, encode_trajectory, encode_with_provenance
 from mnistdiff.engine.outputs.provenance import Provenance
 from mnistdiff.engine.outputs.trajectory import Trajectory, View
 from mnistdiff.engine.progress import collect, finish
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SampleSettings
 
 MAX_EVALUATIONS = 4_000
 """Network evaluations, counted for each image, that a file may ask for unless the user allows more: some seconds."""
@@ -45,15 +44,12 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
         sheets.require_room_for_comparison(source.comparison, len(source.specs), dataset.image_size)
     today = source.model_copy(update={"version": __version__})
     if source.frames is not None:
-        return encode_interpolation(_interpolated(source, load, source.frames), today)
+        first, last = source.specs
+        work = interpolate(load(source.settings.weights), first, last, source.frames, source.settings)
+        return encode_interpolation(list(finish(work)), today)
     if source.film is not None:
         return encode_trajectory(_trajectory(source, load, source.film), today)
     return encode_with_provenance(_image(source, load), today)
-
-
-def _interpolated(source: Provenance, load: _Load, frames: int) -> list[NDArray[np.uint8]]:
-    first, last = source.specs
-    return list(finish(interpolate(load(source.settings.weights), first, last, frames, source.settings)))
 
 
 def _trajectory(source: Provenance, load: _Load, view: View) -> Trajectory:
@@ -66,19 +62,17 @@ def _trajectory(source: Provenance, load: _Load, view: View) -> Trajectory:
 
 
 def _image(source: Provenance, load: _Load) -> NDArray[np.uint8]:
-    sampled = [_samples(source, load(each.weights), each) for each in source.variants]
+    sampled = [
+        collect(sample(load(each.weights), source.specs, each, process=source.process)) for each in source.variants
+    ]
     if source.sweeps:
         return sheets.comparison_sheet(source.comparison, [[one.pixels for one in samples] for samples in sampled])
     bare = len(source.specs) == 1 and not source.sheet
     return sampled[0][0].pixels if bare else sheets.sheet(sampled[0], columns=source.columns)
 
 
-def _samples(source: Provenance, model: Model, settings: SampleSettings) -> Sequence[Sample]:
-    return collect(sample(model, source.specs, settings, process=source.process))
-
-
 def require_affordable(source: Provenance, *, name: str) -> None:
-    """Raise SettingsError if sampling again takes long: whoever made the file chose how long.
+    """Raise SettingsError if sampling again takes long: the file sets how long.
 
     Args:
         source: the provenance.

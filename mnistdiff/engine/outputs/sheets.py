@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.inference.sampling import Sample
-from mnistdiff.engine.outputs.animation import Kind, there_and_back
+from mnistdiff.engine.outputs.animation import Kind, forwards_and_backwards
 from mnistdiff.engine.outputs.grid import labelled_grid, require_room
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.errors import SettingsError
@@ -69,7 +69,7 @@ def sheet_of_files(files: Sequence[Picture], *, columns: int) -> bytes:
 def interpolation_animation(images: Sequence[NDArray[np.uint8]], kind: Kind, metadata: Mapping[str, str]) -> bytes:
     """An animation of images, forwards and backwards; ``metadata`` as for ``animation``."""
     frames = [labelled_grid([("", [image])], scale=_INTERPOLATION_SCALE) for image in images]
-    return there_and_back(frames, kind, metadata)
+    return forwards_and_backwards(frames, kind, metadata)
 
 
 def interpolation_image(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -78,7 +78,7 @@ def interpolation_image(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8
     return labelled_grid([("", list(images[start : start + _INTERPOLATION_COLUMNS])) for start in starts])
 
 
-def variants(sweeps: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
+def variants(sweeps: Sequence[Comparison]) -> Iterator[dict[str, object]]:
     """The combinations that are compared: every value of the first setting with every value of the second."""
     (name, values), *further = sweeps
     for value in values:

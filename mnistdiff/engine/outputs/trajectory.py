@@ -1,7 +1,7 @@
 """Trajectories: the states of a batch from noise to image, as an animation or a filmstrip."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, assert_never
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,13 +73,7 @@ class Trajectory:
         if self._starts_from_noise and not self.frames:
             x_T = sampling_noise([spec.seed for spec in self._specs], 0, step.x_t.shape[1:])
             self.frames.append(to_uint8(x_T[:, 0]))
-        match self._view:
-            case "x_t":
-                state = step.x_t
-            case "x_0":
-                state = step.x_0_pred
-            case _:
-                assert_never(self._view)
+        state = step.x_t if self._view == "x_t" else step.x_0_pred
         self.frames.append(to_uint8(state[:, 0]))
 
     def animation(self, kind: Kind, metadata: Mapping[str, str]) -> bytes:

@@ -97,9 +97,14 @@ def train_steps(
             loss = _step(state, objective, x_0, y, draws, settings)
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
-                raise _memory_advice(settings.batch_size) from error
+                raise OutOfMemoryError(
+                    f"not enough memory for a step with `batch_size` {settings.batch_size}",
+                    f"Train with `batch_size` {max(1, settings.batch_size // 2)}, or a smaller network: `preset` tiny.",
+                ) from error
             raise
-        _remember(state, loss, settings.steps_per_epoch(len(images)))
+        first_of_epoch = (state.step - 1) % settings.steps_per_epoch(len(images)) == 0
+        state.epoch_loss_sum = loss if first_of_epoch else state.epoch_loss_sum + loss
+        state.recent_losses.append(loss)
         yield TrainStep(state.step, loss, state.recent_loss, settings.lr * factor, len(chosen))
 
 
@@ -121,22 +126,9 @@ def _step(
     return loss_value
 
 
-def _memory_advice(batch_size: int) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        f"not enough memory for a step with `batch_size` {batch_size}",
-        f"Train with `batch_size` {max(1, batch_size // 2)}, or a smaller network: `preset` tiny.",
-    )
-
-
-def _remember(state: TrainState, loss: float, steps_per_epoch: int) -> None:
-    first_of_epoch = (state.step - 1) % steps_per_epoch == 0
-    state.epoch_loss_sum = loss if first_of_epoch else state.epoch_loss_sum + loss
-    state.recent_losses.append(loss)
-
-
 def _require_finite(name: str, value: float, step: int) -> None:
     if not math.isfinite(value):
         raise DivergedError(
             f"the {name} of step {step + 1} is {value}: the training has diverged",
-            "The last saved checkpoint is good. Train again with a smaller `lr`.",
+            "The last saved checkpoint is valid. Train again with a smaller `lr`.",
         )

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
-from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -81,15 +80,9 @@ def build_optimizers(model: Network, settings: TrainSettings) -> tuple[torch.opt
     Raises:
         SettingsError: if Muon is chosen and the network has no parameters for it.
     """
-    match settings.optimizer:
-        case "adamw":
-            kernels = []
-        case "muon":
-            kernels = model.muon_parameters()
-            if not kernels:
-                raise SettingsError(f"`optimizer` muon: the network {settings.network} has no parameters for it")
-        case _:
-            assert_never(settings.optimizer)
+    kernels = model.muon_parameters() if settings.optimizer == "muon" else []
+    if settings.optimizer == "muon" and not kernels:
+        raise SettingsError(f"`optimizer` muon: the network {settings.network} has no parameters for it")
     of_muon = {id(kernel) for kernel in kernels}
     others = [parameter for parameter in model.parameters() if id(parameter) not in of_muon]
     adamw = torch.optim.AdamW(others, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
@@ -120,5 +113,3 @@ def learning_rate_factor(step: int, total_steps: int, settings: TrainSettings) -
             return warmup * (1 - done)
         case "cosine":
             return warmup * (1 + math.cos(math.pi * done)) / 2
-        case _:
-            assert_never(settings.lr_schedule)
