@@ -120,7 +120,7 @@ def resume(
     force: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator["Event"]:
-    """Resume a training, to the same bits as if it had never stopped.
+    """Resume a training, bit-exact to an uninterrupted one.
 
     Args:
         source: a run folder or a checkpoint of a training.
@@ -172,9 +172,9 @@ def resume_training(
 def _logged(events: Iterator["Event"], machine: MachineSettings) -> Iterator["Event"]:
     if machine.log == "none":
         return events
-    from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
+    require("tensorboard")
+    from mnistdiff.engine.runs.tensorboard import recorded
 
-    require_tensorboard()
     return recorded(events)
 
 

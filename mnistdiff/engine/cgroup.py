@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 _MAX_BYTES = 1_000_000
-_NO_LIMIT = "max"
 
 
 @dataclass(frozen=True)
@@ -17,12 +16,8 @@ class Quota:
     file: Path
 
 
-@dataclass(frozen=True)
-class _Mount:
-    """The mount of a control group hierarchy: its folder ``root`` at ``point``."""
-
-    root: PurePosixPath
-    point: PurePosixPath
+_Mount = tuple[PurePosixPath, PurePosixPath]
+"""The mount of a control group hierarchy: the group that is mounted, and the mount point."""
 
 
 def cpu_quota(root: Path = Path("/")) -> Quota | None:
@@ -45,11 +40,11 @@ def _groups(root: Path) -> Iterator[Path]:
         number, _, rest = line.partition(":")
         controllers, _, name = rest.partition(":")
         version = 2 if number == "0" and not controllers else 1 if "cpu" in controllers.split(",") else 0
-        for mount in mounts.get(version, []):
+        for mounted, point in mounts.get(version, []):
             group = PurePosixPath(name)
             # The group may lie outside of the mount, as in a container without its own namespace for control groups.
-            inside = group.relative_to(mount.root) if group.is_relative_to(mount.root) else PurePosixPath()
-            top = root / mount.point.relative_to("/")
+            inside = group.relative_to(mounted) if group.is_relative_to(mounted) else PurePosixPath()
+            top = root / point.relative_to("/")
             if ".." not in inside.parts:
                 yield from (top / part for part in (inside, *inside.parents))
             else:
@@ -64,18 +59,18 @@ def _mounts(mountinfo: str) -> dict[int, list[_Mount]]:
         fields, (kind, _, options) = own.split(" "), (of_file_system.split(" ") + ["", "", ""])[:3]
         version = {"cgroup2": 2, "cgroup": 1 if "cpu" in options.split(",") else 0}.get(kind, 0)
         if version and len(fields) > 4 and fields[4].startswith("/"):
-            found.setdefault(version, []).append(_Mount(*(PurePosixPath(_unescaped(field)) for field in fields[3:5])))
+            found.setdefault(version, []).append((_path(fields[3]), _path(fields[4])))
     return found
 
 
-def _unescaped(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+def _path(field: str) -> PurePosixPath:
+    return PurePosixPath(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field))
 
 
 def _version_2(folder: Path) -> Quota | None:
     file = folder / "cpu.max"
     quota, _, period = _read(file).strip().partition(" ")
-    return None if quota == _NO_LIMIT else _quota(quota, period or "100000", file)
+    return _quota(quota, period or "100000", file)
 
 
 def _version_1(folder: Path) -> Quota | None:
@@ -84,7 +79,7 @@ def _version_1(folder: Path) -> Quota | None:
 
 
 def _quota(quota: str, period: str, file: Path) -> Quota | None:
-    """A quota from numbers of microseconds; -1 is no quota."""
+    """A quota from numbers of microseconds; -1 and ``max`` are no quota."""
     try:
         cpus = int(quota) / int(period)
     except (ValueError, ArithmeticError):

@@ -50,24 +50,18 @@ def require(*names: str) -> None:
         MissingLibraryError: if one is not installed, or cannot be loaded.
     """
     for name in names:
-        _import(name, LIBRARIES[name])
-
-
-def _import(name: str, library: Library) -> None:
-    try:
-        if library.imported_by:
-            importlib.import_module(library.imported_by)
-        module = importlib.import_module(name)
-    except MemoryError:
-        raise
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            raise _missing(library) from error
-        raise _broken(library, error) from error
-    except Exception as error:  # a missing shared library is an OSError, one of another version may be anything
-        raise _broken(library, error) from error
-    if module.__spec__ is not None and module.__spec__.origin is None:  # a folder left by an uninstallation
-        raise _missing(library)
+        library = LIBRARIES[name]
+        try:
+            if library.imported_by:
+                importlib.import_module(library.imported_by)
+            module = importlib.import_module(name)
+        except MemoryError:
+            raise
+        except Exception as error:  # a missing shared library is an OSError, one of another version may be anything
+            is_missing = isinstance(error, ModuleNotFoundError) and error.name == name
+            raise (_missing(library) if is_missing else _broken(library, error)) from error
+        if module.__spec__ is not None and module.__spec__.origin is None:  # a folder left by an uninstallation
+            raise _missing(library)
 
 
 def problem_with(name: str) -> str:

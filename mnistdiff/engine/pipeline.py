@@ -1,6 +1,6 @@
 """Train a model, and resume a training.
 
-``train`` and ``resume`` are generators of events (``runs.events``), for whoever shows the progress. An event is yielded
+``train`` and ``resume`` are generators of events (``runs.events``), for the caller to show. An event is yielded
 once what it reports is done and its files are written.
 """
 
@@ -34,11 +34,6 @@ Stop = Callable[[], bool]
 _HIGH_TERMINAL_SIGNAL = 0.2
 
 
-def never() -> bool:
-    """Do not stop."""
-    return False
-
-
 def train(
     settings: TrainSettings,
     machine: MachineSettings,
@@ -47,7 +42,7 @@ def train(
     epochs_yield: bool = False,
     force: bool = False,
     make_objective: ObjectiveFactory = DiffusionLoss.from_settings,
-    stop: Stop = never,
+    stop: Stop = lambda: False,
 ) -> Iterator[Event]:
     """Train a model from its first step.
 
@@ -98,9 +93,9 @@ def resume(
     max_steps: int | None = None,
     force: bool = False,
     make_objective: ObjectiveFactory = DiffusionLoss.from_settings,
-    stop: Stop = never,
+    stop: Stop = lambda: False,
 ) -> Iterator[Event]:
-    """Resume a training from a checkpoint, to the same bits as if it had never stopped.
+    """Resume a training from a checkpoint, bit-exact to an uninterrupted one.
 
     Args:
         source: a complete state, or a run: its latest state, or if that is damaged, the furthest undamaged one.

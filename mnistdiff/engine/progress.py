@@ -32,7 +32,7 @@ class Progress(Generic[T]):
 
 
 Work = Generator[Progress[T], None, R]
-"""Long work that completes values of type T on its way and returns an R."""
+"""Long work that completes values of type T while it runs and returns an R."""
 
 
 def _ignore(progress: Progress[object]) -> None:
@@ -62,7 +62,7 @@ def collect(work: Work[T, object], on_progress: Callable[[Progress[T]], object] 
     """Run ``work`` to its end.
 
     Returns:
-        all that it completed on its way, in order.
+        all values that it completed, in order.
     """
     results: list[T] = []
 
@@ -86,7 +86,7 @@ def shown_as(progress: ShowProgress) -> Callable[[Progress[object]], object]:
 
 
 class _Line:
-    """A line on stderr that tells how far the work is, at most ten times a second."""
+    """A line on stderr that shows the progress, updated at most ten times a second."""
 
     def __init__(self) -> None:
         self._shown_at = 0.0

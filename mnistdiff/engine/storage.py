@@ -34,7 +34,7 @@ def make_folder(path: Path) -> None:
     """Make a folder, and those above it, unless it exists.
 
     Raises:
-        StorageError: if something else is in the way.
+        StorageError: if the path or a part of it is no folder.
         OSError: if the file system refuses.
     """
     try:
@@ -158,11 +158,8 @@ def require_writable(folder: Path) -> None:
     with _naming(folder):
         try:
             _write(probe, b"\0", durable=False)
+        finally:
             remove(probe)
-        except BaseException:
-            with suppress(OSError):
-                remove(probe)
-            raise
 
 
 def _temporary_beside(path: Path) -> Path:

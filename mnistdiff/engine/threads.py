@@ -79,13 +79,13 @@ def thread_limit(environment: Mapping[str, str] = os.environ, root: Path = Path(
         environment: variables of the environment.
         root: of the file system, to read control groups from.
     """
-    asked, quota = _asked(environment), cpu_quota(root)
+    requested, quota = _requested(environment), cpu_quota(root)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = math.ceil(min(quota.cpus, usable)) if quota is not None else usable
-    if quota is not None and asked in (None, allowed) and allowed < usable:
+    if quota is not None and requested in (None, allowed) and allowed < usable:
         return ThreadLimit(allowed, f"CPU quota of {quota.cpus:.3g} in {quota.file}", by_quota=True)
-    if asked is not None:
-        return ThreadLimit(asked, OMP_NUM_THREADS)
+    if requested is not None:
+        return ThreadLimit(requested, OMP_NUM_THREADS)
     return ThreadLimit(usable, f"{usable} usable processor{'s' if usable != 1 else ''}")
 
 
@@ -101,7 +101,7 @@ def prepare_threads(environment: MutableMapping[str, str] = os.environ, root: Pa
     for name, pattern in _VALID.items():
         if name in environment and not re.fullmatch(pattern, environment[name], re.ASCII):
             del environment[name]
-    if OMP_NUM_THREADS in environment and _asked(environment) is None:
+    if OMP_NUM_THREADS in environment and _requested(environment) is None:
         del environment[OMP_NUM_THREADS]
     limit = thread_limit(environment, root)
     if limit.by_quota:
@@ -110,7 +110,7 @@ def prepare_threads(environment: MutableMapping[str, str] = os.environ, root: Pa
         environment.update(GOMP_SPINCOUNT=SPIN_COUNT, KMP_BLOCKTIME=BLOCK_TIME)
 
 
-def _asked(environment: Mapping[str, str]) -> int | None:
+def _requested(environment: Mapping[str, str]) -> int | None:
     """``OMP_NUM_THREADS``, or its first entry, which is for the outermost threads; None if not set or not usable."""
     first = environment.get(OMP_NUM_THREADS, "").partition(",")[0]
     number = int(first) if re.fullmatch(_NUMBER, first, re.ASCII) else 0

@@ -81,7 +81,7 @@ def report(run: RunDir, evaluation: Path | None = None) -> bytes:
 def _pages() -> Environment:
     environment = Environment(
         loader=PackageLoader("mnistdiff", "assets"),
-        autoescape=True,  # a run folder may come from somebody else
+        autoescape=True,  # a run folder may come from an untrusted source
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -23,13 +23,13 @@ def require_plain(folders: Iterable[Path], files: Iterable[Path]) -> None:
                 continue
             if not is_right(mode):
                 found = f"a link to {os.readlink(path)}" if stat.S_ISLNK(mode) else f"not a {expected}"
-                raise StorageError(f"{path} is {found}, and a run needs a {expected} of its own there", _HINT)
+                raise StorageError(f"{path} is {found}; a run needs a {expected}", _HINT)
 
 
 def require_inside_the_run(path: Path) -> None:
     """Raise StorageError if writing to ``path`` would leave a run folder through a link among the run's own folders."""
     for folder in Path(os.path.abspath(path)).parents:
-        is_link = folder.name in FOLDERS and os.path.islink(folder)  # islink is False where it may not look
+        is_link = folder.name in FOLDERS and os.path.islink(folder)  # islink is False if access is denied
         if is_link and any(os.path.lexists(folder.parent / name) for name in _FILES_OF_EVERY_RUN):
             raise StorageError(
                 f"{folder} is a link to {os.readlink(folder)}, outside of the run folder {folder.parent}",

@@ -84,10 +84,8 @@ def require_unheld(folder: Path) -> None:
     if is_lock_file(kernel):
         with ExitStack() as locks:
             _take_kernel_lock(locks, kernel)
-    if is_lock_file(owner) and owner.stat().st_size:
-        holder = _holder(owner)
-        if not holder.is_here or _is_alive(holder.pid):
-            raise holder.in_use(folder, ends_with_its_process=False)
+    if is_lock_file(owner):
+        _require_no_holder(owner)
 
 
 def is_lock_file(path: Path) -> bool:

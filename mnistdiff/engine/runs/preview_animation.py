@@ -14,7 +14,7 @@ from mnistdiff.errors import CheckpointError, StorageError
 
 _SECONDS_PER_EPOCH = 0.25
 _LARGEST_PREVIEW = 2**22
-"""In pixels: ten times those of a preview, since a run folder may come from somebody else."""
+"""In pixels: ten times those of a preview, since a run folder may come from an untrusted source."""
 _LARGEST_ANIMATION = 160_000_000
 """In pixels of all frames, some 480 previews: an animation is encoded in memory."""
 

@@ -60,7 +60,7 @@ class Recorder:
         self._images_since_log, self._logged_at, self._plotted_at = 0, time.monotonic(), 0.0
 
     def record(self, steps: Iterable[TrainStep]) -> Iterator[Event]:
-        """Consume the steps of a training until they end or ``stop`` says so, and write what is due on the way.
+        """Consume the steps of a training until they end or ``stop`` returns True, and write the files that are due.
 
         Yields:
             each step, and the other events, each once its files are written.
@@ -195,7 +195,7 @@ class Recorder:
         )
 
     def _preview(self, epoch: int) -> Iterator[Saved]:
-        """Sample every class from fixed noise, if that is due and not yet done; nothing if stopped on the way."""
+        """Sample every class from fixed noise, if that is due and not yet done; nothing if stopped meanwhile."""
         path = self._run.epoch_samples(epoch)
         if not _is_due(epoch, self._settings.sample_every) or path.exists():
             return

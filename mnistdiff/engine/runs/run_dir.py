@@ -20,6 +20,16 @@ RUNS_FOLDER = Path("runs")
 _KEPT_CHECKPOINTS = "checkpoints/diffusion_checkpoint_epoch_*.safetensors"
 
 
+class _Named:
+    """An attribute of a run: the path of this name in its folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: "RunDir", owner: object) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunDir:
     """The files of a run. The names are those of the original script of this project."""
@@ -29,45 +39,22 @@ class RunDir:
     def __str__(self) -> str:
         return str(self.path)
 
-    @property
-    def settings_file(self) -> Path:
-        """All settings, as JSON; ``train`` reads it as ``config``."""
-        return self.path / "settings.json"
-
-    @property
-    def metrics_file(self) -> Path:
-        """The metrics, one JSON object a line: losses of steps and of epochs."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def loss_plot(self) -> Path:
-        """The plot of the loss curve."""
-        return self.path / "loss.png"
-
-    @property
-    def latest(self) -> Path:
-        """The latest complete state, which ``resume`` reads."""
-        return self.path / "diffusion_checkpoint.safetensors"
-
-    @property
-    def previous(self) -> Path:
-        """The state before the latest, which ``resume`` reads if the latest is damaged."""
-        return self.path / "diffusion_checkpoint_previous.safetensors"
-
-    @property
-    def weights(self) -> Path:
-        """The final averaged weights, which ``sample`` reads."""
-        return self.path / "conditional_diffusion_mnist.safetensors"
-
-    @property
-    def tensorboard(self) -> Path:
-        """The event files for TensorBoard, with ``log`` tensorboard."""
-        return self.path / "tensorboard"
-
-    @property
-    def evaluation(self) -> Path:
-        """An evaluation report, which the HTML report of the run shows."""
-        return self.path / "evaluation.json"
+    settings_file = _Named("settings.json")
+    """All settings, as JSON; ``train`` reads it as ``config``."""
+    metrics_file = _Named("metrics.jsonl")
+    """The metrics, one JSON object a line: losses of steps and of epochs."""
+    loss_plot = _Named("loss.png")
+    """The plot of the loss curve."""
+    latest = _Named("diffusion_checkpoint.safetensors")
+    """The latest complete state, which ``resume`` reads."""
+    previous = _Named("diffusion_checkpoint_previous.safetensors")
+    """The state before the latest, which ``resume`` reads if the latest is damaged."""
+    weights = _Named("conditional_diffusion_mnist.safetensors")
+    """The final averaged weights, which ``sample`` reads."""
+    tensorboard = _Named("tensorboard")
+    """The folder of event files for TensorBoard, with ``log`` tensorboard."""
+    evaluation = _Named("evaluation.json")
+    """An evaluation report, which the HTML report of the run shows."""
 
     def epoch_checkpoint(self, epoch: int) -> Path:
         """A kept state, by the number of epochs done."""
@@ -175,26 +162,22 @@ class RunDir:
             OSError: if the file system refuses.
         """
         self.require_free(force=not must_be_free)
-        require_plain(self._folders(), self._files())
+        folders = [self.path / name for name in FOLDERS]
+        require_plain(folders, [self.path / LOCK, self.path / OWNER, *self._files()])
         with claim.held_for_a_run(self.path, is_new=is_new):
             if must_be_free and not self.is_empty():
                 raise self._not_empty()
             yield
 
-    def _folders(self) -> "list[Path]":
-        return [self.path / name for name in FOLDERS]
-
     def _files(self) -> "list[Path]":
-        """The files that a training writes or deletes, besides those for TensorBoard."""
-        states = (self.latest, self.previous, *self.path.glob(_KEPT_CHECKPOINTS))
+        """The files that a training writes or deletes, besides locks and those for TensorBoard."""
         curves = (self.metrics_file, self.loss_plot, *self.previews().values())
-        return [self.path / LOCK, self.path / OWNER, self.settings_file, *curves, self.weights, *states]
+        states = (self.latest, self.previous, *self.path.glob(_KEPT_CHECKPOINTS))
+        return [self.settings_file, *curves, self.weights, *states]
 
     def clear(self) -> None:
         """Delete the files of an earlier training, and no others."""
-        previews, events = self.previews().values(), self.tensorboard.glob("events.out.tfevents.*")
-        curves = (self.metrics_file, self.loss_plot, *events)
-        for file in (self.settings_file, *curves, *previews, self.weights, *self.states()):
+        for file in (*self._files(), *self.tensorboard.glob("events.out.tfevents.*")):
             remove(file)
 
     def write_settings(self, settings: TrainSettings) -> None:

@@ -7,25 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mnistdiff.engine.data.image_files import Picture
-from mnistdiff.engine.libraries import require
 from mnistdiff.engine.runs.events import EpochDone, Event, Logged, Saved, Started
 from mnistdiff.engine.training.loop import TrainStep
-
-
-def require_tensorboard() -> None:
-    """Check that TensorBoard can be imported, before a training begins.
-
-    Raises:
-        MissingLibraryError: if it is not installed, or cannot be loaded.
-    """
-    require("tensorboard")
 
 
 def recorded(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the events of a training, and record them in ``tensorboard/`` of its run folder.
 
     Scalars loss, lr, images_per_second and epoch_loss over optimizer steps; previews as images. A resumed run writes a
-    file of its own, which tells TensorBoard to drop records after the step it was resumed from.
+    file of its own, which makes TensorBoard drop records after the step it was resumed from.
 
     Args:
         events: of ``pipeline.train`` or ``pipeline.resume``, from the first.

@@ -8,8 +8,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from trainings import SETTINGS as WITHOUT_PREVIEWS
 
 from mnistdiff.engine import pipeline
+from mnistdiff.engine.libraries import require
 from mnistdiff.engine.runs.run_dir import RunDir
-from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
+from mnistdiff.engine.runs.tensorboard import recorded
 from mnistdiff.errors import MissingLibraryError
 from mnistdiff.machine_settings import MachineSettings
 
@@ -63,7 +64,7 @@ def test_a_resumed_run_replaces_the_records_of_steps_that_it_trains_again(tmp_pa
 
 
 def test_without_the_package_nothing_is_trained(monkeypatch):
-    require_tensorboard()
+    require("tensorboard")
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingLibraryError, match="TensorBoard is not installed"):
-        require_tensorboard()
+        require("tensorboard")
