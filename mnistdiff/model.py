@@ -138,7 +138,7 @@ class Model(TrainedModel):
         progress: ShowProgress = False,
         **settings: Unpack[InpaintOptions],
     ) -> Images:
-        """Sample the missing part of an image (RePaint); the known part stays to the bit.
+        """Sample the missing part of an image (RePaint); the known part is unchanged.
 
         Args:
             image: as for ``edit``, but used whole, as 28x28 pixels.

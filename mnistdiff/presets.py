@@ -96,7 +96,7 @@ class _Given:
     """The values of one layer, without nulls."""
 
     origin: Origin
-    values: dict[str, Any]
+    values: Mapping[str, Any]
 
     def origin_of(self, name: str) -> str:
         return self.origin if isinstance(self.origin, str) else self.origin(name)
@@ -122,7 +122,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     given = [_checked(origin, values) for origin, values in layers]
     preset, given, notices = _one_preset(given)
     end = _one_end(given, PRESETS[preset])
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     origins: dict[str, str] = {}
     for layer in (_Given(f"preset {preset}", dict(end.preset)), *end.layers):
         for name, value in layer.values.items():

@@ -2,7 +2,7 @@
 
 A setting accepts the names of its table. The names that the package brings are listed beside the settings, so that help
 and usage errors load no library; the entries are registered by the module that defines them, which is imported at the
-first look-up. A program that uses the package registers its own entries in the same way.
+first look-up. A program that uses the package registers its own entries likewise.
 """
 
 import re

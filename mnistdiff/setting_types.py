@@ -31,7 +31,7 @@ SAMPLERS: "Registry[SamplerFactory]" = Registry(
 )
 
 EDIT_GUIDANCE = 2.0
-"""Guidance scale of editing: the image pulls towards the digit that it shows."""
+"""Guidance scale of editing: larger than for sampling, since the image still shows its original digit."""
 EDIT_STRENGTH = 0.8
 RESAMPLE_STEPS = 5
 INTERPOLATION_FRAMES = 24
@@ -55,7 +55,7 @@ MAX_EPOCHS = 1_000_000
 
 
 def _user_path(path: Path) -> Path:
-    """A path that the file system can be asked for, with ``~`` expanded."""
+    """A path that is valid on this file system, with ``~`` expanded."""
     try:
         if b"\0" in os.fsencode(path):
             raise ValueError("should be a path, and holds a NUL character")
@@ -90,7 +90,7 @@ class Interval(NamedTuple):
     stop: float
 
     def __str__(self) -> str:
-        """The form in which it is typed: ``0.2:1``."""
+        """The form of the command line: ``0.2:1``."""
         return f"{self.start:g}:{self.stop:g}"
 
 

@@ -54,10 +54,7 @@ class TrainSettings(FrozenModel):
 
     epochs: int = Field(200, ge=1, le=MAX_EPOCHS, description="Passes over the training images.")
     max_steps: int | None = Field(
-        None,
-        ge=1,
-        le=10**9,
-        description="Total optimizer steps; with epochs, whichever comes first.",
+        None, ge=1, le=10**9, description="Total optimizer steps; with epochs, whichever comes first."
     )
     batch_size: int = Field(128, ge=1, le=60_000, description="Images per optimizer step.")
     optimizer: OptimizerName = Field("adamw", description="AdamW, or Muon for the inner kernels.")
@@ -225,7 +222,7 @@ class SampleSettings(FrozenModel):
             given: fields by name.
             images_seen: in its training, repetitions counted.
         """
-        defaults: dict[str, Any] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
+        defaults: dict[str, object] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
         if images_seen < SHORT_TRAINING_IMAGES:
             defaults["guidance"] = SHORT_TRAINING_GUIDANCE
         return cls.model_validate({**defaults, **given})

@@ -24,7 +24,7 @@ _BYTE_ORDER_MARKS = (  # longest first: those of UTF-32 begin with those of UTF-
 )
 
 
-def read_settings_file(path: Path) -> dict[str, Any]:
+def read_settings_file(path: Path) -> dict[str, object]:
     """The settings in a file, by name.
 
     The file may begin with a byte order mark, of UTF-8, UTF-16 or UTF-32, and may be a pipe.
@@ -106,7 +106,7 @@ def _parsed(text: str, *, is_json: bool) -> Any:
         ValueError, RecursionError: if it is malformed.
     """
     if is_json:
-        return json.loads(text, object_pairs_hook=_without_repetition)
+        return json.loads(text, object_pairs_hook=unique_names)
     if any(line.count(".") > _MAX_DOTS_IN_A_LINE for line in text.split("\n")):
         raise ValueError(f"a line holds more than {_MAX_DOTS_IN_A_LINE} dots")
     import tomllib  # here, since importing it takes time
@@ -114,8 +114,9 @@ def _parsed(text: str, *, is_json: bool) -> Any:
     return tomllib.loads(text)
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; ValueError for a duplicate name: readers differ in which value they take."""
+    values: dict[str, object] = {}
     for name, value in pairs:
         if name in values:
             raise ValueError(f"{shown(name)} occurs twice")

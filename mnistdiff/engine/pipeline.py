@@ -41,7 +41,7 @@ def train(
     allow_fallback: bool = False,
     epochs_yield: bool = False,
     force: bool = False,
-    make_objective: ObjectiveFactory = DiffusionLoss.from_settings,
+    make_objective: ObjectiveFactory = DiffusionLoss,
     stop: Stop = lambda: False,
 ) -> Iterator[Event]:
     """Train a model from its first step.
@@ -92,7 +92,7 @@ def resume(
     epochs: int | None = None,
     max_steps: int | None = None,
     force: bool = False,
-    make_objective: ObjectiveFactory = DiffusionLoss.from_settings,
+    make_objective: ObjectiveFactory = DiffusionLoss,
     stop: Stop = lambda: False,
 ) -> Iterator[Event]:
     """Resume a training from a checkpoint, bit-exact to an uninterrupted one.

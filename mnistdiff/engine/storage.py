@@ -158,8 +158,11 @@ def require_writable(folder: Path) -> None:
     with _naming(folder):
         try:
             _write(probe, b"\0", durable=False)
-        finally:
             remove(probe)
+        except BaseException:
+            with suppress(OSError):
+                remove(probe)
+            raise
 
 
 def _temporary_beside(path: Path) -> Path:

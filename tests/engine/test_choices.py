@@ -31,7 +31,7 @@ def unknown(**values):
 
 def target(settings):
     x_0 = torch.from_numpy(IMAGES)
-    objective = DiffusionLoss.from_settings(settings, torch.device("cpu"))
+    objective = DiffusionLoss(settings, torch.device("cpu"))
     return objective.target(x_0, Draws.at_step(0, tuple(x_0.shape), settings))
 
 

@@ -222,7 +222,7 @@ class AbsoluteError(DiffusionLoss):
 
 
 def test_another_objective_is_trained_and_resumed_to_the_same_bits(tmp_path, whole):
-    options = {"make_objective": AbsoluteError.from_settings}
+    options = {"make_objective": AbsoluteError}
     finish(train(tmp_path / "unbroken", **options))
     until(4, lambda stop: train(tmp_path / "stopped", stop=stop, **options))
     finish(resume(tmp_path / "stopped", **options))

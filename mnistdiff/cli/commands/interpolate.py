@@ -79,16 +79,14 @@ def interpolate_command(
     from mnistdiff.engine.inference.interpolation import interpolate
     from mnistdiff.engine.inference.sampling import SampleSpec
     from mnistdiff.engine.outputs.animation import kind_of
-    from mnistdiff.engine.outputs.encode import encode_interpolation
-    from mnistdiff.engine.outputs.provenance import make_provenance
+    from mnistdiff.engine.outputs.images import Interpolation, Origin
 
     first, last = SampleSpec(labels[0], first_seed), SampleSpec(labels[1], last_seed)
     model, settings = load(path, sampling, note=f", --seed {first_seed}", quiet=quiet or json)
     with meter(quiet=quiet or json) as shown:
         images = shown.follow(interpolate(model, first, last, frames, settings))
     animated = None if film is not None else kind_of(output or _MORPH)
-    provenance = make_provenance(model, settings, (first, last), frames=frames, animated=animated)
-    content = encode_interpolation(list(images), provenance)
+    content = Interpolation(images, (first, last), Origin(model, settings)).encode(animated)
     ends = {"from": [first.label, first.seed], "to": [last.label, last.seed]}
     target.finish(content, {"frames": frames, **ends, **about(model.info)}, as_json=json)
 

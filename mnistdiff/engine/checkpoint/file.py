@@ -15,8 +15,8 @@ from mnistdiff.engine.checkpoint.metadata import METADATA_KEY, CheckpointMetadat
 from mnistdiff.errors import CheckpointError, DivergedError
 
 Tensors = Mapping[str, NDArray[np.float32]]
-# Weights for sampling may be float16: images differ by less than one grey level. A state that resumes to the same bits
-# may not.
+# Weights for sampling may be float16: images differ by less than one grey level. A state that resumes
+# bit-exact may not.
 _STORED_KINDS = MappingProxyType({"training": (np.float32,), "weights": (np.float32, np.float16)})
 
 
@@ -52,7 +52,7 @@ def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:
         if not np.isfinite(array).all():
             raise DivergedError(
                 f"{name} holds values that are not finite: the training has diverged",
-                "The last saved checkpoint is good. Train again with a smaller `lr`.",
+                "The last saved checkpoint is valid. Train again with a smaller `lr`.",
             )
     # safetensors writes the memory of a view, whatever its strides.
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}

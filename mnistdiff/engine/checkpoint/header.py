@@ -21,6 +21,7 @@ from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, FORMAT_VERS
 from mnistdiff.engine.storage import O_BINARY
 from mnistdiff.errors import CheckpointError, NewerFormatError, explain
 from mnistdiff.registry import unregistered_accepted
+from mnistdiff.settings_file import unique_names
 
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_HEADER_BYTES = 256 * 1024
@@ -135,8 +136,8 @@ def _header(path: Path, content: bytes) -> bytes:
 def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any], CheckpointMetadata]:
     """The tensor index and the validated metadata."""
     try:
-        index = json.loads(header, object_pairs_hook=_without_repetition)
-        values = json.loads(index.pop("__metadata__")[METADATA_KEY], object_pairs_hook=_without_repetition)
+        index = json.loads(header, object_pairs_hook=unique_names)
+        values = json.loads(index.pop("__metadata__")[METADATA_KEY], object_pairs_hook=unique_names)
         version = values["format_version"]
         del values["sha256"]
         if type(version) is not int:
@@ -155,14 +156,6 @@ def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any
             return index, CheckpointMetadata.model_validate(values)
     except ValidationError as error:
         raise _corrupt(path, f"its metadata are invalid: {explain(error)}") from error
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; duplicate keys are refused, since readers differ in which of them they take."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise ValueError("a duplicate key")
-    return values
 
 
 def _dense_shapes(index: dict[str, Any], *, bytes_of_tensors: int) -> dict[str, tuple[int, ...]]:

@@ -95,7 +95,8 @@ class NoiseSchedule:
             raise ValueError(f"start must be in 0...{T - 1}, not {first}")
         if not 1 <= S <= first + 1:
             raise ValueError(f"num_inference_steps must be in 1...{first + 1}, not {S}")
-        exact = np.linspace(first, 0, S) if spacing == "even" else np.linspace(first + 1, 0, S, endpoint=False) - 1
+        even, trailing = np.linspace(first, 0, S), np.linspace(first + 1, 0, S, endpoint=False) - 1
+        exact = {"even": even, "trailing": trailing}[spacing]
         # Half-up rounding of values at least 1 apart: no timestep twice, so S steps are S evaluations.
         t = np.floor(exact + 0.5).astype(int).tolist()
         return list(zip(t, [*t[1:], -1], strict=True))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str
         CheckpointError: if the file cannot be read or does not hold those weights.
     """
     checkpoint = read_checkpoint(path)
-    arrays = checkpoint.weights("ema" if weights == "ema" else "model")
+    arrays = checkpoint.weights({"ema": "ema", "raw": "model"}[weights])
     if not arrays:
         raise CheckpointError(
             f"{path} holds no {weights} weights", "Leave out `weights`, or use a training checkpoint."
@@ -108,10 +108,16 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
     settings = checkpoint.metadata.settings
     info = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     on_cpu = device in ("auto", "cpu")
-    if on_cpu and backend != "torch":
-        graph = open_graph(settings, arrays, source=str(path), make=backend == "onnx")
-        if graph is not None:
-            return Model(graph, settings, "onnx", info, weights)
+    match backend:
+        case "torch":
+            graph = None
+        case "auto" | "onnx":
+            make = backend == "onnx"
+            graph = open_graph(settings, arrays, source=str(path), make=make) if on_cpu else None
+        case _:
+            assert_never(backend)
+    if graph is not None:
+        return Model(graph, settings, "onnx", info, weights)
     if backend == "onnx":
         why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
         raise SettingsError(

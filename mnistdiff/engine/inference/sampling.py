@@ -4,7 +4,7 @@ Commands and the previews of a training all sample through ``sample``: the same 
 pixels everywhere.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,13 +112,7 @@ def sample(
     while start < len(specs):
         batch = specs[start : start + batch_size]
         total = done + -(-(len(specs) - start) // batch_size) * evaluations
-        seeds = [spec.seed for spec in batch]
-
-        def noise(draw: int, seeds: Sequence[int] = seeds) -> NDArray[np.float32]:
-            return sampling_noise(seeds, draw, dataset.image_shape)
-
-        labels = np.array([spec.label for spec in batch], dtype=np.int64)
-        steps = process(guided_x_0(model, schedule, labels, settings), noise, schedule, settings)
+        steps = _steps(model, schedule, batch, settings, process)
         for number in range(1, evaluations + 1):
             try:
                 step = next(steps)
@@ -129,14 +123,25 @@ def sample(
                 break
             if on_step is not None:
                 on_step(step)
-            yield Progress(
-                "sampling",
-                done + number,
-                total,
-                _samples(batch, step, dataset.class_names) if number == evaluations else (),
-            )
+            results = _samples(batch, step, dataset.class_names) if number == evaluations else ()
+            yield Progress("sampling", done + number, total, results)
         else:
             start, done = start + len(batch), done + evaluations
+
+
+def _steps(
+    model: Model,
+    schedule: NoiseSchedule,
+    batch: Sequence[SampleSpec],
+    settings: SampleSettings,
+    process: SamplingProcess,
+) -> Iterator[SampleStep]:
+    seeds, labels = [spec.seed for spec in batch], np.array([spec.label for spec in batch], dtype=np.int64)
+
+    def noise(draw: int) -> NDArray[np.float32]:
+        return sampling_noise(seeds, draw, model.settings.spec.image_shape)
+
+    return process(guided_x_0(model, schedule, labels, settings), noise, schedule, settings)
 
 
 def _samples(batch: Sequence[SampleSpec], last: SampleStep, class_names: Sequence[str]) -> tuple[Sample, ...]:

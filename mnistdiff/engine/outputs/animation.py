@@ -43,21 +43,19 @@ def animation(
     """An endless animation. The same arguments give the same bytes.
 
     Args:
-        frames: grey levels, all of one shape (H, W).
+        frames: at least one: grey levels, all of one shape (H, W).
         kind: "gif" or "png".
         metadata: as for ``encode_png``; ``Picture.text`` reads them back.
         seconds: from the first frame to the last.
         hold: seconds for which the last is then shown.
-
-    Raises:
-        ValueError: if there is no frame.
     """
-    if not frames:
-        raise ValueError("an animation needs at least one frame")
     images = [Image.fromarray(frame) for frame in frames]
     # GIF counts hundredths of a second, and viewers slow down what is shorter than two of them.
     milliseconds = max(20, round(1000 * seconds / len(frames) / 10) * 10)
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * hold)]
+    # GIF has a single comment: a line for each keyword.
+    comment = "\n".join(f"{keyword}: {value}" for keyword, value in metadata.items()).encode()
+    text: Mapping[Kind, Mapping[str, object]] = {"gif": {"comment": comment}, "png": {"pnginfo": text_chunks(metadata)}}
     file = io.BytesIO()
     images[0].save(
         file,
@@ -67,7 +65,6 @@ def animation(
         duration=durations,
         loop=0,
         optimize=False,
-        pnginfo=text_chunks(metadata),  # read by PNG alone, as the comment by GIF: it has one, with a line per keyword
-        comment="\n".join(f"{keyword}: {value}" for keyword, value in metadata.items()).encode(),
+        **text[kind],
     )
     return file.getvalue()

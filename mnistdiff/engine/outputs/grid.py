@@ -53,7 +53,7 @@ def labelled_grid(
     Every cell is as large as the largest image; smaller images are centred. Rows may differ in length.
 
     Args:
-        rows: labels, and the images of each: grey levels, uint8 (H, W). A label may be empty, and is ASCII.
+        rows: labels, and at least one image of each: grey levels, uint8 (H, W). A label may be empty, and is ASCII.
         scale: enlargement of the images, by repeating pixels.
         title: a line above the rows; may be empty.
         columns: a heading for each column, or none.
@@ -62,14 +62,8 @@ def labelled_grid(
         grey levels, uint8 (H, W).
 
     Raises:
-        ValueError: if there is no row, a row without images, or a scale below 1.
         SettingsError: if the sheet would have more than ``MAX_SHEET_PIXELS``.
     """
-    if len(rows) == 0 or any(len(images) == 0 for _, images in rows):
-        raise ValueError("a grid needs at least one row, and each row at least one image")
-    if scale < 1:
-        raise ValueError(f"scale must be at least 1, not {scale}")
-
     shapes = [(label, [(image.shape[0], image.shape[1]) for image in images]) for label, images in rows]
     fonts = _fonts(shapes, scale)
     layout = _lay_out(shapes, fonts, scale=scale, title=title, columns=columns)

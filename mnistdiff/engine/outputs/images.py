@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from mnistdiff.engine.inference.model import Model
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
-from mnistdiff.engine.outputs.animation import kind_of
+from mnistdiff.engine.outputs.animation import Kind, kind_of
 from mnistdiff.engine.outputs.dataset_writers import npz_file
 from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
 from mnistdiff.engine.outputs.png import encode_png
@@ -201,14 +201,17 @@ class Interpolation(_Pixels):
         kinds = (".png",) if strip else (".gif", ".png")
         if path.suffix.lower() not in kinds:
             raise SettingsError(f"`path` {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
-        animated = None if strip else kind_of(path)
-        origin = self.origin
-        source = make_provenance(origin.model, origin.settings, self.ends, frames=len(self), animated=animated)
-        _write(path, encode_interpolation(list(self.array), source))
+        _write(path, self.encode(None if strip else kind_of(path)))
         return path
 
+    def encode(self, kind: Kind | None) -> bytes:
+        """The content of a file, with provenance: an animation of this kind, or with None a strip (PNG)."""
+        origin = self.origin
+        source = make_provenance(origin.model, origin.settings, self.ends, frames=len(self), animated=kind)
+        return encode_interpolation(list(self.array), source)
+
     def _repr_png_(self) -> bytes:
-        """Shown by notebooks: the strip."""
+        """The strip, as notebooks show it."""
         return encode_png(interpolation_image(list(self.array)))
 
 

@@ -10,7 +10,6 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from mnistdiff.engine.outputs.figures import LIGHT, Palette, figure, png, svg, use_log_scale
-from mnistdiff.errors import DivergedError
 
 _TITLE_CHARACTERS = 80
 _FEWEST_TO_SMOOTH = 10
@@ -29,19 +28,15 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
     the steep start. The loss is on a log scale if it spans more than a decade.
 
     Args:
-        steps: of the records, 1, 2, ... and in order, shape (N,).
-        losses: their mean squared errors, shape (N,).
+        steps: of the records, in order, at least one, shape (N,).
+        losses: their mean squared errors, finite, shape (N,).
         steps_per_epoch: optimizer steps that make an epoch.
         title: above the plot; empty for none.
 
     Returns:
         a PNG file of 1200x675 pixels.
-
-    Raises:
-        ValueError: if there are no records, or steps and losses differ in number.
-        DivergedError: if a loss is not finite.
     """
-    x, y = _checked(steps, losses, steps_per_epoch)
+    x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     with figure() as plot:
         axes = plot.add_subplot()
         _draw_losses(axes, x, y, LIGHT)
@@ -60,7 +55,7 @@ def training_curves(
     palette: Palette,
 ) -> bytes:
     """The plot of ``loss_curve`` with the learning rates, shape (N,), below it: an SVG file."""
-    x, y = _checked(steps, losses, steps_per_epoch)
+    x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     with figure(palette, inches=(8.0, 5.5)) as plot:
         upper, lower = plot.subplots(2, 1, height_ratios=(3, 1), sharex=True)
         _draw_losses(upper, x, y, palette)
@@ -72,19 +67,6 @@ def training_curves(
         lower.set_xlabel("optimizer step")
         lower.grid(visible=True, which="major")
         return svg(plot)
-
-
-def _checked(
-    steps: Sequence[int], losses: Sequence[float], steps_per_epoch: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if len(steps) == 0 or len(steps) != len(losses):
-        raise ValueError(f"steps and losses must be equally many, and at least one: {len(steps)} and {len(losses)}")
-    if steps_per_epoch < 1:
-        raise ValueError(f"steps_per_epoch must be at least 1, not {steps_per_epoch}")
-    x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
-    if not np.isfinite(y).all():
-        raise DivergedError("a recorded loss is not finite", "Train again with a smaller `lr`.")
-    return x, y
 
 
 def moving_average(values: NDArray[np.float64], *, share: float) -> NDArray[np.float64]:

@@ -73,7 +73,7 @@ class Trajectory:
         if self._starts_from_noise and not self.frames:
             x_T = sampling_noise([spec.seed for spec in self._specs], 0, step.x_t.shape[1:])
             self.frames.append(to_uint8(x_T[:, 0]))
-        state = step.x_t if self._view == "x_t" else step.x_0_pred
+        state = {"x_t": step.x_t, "x_0": step.x_0_pred}[self._view]
         self.frames.append(to_uint8(state[:, 0]))
 
     def animation(self, kind: Kind, metadata: Mapping[str, str]) -> bytes:

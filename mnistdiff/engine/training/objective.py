@@ -1,7 +1,6 @@
 """The diffusion loss and its random numbers. Every image has its own timestep, noise and label-dropout draw."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -73,21 +72,16 @@ class DiffusionLoss:
     """The simple loss of Ho et al. 2020 (Eq. 14) for any prediction type, with label dropout for guidance.
 
     Args:
-        schedule: of the noise.
-        settings: what the network predicts.
+        settings: the noise schedule, and what the network predicts.
         device: of the images.
     """
 
-    def __init__(self, schedule: NoiseSchedule, settings: TrainSettings, device: torch.device) -> None:
+    def __init__(self, settings: TrainSettings, device: torch.device) -> None:
+        schedule = NoiseSchedule.from_settings(settings)
         self._prediction, self._null_label = PREDICTIONS[settings.prediction], settings.spec.null_label
         # Computed in float64, stored as the images are: MPS has no float64.
         self._alpha = torch.from_numpy(schedule.alphas).float().to(device)
         self._sigma = torch.from_numpy(schedule.sigmas).float().to(device)
-
-    @classmethod
-    def from_settings(cls, settings: TrainSettings, device: torch.device) -> Self:
-        """The loss for the schedule and the prediction type of the settings."""
-        return cls(NoiseSchedule.from_settings(settings), settings, device)
 
     def q_sample(self, x_0: Tensor, draws: Draws) -> Tensor:
         """x_t ~ q(x_t | x_0) (Ho et al. 2020, Eq. 4): shape (B, 1, 28, 28)."""

@@ -80,7 +80,7 @@ def build_optimizers(model: Network, settings: TrainSettings) -> tuple[torch.opt
     Raises:
         SettingsError: if Muon is chosen and the network has no parameters for it.
     """
-    kernels = model.muon_parameters() if settings.optimizer == "muon" else []
+    kernels = {"adamw": [], "muon": model.muon_parameters()}[settings.optimizer]
     if settings.optimizer == "muon" and not kernels:
         raise SettingsError(f"`optimizer` muon: the network {settings.network} has no parameters for it")
     of_muon = {id(kernel) for kernel in kernels}
@@ -106,10 +106,5 @@ def learning_rate_factor(step: int, total_steps: int, settings: TrainSettings) -
     """
     warmup = min(1.0, (step + 1) / (settings.warmup_steps + 1))
     done = step / total_steps
-    match settings.lr_schedule:
-        case "constant":
-            return warmup
-        case "linear":
-            return warmup * (1 - done)
-        case "cosine":
-            return warmup * (1 + math.cos(math.pi * done)) / 2
+    decay = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+    return warmup * decay[settings.lr_schedule]

@@ -62,7 +62,8 @@ class TrainState:
         Raises:
             CheckpointError: if the tensors are not those of this network.
         """
-        state = cls._around(load_network(settings, _under("model.", tensors), device, source=source), settings)
+        weights = {name.removeprefix("model."): a for name, a in tensors.items() if name.startswith("model.")}
+        state = cls._around(load_network(settings, weights, device, source=source), settings)
         state.step = step
         parameters = dict(state.model.named_parameters())
         shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in ("model.", "ema.") for name, p in parameters.items()}
@@ -115,10 +116,6 @@ class TrainState:
                 for parameter in group["params"]:
                     for moment in MOMENTS[type(optimizer)]:
                         yield f"optimizer.{moment}.{names[id(parameter)]}", optimizer, parameter, moment
-
-
-def _under(prefix: str, tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:

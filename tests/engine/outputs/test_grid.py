@@ -120,15 +120,3 @@ def test_the_same_rows_give_the_same_sheet_and_stay_as_they_were():
 def test_a_batch_will_do_for_a_row():
     row = images(3)
     np.testing.assert_array_equal(labelled_grid([("a", np.stack(row))]), labelled_grid([("a", row)]))
-
-
-@pytest.mark.parametrize("rows", [[], [("a", [])], [("a", images(1)), ("b", [])]])
-def test_empty_rows_are_refused(rows):
-    with pytest.raises(ValueError, match="at least one"):
-        labelled_grid(rows)
-
-
-@pytest.mark.parametrize("scale", [0, -1])
-def test_a_scale_below_1_is_refused(scale):
-    with pytest.raises(ValueError, match="scale"):
-        labelled_grid([("a", images(1))], scale=scale)

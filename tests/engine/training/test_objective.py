@@ -17,7 +17,7 @@ def setting(**values):
 
 
 def objective(settings):
-    return DiffusionLoss.from_settings(settings, torch.device("cpu"))
+    return DiffusionLoss(settings, torch.device("cpu"))
 
 
 def images():

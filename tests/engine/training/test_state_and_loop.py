@@ -33,7 +33,7 @@ def tiny(**changes):
 
 
 def steps(state, settings, total_steps, images=IMAGES):
-    objective = DiffusionLoss.from_settings(settings, CPU)
+    objective = DiffusionLoss(settings, CPU)
     return train_steps(state, images, LABELS, settings, objective, total_steps=total_steps)
 
 
@@ -186,7 +186,7 @@ def test_each_step_uses_its_own_batch_and_random_numbers():
     settings = tiny(seed=3, label_dropout=0.5)
     state, objective = (
         TrainState.initial(settings, CPU),
-        DiffusionLoss.from_settings(settings, CPU),
+        DiffusionLoss(settings, CPU),
     )
 
     def loss_of_next_step():
