@@ -19,7 +19,8 @@ from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
 from mnistdiff.engine.inference.model import Model as TrainedModel
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec, sample
-from mnistdiff.engine.outputs.images import Images, Interpolation, Origin
+from mnistdiff.engine.outputs.images import Images, Interpolation
+from mnistdiff.engine.outputs.provenance import Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
 from mnistdiff.errors import SettingsError, validate
 from mnistdiff.setting_types import (

@@ -1,4 +1,4 @@
-"""Open tables of named things: samplers, prediction types, networks, data sets.
+"""Registries: extensible tables of samplers, prediction types, noise schedules, networks, data sets.
 
 A setting accepts the names of its table. The names that the package brings are listed beside the settings, so that help
 and usage errors load no library; the entries are registered by the module that defines them, which is imported at the
@@ -30,7 +30,7 @@ def unregistered_accepted() -> Iterator[None]:
 
 
 class Registry(Mapping[str, T]):
-    """A table of named things that can be extended.
+    """An extensible table of named entries.
 
     Args:
         kind: what the entries are, for errors: ``sampler``.

@@ -1,4 +1,4 @@
-"""Entries that another program registers: each trains, resumes to the same bits, samples and inspects."""
+"""Entries that another program registers: each trains, resumes bit-exact, samples and inspects."""
 
 import json
 import string

@@ -163,6 +163,7 @@ class Session:
 
     def _save(self, text: str) -> None:
         from mnistdiff.engine.outputs.encode import encode_samples
+        from mnistdiff.engine.outputs.provenance import Origin
 
         sampled = self._sampled
         if sampled is None:
@@ -172,7 +173,7 @@ class Session:
         if target.folder is not None:
             target = Output(file=target.folder / name)
         target.refuse_existing(force=False, hint="Give another name: save FILE.")
-        content = encode_samples(sampled.samples, sampled.model, sampled.settings, columns=len(sampled.number))
+        content = encode_samples(sampled.samples, Origin(sampled.model, sampled.settings), columns=len(sampled.number))
         console.result(target.write("", content))
 
     def _train(self, rest: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mnistdiff import Model
     from mnistdiff.engine.inference.process import SamplingProcess
     from mnistdiff.engine.inference.sampling import Sample, SampleSpec
-    from mnistdiff.engine.outputs.images import Origin
+    from mnistdiff.engine.outputs.provenance import Origin
     from mnistdiff.engine.outputs.trajectory import Trajectory
     from mnistdiff.settings import SampleSettings
 
@@ -63,7 +63,7 @@ class SampleJob:
             StorageError, OSError: if a file cannot be written; none is left then.
         """
         from mnistdiff.engine.inference.editing import RePaint, SDEdit
-        from mnistdiff.engine.outputs.images import Origin
+        from mnistdiff.engine.outputs.provenance import Origin
 
         origin, options = Origin(model, settings, process), self.options
         samples: list[Sample] = []
@@ -133,10 +133,8 @@ class SampleJob:
         animations = self.options.animations
         for path in animations.files:
             source = make_provenance(
-                origin.model,
-                origin.settings,
+                origin,
                 self.specs,
-                process=origin.process,
                 view=animations.tensor,
                 columns=self.columns,
                 animated=kind_of(path) if path == animations.gif else None,

@@ -2,7 +2,7 @@
 
 In reading order:
 
-1. ``diffusion``: the papers. Schedules, prediction types, guidance, samplers, as functions of arrays.
+1. ``diffusion``: noise schedules, prediction types, guidance, samplers, as functions of arrays.
 2. ``network``: the networks, their moving average, devices, evaluation with ONNX Runtime.
 3. ``data``: data sets and the order of their images; preprocessing of users' images.
 4. ``training``: the loss, the loop, the optimizers, the state as named tensors.

@@ -74,7 +74,7 @@ def train(
             run = RunDir.allocate(settings.preset)
             locks.enter_context(run.locked(is_new=True))
         state = TrainState.initial(settings, device)
-        run.clear()  # with ``force``, once nothing of the new run can be missing
+        run.clear()  # with ``force``, once the new run has all that it needs
         try:
             yield from _recorded(
                 run, settings, dataset, state, objective, [dataset.notice, _schedule_notice(settings)], stop

@@ -1,4 +1,4 @@
-"""A word that the program does not know is an error wherever words are told apart: it never stands for another one."""
+"""An unknown name is an error wherever a name selects code: it never selects another entry."""
 
 import numpy as np
 import pytest

@@ -165,7 +165,7 @@ def _of_model(
     from mnistdiff.engine.inference.sampling import Sample, specs_for_labels
     from mnistdiff.engine.outputs import sheets
     from mnistdiff.engine.outputs.encode import encode_samples, encode_with_provenance
-    from mnistdiff.engine.outputs.provenance import make_provenance
+    from mnistdiff.engine.outputs.provenance import Origin, make_provenance
 
     compared = [(sweep.name, sweep.values) for sweep in sampling.sweeps]
     variants = list(sheets.variants(compared)) if compared else []
@@ -181,6 +181,6 @@ def _of_model(
         with meter(quiet=quiet) as shown:
             shown.follow(each.sampling(specs, variant), rows[-1].extend)
     if not compared:
-        return model.info, encode_samples(rows[0], model, settings, always_sheet=True)
+        return model.info, encode_samples(rows[0], Origin(model, settings), always_sheet=True)
     image = sheets.comparison_sheet(compared, [[each.pixels for each in row] for row in rows])
-    return model.info, encode_with_provenance(image, make_provenance(model, settings, specs, sweeps=compared))
+    return model.info, encode_with_provenance(image, make_provenance(Origin(model, settings), specs, sweeps=compared))

@@ -79,7 +79,8 @@ def interpolate_command(
     from mnistdiff.engine.inference.interpolation import interpolate
     from mnistdiff.engine.inference.sampling import SampleSpec
     from mnistdiff.engine.outputs.animation import kind_of
-    from mnistdiff.engine.outputs.images import Interpolation, Origin
+    from mnistdiff.engine.outputs.images import Interpolation
+    from mnistdiff.engine.outputs.provenance import Origin
 
     first, last = SampleSpec(labels[0], first_seed), SampleSpec(labels[1], last_seed)
     model, settings = load(path, sampling, note=f", --seed {first_seed}", quiet=quiet or json)

@@ -24,7 +24,7 @@ from mnistdiff.setting_types import MAX_SEED, PREDICTIONS
 from mnistdiff.settings import SampleSettings
 
 BATCH_SIZE = 64
-"""Images sampled at once: enough to keep two cores busy, few enough that the first ones come soon."""
+"""Images sampled at once: enough to keep two cores busy, few enough that the first images appear soon."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def load_network(
     Raises:
         CheckpointError: if the weights are not those of this network.
     """
-    # On the meta device a network takes no memory, whatever its settings claim.
+    # On the meta device a network takes no memory, however large the settings make it.
     with torch.device("meta"):
         model = build_network(settings)
     require_same_shapes({name: tuple(p.shape) for name, p in model.named_parameters()}, weights, source=source)

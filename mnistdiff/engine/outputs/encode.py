@@ -5,14 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.inference.model import Model
-from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample
 from mnistdiff.engine.outputs.png import encode_png
-from mnistdiff.engine.outputs.provenance import Provenance, make_provenance
+from mnistdiff.engine.outputs.provenance import Origin, Provenance, make_provenance
 from mnistdiff.engine.outputs.sheets import interpolation_animation, interpolation_image, sheet
 from mnistdiff.engine.outputs.trajectory import Trajectory
-from mnistdiff.settings import SampleSettings
 
 
 def encode_with_provenance(image: NDArray[np.uint8], source: Provenance) -> bytes:
@@ -20,30 +17,18 @@ def encode_with_provenance(image: NDArray[np.uint8], source: Provenance) -> byte
     return encode_png(image, source.metadata())
 
 
-def encode_samples(
-    samples: Sequence[Sample],
-    model: Model,
-    settings: SampleSettings,
-    *,
-    process: SamplingProcess = FROM_NOISE,
-    columns: int = 0,
-    always_sheet: bool = False,
-) -> bytes:
+def encode_samples(samples: Sequence[Sample], origin: Origin, *, columns: int = 0, always_sheet: bool = False) -> bytes:
     """A PNG file of samples with their provenance: of one the bare image, of several a sheet.
 
     Args:
         samples: at least one.
-        model: that they are from.
-        settings: that they were sampled with.
-        process: likewise.
+        origin: what sampled them.
         columns: images in each row of the sheet; 0: a labelled row for each label.
         always_sheet: make a sheet of a single image, too.
     """
     is_single = len(samples) == 1
     image = samples[0].pixels if is_single and not always_sheet else sheet(samples, columns=columns)
-    source = make_provenance(
-        model, settings, samples, process=process, columns=columns, is_sheet=is_single and always_sheet
-    )
+    source = make_provenance(origin, samples, columns=columns, is_sheet=is_single and always_sheet)
     return encode_with_provenance(image, source)
 
 

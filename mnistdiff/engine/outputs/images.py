@@ -2,26 +2,22 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mnistdiff.engine.inference.model import Model
-from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
 from mnistdiff.engine.outputs.animation import Kind, kind_of
 from mnistdiff.engine.outputs.dataset_writers import npz_file
 from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
 from mnistdiff.engine.outputs.png import encode_png
-from mnistdiff.engine.outputs.provenance import make_provenance
+from mnistdiff.engine.outputs.provenance import Origin, make_provenance
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, interpolation_image, require_image_count, sheet
 from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.engine.storage import make_folder, write_atomically
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SampleSettings
 
 
 def file_name(label: int, seed: int) -> str:
@@ -48,21 +44,6 @@ class _Pixels:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return iter(self.array)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What sampled some images.
-
-    Attributes:
-        model: the model.
-        settings: sampler, steps, guidance.
-        process: what sampling started from.
-    """
-
-    model: Model
-    settings: SampleSettings
-    process: SamplingProcess = FROM_NOISE
 
 
 class Images(_Pixels):
@@ -116,10 +97,7 @@ class Images(_Pixels):
             SettingsError: for more images than fit on a sheet.
         """
         require_image_count(len(self))
-        origin = self.origin
-        return encode_samples(
-            self._samples, origin.model, origin.settings, columns=self._columns, process=origin.process
-        )
+        return encode_samples(self._samples, self.origin, columns=self._columns)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the images to a file or a folder. Existing files are replaced.
@@ -206,8 +184,7 @@ class Interpolation(_Pixels):
 
     def encode(self, kind: Kind | None) -> bytes:
         """The content of a file, with provenance: an animation of this kind, or with None a strip (PNG)."""
-        origin = self.origin
-        source = make_provenance(origin.model, origin.settings, self.ends, frames=len(self), animated=kind)
+        source = make_provenance(self.origin, self.ends, frames=len(self), animated=kind)
         return encode_interpolation(list(self.array), source)
 
     def _repr_png_(self) -> bytes:

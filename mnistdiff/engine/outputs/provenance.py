@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, Strict, ValidationError, model_validator
@@ -25,6 +26,21 @@ KEYWORD = "mnistdiff"
 """Keyword of the metadata that hold the provenance, as JSON."""
 _ALWAYS_WRITTEN = {"version", "checkpoint", "backend", "settings", "rows", "columns"}
 _Word = Annotated[str, Field(max_length=40)]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What sampled some images.
+
+    Attributes:
+        model: the model.
+        settings: sampler, steps, guidance.
+        process: what sampling started from.
+    """
+
+    model: Model
+    settings: SampleSettings
+    process: SamplingProcess = FROM_NOISE
 
 
 class Row(NamedTuple):
@@ -167,11 +183,9 @@ def _invalid(name: str, why: str) -> StorageError:
 
 
 def make_provenance(
-    model: Model,
-    settings: SampleSettings,
+    origin: Origin,
     images: Sequence[Sample | SampleSpec],
     *,
-    process: SamplingProcess = FROM_NOISE,
     columns: int = 0,
     sweeps: Sequence[Comparison] = (),
     view: View | None = None,
@@ -182,12 +196,12 @@ def make_provenance(
     """The provenance of an image file; the optional arguments are the fields of ``Provenance``."""
     return Provenance(
         version=__version__,
-        checkpoint=model.sha256,
-        backend=model.backend,
-        settings=settings,
+        checkpoint=origin.model.sha256,
+        backend=origin.model.backend,
+        settings=origin.settings,
         rows=_rows(images),
         columns=columns,
-        walk=stored(process),
+        walk=stored(origin.process),
         # Intervals are stored as they are typed.
         sweeps=tuple(
             Sweep(name, tuple(v if isinstance(v, int | float) else str(v) for v in values)) for name, values in sweeps

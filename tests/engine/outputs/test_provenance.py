@@ -14,7 +14,7 @@ from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_la
 from mnistdiff.engine.outputs.animation import animation
 from mnistdiff.engine.outputs.encode import encode_samples
 from mnistdiff.engine.outputs.png import encode_png
-from mnistdiff.engine.outputs.provenance import KEYWORD, Provenance
+from mnistdiff.engine.outputs.provenance import KEYWORD, Origin, Provenance
 from mnistdiff.engine.outputs.reproduction import reproduce
 from mnistdiff.engine.outputs.sheets import require_image_count
 from mnistdiff.engine.progress import collect
@@ -46,7 +46,7 @@ def sampled(model, specs):
 
 @pytest.mark.parametrize("kind", SPECS)
 def test_an_image_holds_what_it_takes_to_sample_it_again(model, kind):
-    content = encode_samples(sampled(model, SPECS[kind]), model, SETTINGS)
+    content = encode_samples(sampled(model, SPECS[kind]), Origin(model, SETTINGS))
     source = Provenance.of(Picture("picture.png", content))
     assert source.settings == SETTINGS
     assert (source.checkpoint, source.backend) == (model.sha256, model.backend)
@@ -66,7 +66,7 @@ def test_an_image_holds_what_it_takes_to_sample_it_again(model, kind):
 def test_an_image_sampled_from_an_image_holds_that_too(process):
     model = load_model(PRETRAINED, weights="ema", device="cpu")
     images = collect(sample(model, specs_for_labels([4, 9], 2, 3), SETTINGS, process=process))
-    content = encode_samples(images, model, SETTINGS, process=process)
+    content = encode_samples(images, Origin(model, SETTINGS, process))
     source = Provenance.of(Picture("edited.png", content))
     assert type(source.process) is type(process)
     for name, value in vars(process).items():
