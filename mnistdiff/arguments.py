@@ -10,7 +10,7 @@ from pydantic import Field
 from mnistdiff.conflicts import refuse_ineffective
 from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.data.image_files import ImageSource
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order
 from mnistdiff.engine.randomness import new_seed
 from mnistdiff.errors import SettingsError, shown, validate
@@ -68,7 +68,7 @@ def several(images: ImageSource | Iterable[ImageSource]) -> Iterable[ImageSource
     return [images] if isinstance(images, np.ndarray) and images.ndim == 2 else images
 
 
-def settings_of(model: Model, given: Mapping[str, Any], **defaults: Any) -> SampleSettings:
+def settings_of(model: DiffusionModel, given: Mapping[str, Any], **defaults: Any) -> SampleSettings:
     """The sample settings ``given``, over ``defaults`` and those of the model.
 
     Raises:

@@ -16,7 +16,7 @@ from mnistdiff.arguments import (
 from mnistdiff.engine.data.image_files import ImageSource, Picture
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
-from mnistdiff.engine.inference.model import Model as TrainedModel
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec, sample
 from mnistdiff.engine.outputs.images import Images, Interpolation
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
 
 
-class Model(TrainedModel):
+class Model(DiffusionModel):
     """A trained model; ``load`` returns one.
 
     Attributes:

@@ -25,7 +25,7 @@ from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
 from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
 from mnistdiff.engine.evaluation.report import EvaluatedModel, EvaluationReport, Sampling
 from mnistdiff.engine.evaluation.results import CAS, BinomialProportion, ClassifierMetrics, Memorization
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_in_order
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.settings import SampleSettings, TrainSettings
@@ -69,7 +69,7 @@ def load_references(
 
 
 def evaluate_each(
-    models: Sequence[tuple[Model, SampleSettings]],
+    models: Sequence[tuple[DiffusionModel, SampleSettings]],
     classifiers: Sequence[ReferenceClassifier],
     *,
     n: int,
@@ -121,7 +121,7 @@ def evaluate_each(
 
 
 def _report(
-    model: Model,
+    model: DiffusionModel,
     sampling: Sampling,
     metrics: Mapping[str, ClassifierMetrics],
     cas: CAS | None,
@@ -153,7 +153,7 @@ def _for_each(stage: str, items: Sequence[T], compute: Callable[[T], R]) -> Work
 
 
 def _sample(
-    model: Model, specs: Sequence[SampleSpec], settings: SampleSettings, batch_size: int
+    model: DiffusionModel, specs: Sequence[SampleSpec], settings: SampleSettings, batch_size: int
 ) -> Work[Never, NDArray[np.uint8]]:
     """The grey levels of the samples, shape (N, 28, 28): 8 MB for 10,000."""
     batches = []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnistdiff.engine.data.transforms import to_model_range
 from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import BATCH_SIZE
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
@@ -51,7 +51,7 @@ class ClassPosterior:
 
 
 def class_posteriors(
-    model: Model, images: Sequence[NDArray[np.uint8]], *, evaluations: int | None = None, seed: int = 0
+    model: DiffusionModel, images: Sequence[NDArray[np.uint8]], *, evaluations: int | None = None, seed: int = 0
 ) -> Work[ClassPosterior, None]:
     """Classify images by how well the model predicts them from noisy versions, given each label.
 

@@ -10,7 +10,7 @@ from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.predictions import FloatArray
 from mnistdiff.engine.diffusion.samplers import PredictX0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import FROM_NOISE
 from mnistdiff.engine.inference.sampling import SampleSpec, clipped_x_0, predict_eps
 from mnistdiff.engine.progress import Progress, Work
@@ -41,7 +41,7 @@ def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[
 
 
 def interpolate(
-    model: Model, start: SampleSpec, end: SampleSpec, frames: int, settings: SampleSettings
+    model: DiffusionModel, start: SampleSpec, end: SampleSpec, frames: int, settings: SampleSettings
 ) -> Work[Never, NDArray[np.uint8]]:
     """Sample the images between two samples, which are the first and the last of them.
 
@@ -74,7 +74,7 @@ def interpolate(
 
 
 def interpolated_x_0(
-    model: Model,
+    model: DiffusionModel,
     schedule: NoiseSchedule,
     labels: tuple[int, int],
     shares: NDArray[np.float32],

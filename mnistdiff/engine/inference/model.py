@@ -35,8 +35,8 @@ class Denoiser(Protocol):
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained model, ready for sampling.
+class DiffusionModel:
+    """A network with the settings of its training; ``mnistdiff.Model`` adds the methods of the Python API.
 
     Attributes:
         denoiser: the network.
@@ -90,7 +90,7 @@ def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str
     return checkpoint, arrays
 
 
-def load_model(path: Path, *, weights: WeightsName, device: str, backend: BackendName = "auto") -> Model:
+def load_model(path: Path, *, weights: WeightsName, device: str, backend: BackendName = "auto") -> DiffusionModel:
     """Read a checkpoint and build its network.
 
     Args:
@@ -117,7 +117,7 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
         case _:
             assert_never(backend)
     if graph is not None:
-        return Model(graph, settings, "onnx", info, weights)
+        return DiffusionModel(graph, settings, "onnx", info, weights)
     if backend == "onnx":
         why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
         raise SettingsError(
@@ -130,4 +130,4 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
     from mnistdiff.engine.network.device import resolve_device
 
     network = load_network(settings, arrays, resolve_device(device), source=str(path))
-    return Model(TorchDenoiser(network), settings, "torch", info, weights)
+    return DiffusionModel(TorchDenoiser(network), settings, "torch", info, weights)

@@ -15,7 +15,7 @@ from mnistdiff.engine.diffusion.guidance import guided
 from mnistdiff.engine.diffusion.predictions import FloatArray, x_0_from_eps
 from mnistdiff.engine.diffusion.samplers import PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
@@ -78,7 +78,7 @@ def _seeds(first: int, count: int) -> range:
 
 
 def sample(
-    model: Model,
+    model: DiffusionModel,
     specs: Sequence[SampleSpec],
     settings: SampleSettings,
     *,
@@ -130,7 +130,7 @@ def sample(
 
 
 def _steps(
-    model: Model,
+    model: DiffusionModel,
     schedule: NoiseSchedule,
     batch: Sequence[SampleSpec],
     settings: SampleSettings,
@@ -151,7 +151,9 @@ def _samples(batch: Sequence[SampleSpec], last: SampleStep, class_names: Sequenc
     )
 
 
-def guided_x_0(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64], settings: SampleSettings) -> PredictX0:
+def guided_x_0(
+    model: DiffusionModel, schedule: NoiseSchedule, labels: NDArray[np.int64], settings: SampleSettings
+) -> PredictX0:
     """The guided prediction of the images of a batch with ``labels``, shape (B,).
 
     Guidance 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
@@ -175,7 +177,7 @@ def guided_x_0(model: Model, schedule: NoiseSchedule, labels: NDArray[np.int64],
 
 
 def predict_eps(
-    model: Model, schedule: NoiseSchedule, x_t: FloatArray, t: int, labels: NDArray[np.int64]
+    model: DiffusionModel, schedule: NoiseSchedule, x_t: FloatArray, t: int, labels: NDArray[np.int64]
 ) -> FloatArray:
     """The noise in x_t, shape (B, 1, 28, 28), given ``labels``, shape (B,): one evaluation of the network."""
     prediction = PREDICTIONS[model.settings.prediction]

@@ -39,10 +39,7 @@ class _Layout:
     width: int
 
 
-@dataclass(frozen=True)
-class _Fonts:
-    label: ImageFont.FreeTypeFont | ImageFont.ImageFont
-    title: ImageFont.FreeTypeFont | ImageFont.ImageFont
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def labelled_grid(
@@ -65,19 +62,19 @@ def labelled_grid(
         SettingsError: if the sheet would have more than ``MAX_SHEET_PIXELS``.
     """
     shapes = [(label, [(image.shape[0], image.shape[1]) for image in images]) for label, images in rows]
-    fonts = _fonts(shapes, scale)
+    label_font, title_font = fonts = _fonts(shapes, scale)
     layout = _lay_out(shapes, fonts, scale=scale, title=title, columns=columns)
     _require_room(layout)
     sheet = Image.new("L", (layout.width, layout.height), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    draw.text((layout.left, layout.margin), title, fill=_TITLE_COLOUR, font=fonts.title, anchor="la")
+    draw.text((layout.left, layout.margin), title, fill=_TITLE_COLOUR, font=title_font, anchor="la")
     for number, heading in enumerate(columns):
         middle = layout.left + number * (layout.cell_width + layout.gap) + layout.cell_width // 2
-        draw.text((middle, layout.top - layout.gap), heading, fill=_LABEL_COLOUR, font=fonts.label, anchor="mb")
+        draw.text((middle, layout.top - layout.gap), heading, fill=_LABEL_COLOUR, font=label_font, anchor="mb")
     for number, (label, images) in enumerate(rows):
         middle = layout.top + number * (layout.row_height + layout.gap) + layout.row_height // 2
         label_end = (layout.left - _label_gap(layout.cell_height), middle)
-        draw.text(label_end, label, fill=_LABEL_COLOUR, font=fonts.label, anchor="rm", align="right")
+        draw.text(label_end, label, fill=_LABEL_COLOUR, font=label_font, anchor="rm", align="right")
         for column, image in enumerate(images):
             height, width = image.shape[0] * scale, image.shape[1] * scale
             tile = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
@@ -111,13 +108,14 @@ def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     return np.array(whole)
 
 
-def _lay_out(rows: _Shapes, fonts: _Fonts, *, scale: int, title: str, columns: Sequence[str]) -> _Layout:
+def _lay_out(rows: _Shapes, fonts: tuple[_Font, _Font], *, scale: int, title: str, columns: Sequence[str]) -> _Layout:
+    label_font, title_font = fonts
     cell_height, cell_width = _cell(rows, scale)
-    heading_sizes = [_text_size(heading, fonts.label) for heading in columns]
+    heading_sizes = [_text_size(heading, label_font) for heading in columns]
     cell_width = max([cell_width, *(width for width, _ in heading_sizes)])
-    label_sizes = [_text_size(label, fonts.label) for label, _ in rows]
+    label_sizes = [_text_size(label, label_font) for label, _ in rows]
     label_width = max(width for width, _ in label_sizes)
-    title_width, title_height = _text_size(title, fonts.title)
+    title_width, title_height = _text_size(title, title_font)
 
     gap = 2 * scale
     margin = max(8, cell_height // 4)
@@ -145,17 +143,17 @@ def _cell(rows: _Shapes, scale: int) -> tuple[int, int]:
     return max(height for height, _ in shapes) * scale, max(width for _, width in shapes) * scale
 
 
-def _fonts(rows: _Shapes, scale: int) -> _Fonts:
-    """Fonts in proportion to the images, of 12 to 24 pixels."""
+def _fonts(rows: _Shapes, scale: int) -> tuple[_Font, _Font]:
+    """Fonts of the labels and of the title, in proportion to the images, of 12 to 24 pixels."""
     size = min(max(_cell(rows, scale)[0] * 3 // 10, 12), 24)
-    return _Fonts(label=ImageFont.load_default(size), title=ImageFont.load_default(max(size - 2, 12)))
+    return ImageFont.load_default(size), ImageFont.load_default(max(size - 2, 12))
 
 
 def _label_gap(cell_height: int) -> int:
     return max(6, cell_height // 6)
 
 
-def _text_size(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:
+def _text_size(text: str, font: _Font) -> tuple[int, int]:
     """Width and height in pixels of a text of one or several lines; (0, 0) for an empty one."""
     if not text:
         return 0, 0

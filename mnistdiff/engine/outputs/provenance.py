@@ -11,7 +11,7 @@ from pydantic import Field, Strict, ValidationError, model_validator
 from mnistdiff import __version__
 from mnistdiff.engine.data.datasets import MAX_CLASSES
 from mnistdiff.engine.data.image_files import Picture
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, specs_for_labels
 from mnistdiff.engine.outputs.animation import Kind
@@ -38,7 +38,7 @@ class Origin:
         process: what sampling started from.
     """
 
-    model: Model
+    model: DiffusionModel
     settings: SampleSettings
     process: SamplingProcess = FROM_NOISE
 

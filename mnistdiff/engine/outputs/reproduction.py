@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mnistdiff import __version__
 from mnistdiff.engine.inference.interpolation import interpolate
-from mnistdiff.engine.inference.model import Model, load_model
+from mnistdiff.engine.inference.model import DiffusionModel, load_model
 from mnistdiff.engine.inference.sampling import sample
 from mnistdiff.engine.outputs import sheets
 from mnistdiff.engine.outputs.encode import encode_interpolation, encode_trajectory, encode_with_provenance
@@ -22,7 +22,7 @@ from mnistdiff.errors import SettingsError
 MAX_EVALUATIONS = 4_000
 """Network evaluations, counted for each image, that a file may ask for unless the user allows more: some seconds."""
 _EVALUATIONS_A_MINUTE = 40_000
-_Load = Callable[[str], Model]
+_Load = Callable[[str], DiffusionModel]
 
 
 def reproduce(source: Provenance, checkpoint: Path) -> bytes:

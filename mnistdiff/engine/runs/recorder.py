@@ -8,7 +8,7 @@ from typing import Literal
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import Sample, sample, specs_for_labels
 from mnistdiff.engine.network.build import load_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
@@ -202,7 +202,7 @@ class Recorder:
         began = time.monotonic()
         weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
         network = load_network(self._settings, weights, self._state.device, source="the model in training")
-        model = Model(TorchDenoiser(network), self._settings)
+        model = DiffusionModel(TorchDenoiser(network), self._settings)
         # The same settings for the previews of all epochs, to be compared.
         planned_images = self._settings.images_seen(self._total_steps, self._num_images)
         settings = SampleSettings.for_model(self._settings, images_seen=planned_images)

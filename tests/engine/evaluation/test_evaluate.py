@@ -12,14 +12,14 @@ from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, classifier_met
 from mnistdiff.engine.evaluation.memorization import check_memorization
 from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
 from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
-from mnistdiff.engine.inference.model import Model
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.progress import finish
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import MAX_SEED
 from mnistdiff.settings import SampleSettings, TrainSettings
 
 N = 300
-MODEL = Model(lambda x_t, t, labels: x_t * (labels % 3).reshape(-1, 1, 1, 1), TrainSettings(timesteps=10))
+MODEL = DiffusionModel(lambda x_t, t, labels: x_t * (labels % 3).reshape(-1, 1, 1, 1), TrainSettings(timesteps=10))
 FEW = SampleSettings(steps=2, guidance=1)
 
 

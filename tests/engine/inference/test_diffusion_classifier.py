@@ -11,7 +11,7 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.inference import diffusion_classifier
 from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior, class_posteriors, noisy_timesteps
-from mnistdiff.engine.inference.model import Model, load_model
+from mnistdiff.engine.inference.model import DiffusionModel, load_model
 from mnistdiff.engine.inference.sampling import sample, specs_for_labels
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import DivergedError, SettingsError
@@ -43,7 +43,7 @@ def of_gaussian_digits(means, deviation, settings):
         eps = eps_from_x_0(x_0, x_t, alpha, sigma)
         return PREDICTIONS[settings.prediction].target(x_0, eps, alpha, sigma).astype(np.float32)
 
-    return Model(denoise, settings)
+    return DiffusionModel(denoise, settings)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS.names)
@@ -136,7 +136,7 @@ def test_a_model_is_undecided_where_no_digit_is_twice_as_probable_as_a_guess(lar
 
 
 def test_a_model_that_ignores_its_label_is_undecided():
-    model = Model(lambda x_t, t, labels: np.zeros_like(x_t), TrainSettings(timesteps=20))
+    model = DiffusionModel(lambda x_t, t, labels: np.zeros_like(x_t), TrainSettings(timesteps=20))
     assert [posterior.is_undecided for posterior in posteriors(model, [np.zeros((28, 28), np.uint8)] * 2)] == [
         True,
         True,
@@ -144,6 +144,6 @@ def test_a_model_that_ignores_its_label_is_undecided():
 
 
 def test_a_prediction_that_is_not_finite_is_an_error():
-    model = Model(lambda x_t, t, labels: np.full_like(x_t, np.nan), TrainSettings(timesteps=20))
+    model = DiffusionModel(lambda x_t, t, labels: np.full_like(x_t, np.nan), TrainSettings(timesteps=20))
     with pytest.raises(DivergedError, match="not finite"):
         posteriors(model, [np.zeros((28, 28), np.uint8)])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.inference.model import Model, load_model
+from mnistdiff.engine.inference.model import DiffusionModel, load_model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels, specs_in_order
 from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
@@ -39,11 +39,11 @@ def model():
         network = build_network(SETTINGS)
         for parameter in network.parameters():
             parameter.normal_(std=0.3)
-    return Model(TorchDenoiser(network), SETTINGS)
+    return DiffusionModel(TorchDenoiser(network), SETTINGS)
 
 
 def counted(model):
-    return Model(Counted(model.denoiser), model.settings)
+    return DiffusionModel(Counted(model.denoiser), model.settings)
 
 
 def sample_settings(**changes):
@@ -241,7 +241,7 @@ def test_seeds_end_at_their_range():
 @pytest.mark.parametrize("sampler", SAMPLERS.names)
 @pytest.mark.parametrize("output", [-1e12, 1e12])
 def test_a_predicted_image_never_leaves_its_range(sampler, output):
-    absurd, steps = Model(lambda x_t, t, labels: np.full_like(x_t, output), SETTINGS), []
+    absurd, steps = DiffusionModel(lambda x_t, t, labels: np.full_like(x_t, output), SETTINGS), []
     sampled(absurd, [SampleSpec(0, 0)], sample_settings(sampler=sampler, eta=1.0), on_step=steps.append)
     assert all(np.abs(step.x_0_pred).max() <= 1 for step in steps)
 
@@ -252,7 +252,7 @@ def test_a_network_that_has_diverged_is_reported(value):
         return np.full_like(x_t, value) if t == 0 else np.zeros_like(x_t)
 
     with np.errstate(invalid="ignore"), pytest.raises(DivergedError, match="not finite"):
-        sampled(Model(broken, SETTINGS), [SampleSpec(0, 0)], sample_settings(sampler="ddpm", steps=TIMESTEPS))
+        sampled(DiffusionModel(broken, SETTINGS), [SampleSpec(0, 0)], sample_settings(sampler="ddpm", steps=TIMESTEPS))
 
 
 def test_missing_weights_are_named():
