@@ -1,1 +1,1 @@
-"""The checkpoint format: metadata, header, tensors; and the bundled model."""
+"""The checkpoint format: metadata, header, tensors; the bundled model."""

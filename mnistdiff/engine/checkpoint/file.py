@@ -1,4 +1,4 @@
-"""Checkpoints with their tensors: encoding and strict reading. No pickle, no torch."""
+"""Checkpoints with their tensors: encoding and strict reading, without pickle or torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from mnistdiff.engine.checkpoint.metadata import METADATA_KEY, CheckpointMetadat
 from mnistdiff.errors import CheckpointError, DivergedError
 
 Tensors = Mapping[str, NDArray[np.float32]]
-# Weights for sampling may be float16: images differ by less than one grey level. A state that resumes
-# bit-exact may not.
+# Weights for sampling may be float16: images differ by less than one grey level. A training state may not: resuming is
+# bit-exact.
 _STORED_KINDS = MappingProxyType({"training": (np.float32,), "weights": (np.float32, np.float16)})
 
 
@@ -54,20 +54,19 @@ def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:
                 f"{name} holds values that are not finite: the training has diverged",
                 "The last saved checkpoint is valid. Train again with a smaller `lr`.",
             )
-    # safetensors writes the memory of a view, whatever its strides.
+    # safetensors ignores the strides of a view.
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    content = bytearray(safetensors.numpy.save(contiguous, metadata={METADATA_KEY: metadata.to_json()}))
-    start = digest_offset(bytes(content))
-    content[start : start + 64] = digest_of(bytes(content)).encode()
-    return bytes(content)
+    content = safetensors.numpy.save(contiguous, metadata={METADATA_KEY: metadata.to_json()})
+    start = digest_offset(content)
+    return b"".join([content[:start], digest_of(content).encode(), content[start + 64 :]])
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and verify everything but whether its tensors are those of its network.
+    """Read a checkpoint and verify it, except whether its tensors are those of its network.
 
     Raises:
-        CheckpointError: if it is missing, foreign, torn, altered, newer than this program, not finite, or of a data
-            set or network that is not registered here.
+        CheckpointError: if it is missing, foreign, truncated, altered, newer than this program, not finite, or of a
+            data set or network that is not registered.
         OSError: if the file system refuses.
     """
     file = read_checkpoint_file(path)

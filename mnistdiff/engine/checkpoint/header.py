@@ -1,4 +1,4 @@
-"""The header of a checkpoint file: its metadata, and the digest of the whole file.
+"""The header of a checkpoint file: metadata, and the digest of the whole file.
 
 A checkpoint is a safetensors file whose ``__metadata__`` holds one entry, ``mnistdiff``: JSON with the fields of
 ``CheckpointMetadata`` and ``sha256``, the SHA-256 of the whole file with those 64 digits taken as zeros. With a single
@@ -34,12 +34,12 @@ _HINT = "Only files written by mnistdiff can be read; name another file or train
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """A checkpoint file whose header was read. Its digest was computed; ``require_valid`` checks it.
+    """A checkpoint file with its header read and its digest computed; ``require_valid`` compares the digest.
 
     Attributes:
         path: of the file.
-        content: of the whole file.
-        metadata: validated.
+        content: all bytes of the file.
+        metadata: the validated metadata.
         shapes: of the tensors, by name.
         sha256: the digest in the header.
         digest_valid: whether that is the digest of the content.
@@ -62,7 +62,7 @@ def read_checkpoint_file(path: Path) -> CheckpointFile:
     """Read a checkpoint and validate its metadata.
 
     Raises:
-        CheckpointError: if the file is missing, too large, foreign, torn or of a newer format.
+        CheckpointError: if the file is missing, too large, foreign, truncated or of a newer format.
         OSError: if the file system refuses.
     """
     content = _read_regular_file(path)
@@ -92,7 +92,7 @@ def digest_offset(content: bytes) -> int:
     """The offset of the 64 digits of the digest."""
     end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     match = _DIGEST_FIELD.search(content, _LENGTH_BYTES, end)
-    assert match is not None, "a checkpoint without a digest was built, or not refused"
+    assert match is not None, "a checkpoint has a digest"
     return match.start(1)
 
 
@@ -117,10 +117,10 @@ def _read_regular_file(path: Path) -> bytes:
 
 
 def _header(path: Path, content: bytes) -> bytes:
-    """The JSON header of a safetensors file within our limits.
+    """The JSON header of a safetensors file.
 
     Raises:
-        CheckpointError: if it is none.
+        CheckpointError: if there is none, or it is too large.
     """
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if content[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":

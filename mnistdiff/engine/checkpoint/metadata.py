@@ -1,4 +1,4 @@
-"""The metadata of a checkpoint: settings, position, losses, and where it was trained. Without NumPy or torch."""
+"""The metadata of a checkpoint: settings, position, losses, versions and device; without NumPy or torch."""
 
 import json
 import math
@@ -16,7 +16,7 @@ _LATER_SETTINGS = ("network",)
 
 
 class Fingerprint(BaseModel):
-    """Everything besides the settings that the bits of a training depend on."""
+    """All but the settings that a training must share to be bit-exact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=80)
 
@@ -27,7 +27,7 @@ class Fingerprint(BaseModel):
     layout: str
 
     def differences(self, other: "Fingerprint") -> list[str]:
-        """The differences of this, earlier fingerprint from a later one, in words; any may change the bits."""
+        """The differences between this fingerprint and a later one, one phrase each; with any, bits may differ."""
         now = other.model_dump()
         return [f"{name} was {value} and is {now[name]}" for name, value in self if value != now[name]]
 
@@ -38,7 +38,7 @@ class CheckpointMetadata(BaseModel):
     Attributes:
         kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
         num_train_images: in the data set.
-        epoch: whole epochs done.
+        epoch: complete epochs.
         recent_losses: of the last steps, oldest first, at most 100.
         epoch_loss_sum: of the steps of the current epoch.
     """
@@ -103,8 +103,8 @@ class CheckpointMetadata(BaseModel):
     def to_json(self, digest: str = DIGEST_PLACEHOLDER) -> str:
         """The JSON that the file stores.
 
-        A setting that is younger than the format is stored only where it differs from its default, which is what files
-        without it mean: earlier versions of this program read the others.
+        A setting that was added after the format is stored only if it is not the default, so that earlier versions of
+        this program read all other files.
         """
         values = self.model_dump(mode="json")
         for name in _LATER_SETTINGS:

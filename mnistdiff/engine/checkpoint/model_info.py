@@ -1,4 +1,4 @@
-"""The identity of a model and how far it was trained, as results name it."""
+"""The identity and the training progress of a model, part of all results."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ HARDLY_TRAINED_IMAGES = 50_000
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The identity and the progress of a checkpoint.
+    """The identity and the training progress of a checkpoint.
 
     Attributes:
         checkpoint: its path as the user gave it or as it was found, or ``bundled``.
@@ -35,7 +35,7 @@ class ModelInfo:
     def of(cls, path: Path, metadata: CheckpointMetadata, sha256: str) -> Self:
         """The info of a checkpoint that was read."""
         return cls(
-            # The path of the package on this machine is no part of a result.
+            # Results do not contain the path of the installed package.
             checkpoint=BUNDLED if is_pretrained(path) else str(path),
             sha256=sha256,
             preset=metadata.settings.preset,
@@ -57,7 +57,7 @@ class ModelInfo:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it is from before the planned end of its run: stopped, killed, or still training."""
+        """Whether the planned end of its run is not reached: it was stopped or killed, or still trains."""
         return self.step < self.total_steps
 
     @property

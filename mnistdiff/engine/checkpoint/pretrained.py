@@ -1,4 +1,4 @@
-"""The bundled model: the pretrained weights that come with the package."""
+"""The bundled model: pretrained weights that are part of the package."""
 
 import os
 from importlib import resources
@@ -6,11 +6,11 @@ from pathlib import Path
 
 _ASSETS = Path(str(resources.files("mnistdiff"))) / "assets"
 PRETRAINED = _ASSETS / "pretrained.safetensors"
-"""Averaged weights, in the format of every checkpoint."""
+"""Averaged weights, as a checkpoint."""
 BUNDLED = "bundled"
 """The name of the bundled model as a checkpoint."""
 MODEL_CARD = _ASSETS / "pretrained.json"
-"""What is known of it; see ``evaluation.model_card``."""
+"""Its model card; see ``evaluation.model_card``."""
 
 
 def is_pretrained(path: Path) -> bool:
@@ -19,10 +19,10 @@ def is_pretrained(path: Path) -> bool:
 
 
 def means_bundled(source: Path) -> bool:
-    """Whether a path that the user gave names the bundled model; an existing file or folder of that name goes first."""
+    """Whether a user-supplied path names the bundled model; an existing file or folder of that name has precedence."""
     return source == Path(BUNDLED) and not os.path.lexists(source)
 
 
 def name_of_bundled() -> str:
-    """The name of the bundled model here: ``bundled``, or its path where a file or folder has that name."""
+    """The name of the bundled model: ``bundled``, or its path if a file or folder of that name exists."""
     return BUNDLED if means_bundled(Path(BUNDLED)) else str(PRETRAINED)

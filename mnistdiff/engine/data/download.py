@@ -1,4 +1,4 @@
-"""Download the files of a data set over https."""
+"""Download of data set files over https."""
 
 import io
 import time
@@ -14,7 +14,7 @@ from mnistdiff.engine.libraries import require
 from mnistdiff.errors import DataError
 
 _TIMEOUT_SECONDS = 20.0
-"""Of the connection and of each read."""
+"""For the connection, and for each read."""
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0
 _GZIP_OVERHEAD = 2**16
@@ -25,8 +25,8 @@ def download(spec: DatasetSpec, file: IdxFile) -> bytes:
     """The content of a file of a data set, uncompressed and verified, from the first mirror that has it.
 
     Raises:
-        DataError: if no https mirror is known, or the last one tried has another file.
-        OSError, HTTPException: if the last one tried cannot be reached or breaks off.
+        DataError: if no https mirror is known, or the file of the last one has the wrong content.
+        OSError, HTTPException: if the last one cannot be reached or closes the connection.
         MissingLibraryError: if torchvision cannot be loaded.
     """
     problem: Exception = DataError(f"no https address of {spec.title} is known")
@@ -44,7 +44,7 @@ def download(spec: DatasetSpec, file: IdxFile) -> bytes:
 
 
 def _mirrors(spec: DatasetSpec) -> Iterator[str]:
-    """Addresses of folders: torchvision keeps them up to date."""
+    """Folder addresses from torchvision, which keeps them up to date."""
     if not spec.torchvision_name:
         return
     require("torchvision")
@@ -59,7 +59,7 @@ def read_url(address: str, limit: int) -> bytes:
     """The first ``limit`` bytes at an https address; no redirection to another protocol is followed.
 
     Raises:
-        OSError, HTTPException: if it cannot be reached, refuses or breaks off.
+        OSError, HTTPException: if it cannot be reached, refuses or closes the connection early.
     """
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -79,7 +79,7 @@ def read_url(address: str, limit: int) -> bytes:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether another attempt may succeed."""
+    """Whether an error may be temporary."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500
     cause = error.reason if isinstance(error, urllib.error.URLError) else error

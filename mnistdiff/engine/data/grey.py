@@ -1,4 +1,4 @@
-"""Grey levels of a decoded picture: transparency, 16-bit and float pixels, colours."""
+"""Conversion of decoded pictures to grey levels: transparency, 16-bit and float pixels, colours."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def _from_transparent(picture: Image.Image) -> NDArray[np.uint8]:
     """A picture with alpha, composited on white, or on black if its visible pixels are light."""
     alpha = np.asarray(picture.getchannel("A"))
     colours = picture.convert("RGB")
-    if alpha.min() == alpha.max() > 0:  # uniform alpha holds no shape
+    if alpha.min() == alpha.max() > 0:  # uniform alpha has no shape
         return _from_colour(colours)
     if alpha.max() < _VISIBLE:
         return np.full(alpha.shape, 255, np.uint8)
@@ -68,7 +68,7 @@ def _from_transparent(picture: Image.Image) -> NDArray[np.uint8]:
     is_light = float(paper @ _LUMINANCE) > 127
     if (high - low).max() < _ONE_COLOUR:
         return alpha if is_light else 255 - alpha
-    if visible.mean() <= 0.5:  # what is visible is ink, not paper with transparent margins
+    if visible.mean() <= 0.5:  # the visible pixels are ink, not paper with transparent margins
         is_light = float(seen.mean(axis=0) @ _LUMINANCE) > 127
         paper = np.zeros(3) if is_light else np.full(3, 255.0)
     ground = Image.new("RGB", picture.size, tuple(round(float(v)) for v in paper))

@@ -18,15 +18,15 @@ _CORRUPT_HINT = "Delete the file, or move it away, and run again; or set `data_d
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The first of ``candidates``."""
+    """The first of ``candidates``; None if there is none."""
     return next(iter(candidates(folder, name)), None)
 
 
 def candidates(folder: Path, name: str) -> list[Path]:
-    """The files in a folder that may be the file ``name``; their digest decides.
+    """The files in a folder that may be the file ``name``, to be verified by their digest.
 
-    Besides the name itself also the one that Windows and Kaggle use (``train-images.idx3-ubyte``), with ``.gz`` or
-    without, in upper or lower case; the file itself, or one in a folder of that name, as in Kaggle's archive.
+    Also accepted are the name that Windows and Kaggle use (``train-images.idx3-ubyte``), ``.gz``, upper and lower case,
+    and a file in a folder of that name, as in Kaggle's archive.
     """
     found = _entries(folder, name)
     files = [path for path in found if path.is_file()]
@@ -71,11 +71,11 @@ def verified(content: bytes, file: IdxFile, *, source: str) -> bytes:
 
     Args:
         content: one byte more than ``file.size`` if the file is longer.
-        file: which it should be.
-        source: where it is from, for errors.
+        file: the expected file.
+        source: path or address, for errors.
 
     Raises:
-        DataError: if it has not.
+        DataError: if its digest is another.
     """
     digest = hashlib.sha256(content).hexdigest()
     if digest == file.sha256:
@@ -121,5 +121,5 @@ def uncompressed(file: io.BufferedIOBase, limit: int, *, source: str, hint: str 
 
 def parse(content: bytes, file: IdxFile) -> NDArray[np.uint8]:
     """The array in the verified content of a file."""
-    # Copied, since torch.from_numpy warns of the read-only memory of bytes.
+    # Copied: torch.from_numpy warns of read-only memory.
     return np.frombuffer(content, np.uint8)[-math.prod(file.shape) :].reshape(file.shape).copy()

@@ -1,4 +1,4 @@
-"""Read the pictures of users, in bounded memory: a few kilobytes can unpack to gigabytes."""
+"""Reading of user pictures in bounded memory: a few kilobytes can unpack to gigabytes."""
 
 import errno
 import io
@@ -32,7 +32,7 @@ _PNG: tuple[Format, ...] = ("PNG",)
 _WITH_TEXT: tuple[Format, ...] = ("PNG", "GIF")
 PHOTOGRAPHS: tuple[Format, ...] = ("PNG", "JPEG", "WebP", "GIF", "TIFF", "BMP")
 _OPEN_ALREADY = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
-"""Where shells put a pipe that they have opened: ``classify <(convert ...)``."""
+"""Paths of pipes that a shell has opened, as in ``classify <(convert ...)``."""
 
 ImageSource = Union[str, os.PathLike[str], NDArray[np.uint8], NDArray[np.bool_], "Image.Image"]
 """A path, or an image in memory."""
@@ -110,14 +110,14 @@ class Picture:
         return cls(name, file.getvalue())
 
     def grey_levels(self, formats: tuple[Format, ...] = _PNG, *, longest: int | None = None) -> NDArray[np.uint8]:
-        """Its grey levels, shape (H, W), as ``to_grey`` takes them from its pixels.
+        """Its grey levels by ``to_grey``, shape (H, W).
 
         Args:
             formats: accepted.
             longest: side in pixels above which it is reduced by a whole factor.
 
         Raises:
-            StorageError: if it is no picture of these formats, is damaged or unpacks to too much.
+            StorageError: if it is of another format, damaged or too large when unpacked.
             OutOfMemoryError: if the machine cannot hold it.
         """
         prepared = self._prepared(formats, longest=longest)
@@ -159,7 +159,7 @@ class Picture:
 
     @property
     def kind(self) -> Literal["gif", "png"]:
-        """Its file extension, if it is of a format with provenance metadata."""
+        """Its file extension, for a PNG or GIF."""
         return "gif" if self.content.startswith(b"GIF8") else "png"
 
     def text(self, keyword: str) -> str | None:
@@ -176,7 +176,7 @@ class Picture:
         return next(found, None)
 
     def shows_the_same_as(self, other: "Picture") -> bool:
-        """Whether two PNG or GIF files have the same grey levels in every frame, however they hold them.
+        """Whether two PNG or GIF files have the same grey levels in every frame, whatever their encoding.
 
         Raises:
             StorageError: as ``grey_levels``.
@@ -206,7 +206,7 @@ class Picture:
             return decode.prepare(self.content, self._kind(formats), longest=longest)
 
     def _kind(self, formats: tuple[Format, ...]) -> Format:
-        """Its format, by its first bytes, if that is one of these."""
+        """Its format, detected by its first bytes; StorageError if it is not one of ``formats``."""
         kind = kind_of(self.content)
         if kind in formats:
             return kind
@@ -216,7 +216,7 @@ class Picture:
 
     @contextmanager
     def _errors_named(self) -> Iterator[None]:
-        """Raise errors of decoding as ones that name the file."""
+        """Turn errors of decoding into ones that name the file."""
         try:
             yield
         except TooLargeError as error:
@@ -231,7 +231,7 @@ class Picture:
 
 
 def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file to read it. Named pipes and devices are refused: reading them may block or never end."""
+    """Open a file for reading; named pipes and devices, which may block or never end, are refused."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     mode = os.fstat(descriptor).st_mode

@@ -1,4 +1,4 @@
-"""Load the images of a data set: found in a folder or downloaded, and verified."""
+"""Loading of data sets: files are found in a folder or downloaded, and verified."""
 
 import os
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class TrainingImages(LabelledImages):
     """Images to train on.
 
     Attributes:
-        name: of their data set; after a fallback not the one asked for.
+        name: of their data set; after a fallback that of the fallback.
         notice: a sentence for the user after a fallback, else empty.
     """
 
@@ -65,17 +65,17 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
         spec: the data set.
         split: "train" or "test".
         data_dir: folder with the data set's files, as in ``data_folder``. Missing files are downloaded into it.
-        may_download: else missing files are an error at once.
+        may_download: whether missing files are downloaded; else they are an error.
 
     Raises:
         UnavailableError: if the data set is missing and cannot be downloaded.
-        DataError: if a file is corrupt, or the images are not as the data set's spec says.
+        DataError: if a file is corrupt, or the images do not match the spec.
         OSError: if the file system refuses.
     """
     if spec.load is not None:
         return _checked(spec.load(split), spec)
     folder = data_folder(spec, data_dir)
-    # Before any download: beside a corrupt file, a missing one is of no use.
+    # Before any download: a corrupt file is an error anyway.
     contents = {file.name: idx.read_any(folder, file) for file in spec.files[split]}
     if None in contents.values():
         if not may_download:
@@ -86,7 +86,7 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
 
 
 def data_folder(spec: DatasetSpec, data_dir: Path | None) -> Path:
-    """The folder with the files of a data set, or where they would be stored.
+    """The folder with the files of a data set, or the one to store them in.
 
     Args:
         spec: the data set.
@@ -102,7 +102,7 @@ def data_folder(spec: DatasetSpec, data_dir: Path | None) -> Path:
 
 
 def _checked(data: LabelledImages, spec: DatasetSpec) -> LabelledImages:
-    """The same images, if they are as the spec says."""
+    """The images, verified against the spec."""
     size, (images, labels) = spec.image_size, (data.images, data.labels)
     if images.dtype != np.uint8 or images.shape != (len(labels), size, size) or not len(labels):
         raise DataError(f"the images of {spec.name} are {images.dtype} {images.shape}, not uint8 (N, {size}, {size})")
@@ -125,7 +125,7 @@ def _download_missing(spec: DatasetSpec, folder: Path, *, was_named: bool) -> di
     except OSError as error:
         if was_named:
             raise
-        reason = f"it cannot be stored there ({error.strerror})"
+        reason = f"it cannot be stored in this folder ({error.strerror})"
         raise _unavailable(spec, folder, reason, "Or set `data_dir`. ") from error
     missing = [file for file in spec.idx_files if not idx.find(folder, file.name)]
     try:

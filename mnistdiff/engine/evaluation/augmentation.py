@@ -1,4 +1,4 @@
-"""Random affine augmentation for the training of classifiers."""
+"""Random affine augmentation for training classifiers."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-# Parameters are uniform in plus or minus these. Much larger ones turn a 1 into a 7.
+# Each parameter is uniform between minus and plus these values; much larger ones would turn a 1 into a 7.
 _ANGLE = math.radians(10)
 _LOG_SCALE = 0.1
 _SHEAR = 0.1
@@ -29,14 +29,8 @@ def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
     scale, shear = torch.exp(_LOG_SCALE * size), _SHEAR * slant
     # The grid spans -1 ... 1, so a pixel is 2 / width.
     shift = 2 * _SHIFT_PIXELS / images.shape[-1]
-    rows = [
-        scale * cos,
-        scale * (shear * cos - sin),
-        shift * across,
-        scale * sin,
-        scale * (shear * sin + cos),
-        shift * down,
-    ]
-    matrices = torch.stack(rows, dim=1).view(-1, 2, 3)  # from coordinates in the result to coordinates in the image
+    # From coordinates in the result to coordinates in the image.
+    first, second = (scale * cos, scale * (shear * cos - sin)), (scale * sin, scale * (shear * sin + cos))
+    matrices = torch.stack([*first, shift * across, *second, shift * down], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mnistdiff.engine.data.decoding.exif import UPRIGHT, orientation
+from mnistdiff.engine.data.decoding.exif import orientation
 from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLargeError
 
 _SIGNATURE_BYTES = 8
@@ -42,10 +42,9 @@ def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
     """
     kept = _OF_PIXELS | _OF_FRAMES if animated else _OF_PIXELS
     found = [chunk for chunk in _chunks(content) if chunk.kind in kept or chunk.kind == b"eXIf"]
-    headers = [chunk for chunk in found if chunk.kind == b"IHDR" and chunk.length == 13]
-    if not headers or found[0] != headers[0]:
+    if not found or (found[0].kind, found[0].length) != (b"IHDR", 13):
         raise DamagedError("it has no header")
-    width, height = struct.unpack(">II", headers[0].data(content)[:8])
+    width, height = struct.unpack_from(">II", content, found[0].start)
     metadata = next((chunk.data(content) for chunk in found if chunk.kind == b"eXIf"), b"")
     parts = [
         chunk.whole(content) for chunk in found if chunk.kind in kept and (chunk.kind != b"IHDR" or chunk == found[0])
@@ -54,7 +53,7 @@ def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
         b"".join([content[:_SIGNATURE_BYTES], *parts, _END]),
         width,
         height,
-        orientation=orientation(metadata.removeprefix(b"Exif\0\0")) if metadata else UPRIGHT,
+        orientation=orientation(metadata.removeprefix(b"Exif\0\0")),
     )
 
 
