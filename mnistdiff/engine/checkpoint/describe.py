@@ -1,23 +1,22 @@
-"""The description of a checkpoint that ``inspect`` shows, read without NumPy or torch."""
+"""The description of a checkpoint for ``inspect``, read without NumPy or torch."""
 
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 
 
 @dataclass(frozen=True)
 class Description:
-    """A checkpoint in plain values, for a table or for JSON.
+    """A checkpoint as plain values, for a table or JSON.
 
     Attributes:
         path: of the file.
         bytes: its size.
         kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
         loss: mean loss of the last steps; None before the first.
-        parameters: trained numbers of the network.
+        parameters: number of weights of the network.
         has_ema: whether it holds the averaged weights; has_raw: those of the last step.
         digest_valid: whether the SHA-256 in the file is that of its content.
     """
@@ -36,12 +35,12 @@ class Description:
     parameters: int
     has_ema: bool
     has_raw: bool
-    settings: dict[str, Any]
+    settings: dict[str, object]
     fingerprint: dict[str, str]
     sha256: str
     digest_valid: bool
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The values for JSON."""
         return asdict(self)
 

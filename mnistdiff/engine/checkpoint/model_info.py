@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata
@@ -77,7 +77,7 @@ class ModelInfo:
             f"to use the bundled model instead, name the checkpoint {name_of_bundled()}",
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The values for JSON."""
         return asdict(self)
 

@@ -170,7 +170,7 @@ def _grown(mask: Mask, by: int) -> Mask:
 
 
 def _open_share(ink: Ink, digit: Mask) -> float:
-    """The share of a digit's outline with no lighter paper beside it: there the ink continues."""
+    """The share of a digit's outline without lighter paper beside it, where the ink continues."""
     ring = _grown(digit, 8) & ~_grown(digit, 6) & ~ink.lines
     paper = cv2.dilate(np.where(digit, ink.paper, np.float32(0)), np.ones((17, 17), np.uint8))
     strength = float(np.median(ink.contrast[digit]))

@@ -130,7 +130,7 @@ def _report(
     notices: tuple[str, ...],
 ) -> EvaluationReport:
     return EvaluationReport(
-        model=EvaluatedModel(**model.info.to_dict()),
+        model=EvaluatedModel.model_validate(model.info, from_attributes=True),
         sampling=sampling,
         num_images=next(iter(metrics.values())).accuracy.total,
         classifiers=metrics,
