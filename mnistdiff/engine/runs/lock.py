@@ -17,14 +17,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, SoftFileLock, Timeout
-
 from mnistdiff.errors import RunInUseError
 from mnistdiff.shell import quoted
 
 LOCK, OWNER = ".lock", ".lock-owner"
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
-_KERNEL_HAS_LOCKS = not issubclass(FileLock, SoftFileLock)
 _MAX_BYTES = 1024
 # Time to replace the file of a dead process.
 _SECONDS_TO_TAKE_OVER = 0.5
@@ -62,6 +59,8 @@ def held(folder: Path) -> Iterator[None]:
         RunInUseError: if another process has locked it.
         OSError: if the file system refuses.
     """
+    from filelock import SoftFileLock, Timeout
+
     kernel, owner = folder / LOCK, folder / OWNER
     with ExitStack() as locks:
         has_kernel_lock = _take_kernel_lock(locks, kernel)
@@ -99,7 +98,9 @@ def is_lock_file(path: Path) -> bool:
 
 def _take_kernel_lock(locks: ExitStack, file: Path) -> bool:
     """Take the kernel lock until ``locks`` are closed; False if the file system has no locks."""
-    if not _KERNEL_HAS_LOCKS:
+    from filelock import FileLock, SoftFileLock, Timeout  # sampling looks into run folders, and locks none
+
+    if issubclass(FileLock, SoftFileLock):  # a system without locks
         return False
     try:
         locks.enter_context(FileLock(file, timeout=0, fallback_to_soft=False))
