@@ -58,11 +58,7 @@ def load(
 
 
 def train(
-    *,
-    config: PathLike | None = None,
-    force: bool = False,
-    stop: Callable[[], bool] = lambda: False,
-    **settings: object,
+    *, config: PathLike | None = None, force: bool = False, stop: Callable[[], bool] = lambda: False, **settings: object
 ) -> Iterator["Event"]:
     """Train a model.
 

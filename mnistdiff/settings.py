@@ -198,8 +198,7 @@ class SampleSettings(FrozenModel):
         description="Guidance scale: 0 ignores the label, 1 is plain conditional, more follows the label more closely.",
     )
     guidance_interval: GuidanceInterval = Field(
-        Interval(0.0, 1.0),
-        description="Part of sampling, from noise (0) to image (1), in which guidance above 1 acts.",
+        Interval(0.0, 1.0), description="Part of sampling, from noise (0) to image (1), in which guidance above 1 acts."
     )
     weights: WeightsName = Field("ema", description="EMA weights, or those of the last step.")
 

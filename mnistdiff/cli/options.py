@@ -85,7 +85,7 @@ def typed(
 
 
 def file(*flags: str, help: str, metavar: str = "FILE") -> Any:
-    """An option that takes a path; whoever opens it reports what is wrong with it."""
+    """An option that takes a path; the code that opens it checks it."""
     return typer.Option(*flags, metavar=metavar, readable=False, help=help, show_default=False)
 
 

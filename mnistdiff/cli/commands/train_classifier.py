@@ -54,7 +54,7 @@ def train_classifier_command(
     """Train a reference classifier of evaluate, on the CPU.
 
     It is trained on the 60,000 training images of MNIST and tested on the other 10,000, as the two bundled ones were.
-    With OMP_NUM_THREADS=1 the same machine and PyTorch make the same files again, to the bit.
+    With OMP_NUM_THREADS=1 the same machine and PyTorch make bit-identical files.
     """
     require("torch")
     refuse_existing(output, force=force)

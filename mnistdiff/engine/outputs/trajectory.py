@@ -64,7 +64,7 @@ class Trajectory:
         """Record the state after another step.
 
         Raises:
-            OutOfMemoryError: if the batch had to be halved, so that not all images can be recorded together.
+            OutOfMemoryError: if the batch had to be halved, so the images cannot be recorded together.
         """
         if len(step.x_t) != len(self._specs):
             raise OutOfMemoryError(
