@@ -65,7 +65,7 @@ def tensors(folder):
 
 
 def prove(tmp_path, command, digit="7", **settings):
-    """A model with these settings trains, resumes to the same bits, samples, and is inspected."""
+    """A model with these settings trains, resumes bit-exactly, samples, and is inspected."""
     lines = (f"{name} = {json.dumps(value)}\n" for name, value in (SMALL | settings).items())
     (tmp_path / "mine.toml").write_text("".join(lines))
     command("train --config mine.toml --max-steps 20 --run-dir whole -q")

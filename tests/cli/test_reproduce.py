@@ -1,4 +1,4 @@
-"""``mnistdiff reproduce``: the same bytes, from what a picture says of itself."""
+"""``mnistdiff reproduce``: the same bytes, from the provenance metadata of an image."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A run whose latest state is damaged is resumed from the furthest undamaged state, to the same bits."""
+"""A run whose latest state is damaged is resumed from the furthest undamaged state, bit-exactly."""
 
 import shutil
 from types import SimpleNamespace
