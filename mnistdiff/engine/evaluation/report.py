@@ -113,6 +113,4 @@ class EvaluationReport(Part):
 
 
 def _not_a_report(path: Path, why: str) -> StorageError:
-    return StorageError(
-        f"{path} is not the evaluation of a model: {why}", "Write one: mnistdiff evaluate RUN -o RUN/evaluation.json"
-    )
+    return StorageError(f"{path} is not the evaluation of a model: {why}", "Give a report that `evaluate` has written.")
