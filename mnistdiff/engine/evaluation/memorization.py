@@ -49,5 +49,5 @@ def _sheet(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> bytes:
     rows: list[Row] = []
     for start in range(0, len(images), _PAIRS_PER_ROW):
         some = slice(start, start + _PAIRS_PER_ROW)
-        rows += [("drawn", list(images[some])), ("training", list(training[some]))]
+        rows += [("generated", list(images[some])), ("training", list(training[some]))]
     return encode_png(labelled_grid(rows, title="closest pairs, the most alike first"))

@@ -1,7 +1,6 @@
 """Metrics of predictions and features: confusion matrix, Fréchet distance, and PRDC.
 
-PRDC is precision, recall, density and coverage. NumPy alone and float64 throughout: the values depend on the features
-and on nothing else.
+PRDC is precision, recall, density and coverage. All is computed by NumPy in float64.
 """
 
 from collections.abc import Iterator
