@@ -134,7 +134,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
         train = TrainSettings.model_validate({k: v for k, v in values.items() if k in TrainSettings.model_fields})
         machine = MachineSettings.model_validate({k: v for k, v in values.items() if k in MachineSettings.model_fields})
     except ValidationError as error:
-        raise SettingsError(explain(error, origins), "See mnistdiff train --help for names and ranges.") from error
+        raise SettingsError(explain(error, origins), "Correct the value, or leave it out for the default.") from error
     for name in (*TrainSettings.model_fields, *MachineSettings.model_fields):
         origins.setdefault(name, "default" if name in MachineSettings.model_fields else f"preset {preset}")
     names = frozenset(name for layer in end.layers for name in layer.values)
