@@ -162,14 +162,15 @@ def test_reading_while_it_is_written_never_meets_a_torn_file(forks, tiny_toml, t
     line = ["train", "--config", tiny_toml, *ENDLESS, "--save-every", "1", "--run-dir", run, "--quiet"]
     fork = forks.start(*line, cwd=tmp_path)
     wait_until((run / LATEST).exists)
-    steps = []
-    for _ in range(trials):
+    steps: list[int] = []
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while len(steps) < trials or len(set(steps)) <= 5:  # a reader may be much faster than the writer
+        assert time.monotonic() < give_up
         found = describe(run / LATEST)
         assert found.digest_valid
         steps.append(found.step)
     kill_all([fork])
     assert steps == sorted(steps)
-    assert len(set(steps)) > 5
 
 
 @sized(40, 200)
