@@ -1,5 +1,6 @@
 """Conversion of a PyTorch network into an ONNX graph, and into a complete ONNX file."""
 
+import importlib
 import logging
 import warnings
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ def make_graph(settings: TrainSettings) -> bytes:
     batch = torch.export.Dim("batch", min=1, max=_MAX_BATCH)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
+        importlib.import_module("onnxscript")  # before the conversion, which takes seconds
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations within torch
             program = torch.onnx.export(
