@@ -1,3 +1,28 @@
-"""Train a class-conditional diffusion model (DDPM) on MNIST and draw the digit you ask for."""
+"""Train a class-conditional diffusion model (DDPM) on MNIST and sample digits from it.
 
-__version__ = "0.1.0"
+The public Python API is imported at its first use: ``import mnistdiff`` alone loads neither NumPy nor PyTorch.
+"""
+
+TYPE_CHECKING = False  # type checkers and editors take this name for true; importing typing would cost milliseconds
+if TYPE_CHECKING:
+    from mnistdiff.api import Images, Interpolation, Model, evaluate, load, resume, train
+    from mnistdiff.errors import MnistDiffError
+
+__version__ = "0.2.0"
+__all__ = ["Images", "Interpolation", "MnistDiffError", "Model", "evaluate", "load", "resume", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the public API at its first use (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'mnistdiff' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module("mnistdiff.errors" if name.endswith("Error") else "mnistdiff.api"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """All names, for completion."""
+    return sorted({*globals(), *__all__})

@@ -1,20 +1,26 @@
-"""Everything that can go wrong for a reason the user can mend: one sentence what, one sentence what to do."""
+"""User-facing errors, each with a message and a hint.
 
-from collections.abc import Callable, Mapping
+Messages name settings and arguments in backticks; the command line shows them as flags.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-if TYPE_CHECKING:  # help and usage errors do without pydantic
+if TYPE_CHECKING:  # help and usage errors need no pydantic
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
+T = TypeVar("T")
 _SHOWN = 60
 
 
 class MnistDiffError(Exception):
-    """A failure with a remedy.
+    """An error that the user can correct.
 
     Args:
-        message: what went wrong, with the name and the value received.
+        message: what went wrong: the thing at fault and the value received.
         hint: what to do next; may be empty.
     """
 
@@ -41,7 +47,7 @@ class DataError(MnistDiffError):
 
 
 class StorageError(MnistDiffError):
-    """The file system refuses: full, read-only, no permission, or something is in the way."""
+    """The file system refuses: full, read-only, no permission, or a file where a folder should be."""
 
 
 class DivergedError(MnistDiffError):
@@ -53,15 +59,55 @@ class RunInUseError(MnistDiffError):
 
 
 class OutOfMemoryError(MnistDiffError):
-    """The machine cannot hold the batch asked for."""
+    """There is not enough memory, even for a single image or step."""
 
 
 class MissingLibraryError(MnistDiffError):
-    """A library that is needed for this is not installed, or cannot be loaded."""
+    """A required library is not installed or cannot be imported."""
 
 
 class BelowThresholdError(MnistDiffError):
-    """What was measured is worse than was asked for."""
+    """A metric is worse than the given threshold."""
+
+
+@contextmanager
+def field_errors(name: str = "") -> Iterator[None]:
+    """Turn a validation error of Pydantic, raised inside, into a SettingsError that names every field at fault.
+
+    Args:
+        name: of the value, where it is not one of a model with named fields.
+    """
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        faults = [_fault(name, details) for details in error.errors(include_url=False, include_context=False)]
+        raise SettingsError("; ".join(faults)) from error
+
+
+def _fault(name: str, details: "ErrorDetails") -> str:
+    rule = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    field = ".".join(str(part) for part in (name, *details["loc"]) if part)
+    return f"`{field}` {shown(details['input'])} {rule}" if field else rule
+
+
+def validate(name: str, kind: Any, value: T) -> T:
+    """Validate an argument.
+
+    Args:
+        name: of the argument, for the error.
+        kind: its type and range, such as ``Annotated[int, Field(ge=1)]``.
+        value: what was given.
+
+    Raises:
+        SettingsError: naming the argument, the value and the rule.
+    """
+    from pydantic import ConfigDict, TypeAdapter
+
+    with field_errors(name):
+        adapter: TypeAdapter[T] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+        return adapter.validate_python(value)
 
 
 def explain(error: "ValidationError", origins: Mapping[str, str] = MappingProxyType({})) -> str:

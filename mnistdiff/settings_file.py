@@ -13,9 +13,9 @@ from mnistdiff.errors import SettingsError, shown
 
 _MAX_BYTES = 64 * 1024
 _MAX_DOTS_IN_A_LINE = 200
-"""tomllib needs memory by the square of the dots in a key. No setting has one in its name; a path and a comment may."""
+"""The memory that tomllib needs grows with the square of the dots in a key. Only paths and comments have dots."""
 _PIPE_SECONDS = 10.0
-_BYTE_ORDER_MARKS = (  # the marks of UTF-32 begin with those of UTF-16
+_BYTE_ORDER_MARKS = (  # longest first: those of UTF-32 begin with those of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -24,7 +24,7 @@ _BYTE_ORDER_MARKS = (  # the marks of UTF-32 begin with those of UTF-16
 )
 
 
-def read_settings_file(path: Path) -> dict[str, Any]:
+def read_settings_file(path: Path) -> dict[str, object]:
     """The settings in a file, by name.
 
     The file may begin with a byte order mark, of UTF-8, UTF-16 or UTF-32, and may be a pipe.
@@ -39,25 +39,25 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"cannot read the settings file {path}: {reason}") from error
     try:
         text = _decoded(content)
-        # A pipe has no ending that tells, and no TOML begins with a brace.
+        # A pipe has no file extension; TOML never begins with a brace.
         is_json = path.suffix.lower() == ".json" or text.lstrip().startswith("{")
         values = _parsed(text, is_json=is_json)
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not valid: {_reason(error)}", "Write lines such as: epochs = 20") from error
     if not isinstance(values, dict):
-        raise SettingsError(f"{path} must hold names and values, not a {type(values).__name__}")
+        raise SettingsError(f"{path} should hold names and values, not a {type(values).__name__}")
     return values
 
 
 def read_file_or_pipe(path: Path, *, max_bytes: int = _MAX_BYTES) -> bytes:
-    """A regular file or a pipe: all of it, or one byte more than is allowed.
+    """The content of a regular file or a pipe; at most ``max_bytes`` + 1 bytes.
 
     Raises:
         OSError: if it cannot be read.
         ValueError: if it is something else.
     """
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    # Non-blocking, since opening a named pipe would wait for its writer.
+    # Non-blocking: opening a named pipe waits for its writer.
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     try:
         kind = os.fstat(descriptor).st_mode
@@ -77,15 +77,15 @@ def read_file_or_pipe(path: Path, *, max_bytes: int = _MAX_BYTES) -> bytes:
     finally:
         os.close(descriptor)
     if stat.S_ISFIFO(kind) and not content:
-        raise ValueError("it is a pipe that nothing came through")
+        raise ValueError("it is an empty pipe")
     return content
 
 
 def _decoded(content: bytes) -> str:
-    """Text in UTF-8, or in what its byte order mark says, with line feeds alone at the end of lines.
+    """Decode UTF-8, or the encoding of the byte order mark; line ends become line feeds.
 
     Raises:
-        ValueError: for another encoding, or too much of it.
+        ValueError: for another encoding, or if it is too long.
     """
     if len(content) > _MAX_BYTES:
         raise ValueError(f"it holds more than {_MAX_BYTES // 1024} kB, and settings take a few lines")
@@ -94,31 +94,32 @@ def _decoded(content: bytes) -> str:
         text = content[len(mark) :].decode(encoding)
     except UnicodeDecodeError:
         text = "\0"
-    if "\0" in text:  # UTF-16 without its mark reads as letters between NULs
+    if "\0" in text:  # UTF-16 without a mark decodes to letters between NULs
         raise ValueError("its encoding is not UTF-8 (or UTF-16 or UTF-32 with a byte order mark): save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _parsed(text: str, *, is_json: bool) -> Any:
-    """What the text holds.
+    """Parse JSON or TOML.
 
     Raises:
         ValueError, RecursionError: if it is malformed.
     """
     if is_json:
-        return json.loads(text, object_pairs_hook=_without_repetition)
+        return json.loads(text, object_pairs_hook=unique_names)
     if any(line.count(".") > _MAX_DOTS_IN_A_LINE for line in text.split("\n")):
         raise ValueError(f"a line holds more than {_MAX_DOTS_IN_A_LINE} dots")
-    import tomllib  # not at the top, since every start of the program would pay for it
+    import tomllib  # here, since importing it takes time
 
     return tomllib.loads(text)
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; ValueError for a duplicate name: readers differ in which value they take."""
+    values: dict[str, object] = {}
     for name, value in pairs:
         if name in values:
-            raise ValueError(f"{shown(name)} stands there twice")
+            raise ValueError(f"{shown(name)} occurs twice")
         values[name] = value
     return values
 

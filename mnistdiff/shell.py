@@ -1,19 +1,19 @@
-"""Paths in commands that are shown to be copied."""
+"""Quoting of paths in commands that the user may copy."""
 
 import os
 import re
 import shlex
 from pathlib import Path
 
-# What neither cmd.exe nor PowerShell takes for anything else, alone and between double quotes.
+# Characters that are literal to cmd.exe and PowerShell: unquoted, and between double quotes.
 _PLAIN, _QUOTED = re.compile(r"[\w@+=:./\\-]+"), re.compile(r"[^`$%!^\"]+")
 
 
 def quoted(path: str | Path, *, windows: bool = os.name == "nt") -> str:
-    """A path as one word of a POSIX shell, which the shell takes literally and no option parser for an option.
+    """Quote a path as one word of a POSIX shell that no option parser takes for an option.
 
-    Where it holds what cannot be printed, it is written as ``$'...'`` with its bytes spelled out, as bash and zsh read
-    it. On Windows it is one word of cmd.exe and of PowerShell, or of PowerShell alone where it holds ``$`%!``.
+    A path with unprintable characters is written as ``$'...'`` with escaped bytes, for bash and zsh. On Windows, quote
+    it for cmd.exe and PowerShell, or for PowerShell alone if it holds any of ``$`%!``.
     """
     text = os.fspath(path)
     if text.startswith("-"):

@@ -18,16 +18,16 @@ from types import MappingProxyType
 from typing import Any
 
 PARENT = """
-import ctypes, json, os, resource, signal, sys
+import ctypes, json, os, resource, signal, sys, time
 from mnistdiff.cli import app
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.inference import sampling
-from mnistdiff.engine.data import mnist
-from mnistdiff.engine.rendering import loss_plot
-from mnistdiff.engine.evaluation import judge
+from mnistdiff.engine.data import load
+from mnistdiff.engine.outputs import loss_plot
+from mnistdiff.engine.evaluation import reference_classifier
 import torch._dynamo
 
-images = mnist.load_training_images("mnist-5k", data_dir=None)
+images = load.load_training_images("mnist-5k", data_dir=None)
 pipeline.load_training_images = lambda *_, **__: images
 loss_plot.loss_curve = lambda *_, **__: b"a curve"
 HOOKED = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class",
@@ -50,10 +50,8 @@ def obey_permissions():
     assert libc.capset(header, data) == 0
 
 def child(job):
-    for number, descriptor in ((1, job["talk"] + ".out"), (2, job["talk"] + ".err")):
-        descriptor = job["terminal"] or descriptor
-        os.dup2(os.open(descriptor, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY), number)
     kib = os.open(job["talk"] + ".kib", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    ended = os.open(job["talk"] + ".ended", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(job["cwd"])
     if job["remove_cwd"]:
@@ -67,17 +65,24 @@ def child(job):
     # As a shell starts a job, however these tests were started: what is ignored is inherited, and stays ignored.
     signal.signal(signal.SIGINT, signal.SIG_IGN if job["ignore_sigint"] else signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    sys.argv = ["mnistdiff", *job["arguments"]]
     open("/proc/self/clear_refs", "w").write("5")
     before = peak()
     sys.addaudithook(hook)
-    try:
-        app.main()
-    except SystemExit as leaving:
-        code = leaving.code
-    sys.stdout.flush(), sys.stderr.flush()
+    for index, arguments in enumerate(job["lines"]):
+        name = job["talk"] + (f"-{index}" if index else "")
+        for number, ending in ((1, ".out"), (2, ".err")):
+            talk = job["terminal"] or name + ending
+            os.dup2(os.open(talk, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY), number)
+        sys.argv = ["mnistdiff", *arguments]
+        began = time.monotonic()
+        try:
+            app.main()
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        sys.stdout.flush(), sys.stderr.flush()
+        os.write(ended, f"{code} {time.monotonic() - began}\\n".encode())
     os.write(kib, str(peak() - before).encode())
-    os._exit(code or 0)
+    os._exit(code)
 
 for line in sys.stdin:
     job = json.loads(line)
@@ -92,6 +97,16 @@ for line in sys.stdin:
                 os._exit(99)
     print(answer, flush=True)
 """
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command line of several that one process ran: its exit code, its seconds, what it wrote."""
+
+    code: int
+    seconds: float
+    out: bytes
+    err: bytes
 
 
 @dataclass
@@ -132,6 +147,18 @@ class Fork:
         return self.talk.with_suffix(".err").read_bytes()
 
     @property
+    def each(self) -> list[Ended]:
+        """How each of its command lines ended."""
+        ended = [line.split() for line in self.talk.with_suffix(".ended").read_text().splitlines()]
+        talks = [self.talk if index == 0 else Path(f"{self.talk}-{index}") for index in range(len(ended))]
+        return [
+            Ended(
+                int(code), float(seconds), talk.with_suffix(".out").read_bytes(), talk.with_suffix(".err").read_bytes()
+            )
+            for (code, seconds), talk in zip(ended, talks, strict=True)
+        ]
+
+    @property
     def mebibytes(self) -> float:
         """By how much its memory grew at the most."""
         return int(self.talk.with_suffix(".kib").read_text()) / 1024
@@ -158,6 +185,7 @@ class Forks:
         self,
         *arguments: object,
         cwd: Path,
+        then: Sequence[Sequence[object]] = (),
         env: Mapping[str, str] = MappingProxyType({}),
         ignore_sigint: bool = False,
         bound: bool = False,
@@ -168,14 +196,17 @@ class Forks:
     ) -> Fork:
         """Run a command line in ``cwd``, which may be gone by then.
 
-        ``bound`` by permissions even if we are root; no file may grow past ``file_bytes``; it talks to ``terminal``,
-        the path of one, instead of to files.
+        Args:
+            then: more command lines, which the same process runs one after the other (see ``Fork.each``).
+            bound: by permissions, even if we are root.
+            file_bytes: the size that no file may exceed.
+            terminal: the path of one, to write to instead of files.
         """
         self._count += 1
         talk = self._folder / f"run-{self._count}"
         pid = self.ask(
             {
-                "arguments": [str(argument) for argument in arguments],
+                "lines": [[str(argument) for argument in line] for line in (arguments, *then)],
                 "cwd": str(cwd),
                 "talk": str(talk),
                 "env": dict(env),

@@ -10,7 +10,7 @@ import numpy as np
 from mutations import saved, scene
 from PIL import Image
 
-from mnistdiff.engine.rendering.png import encode_png
+from mnistdiff.engine.outputs.png import encode_png
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SMALL = np.zeros((28, 28), np.uint8)

@@ -38,7 +38,12 @@ NEEDS = (
     ),
     Need("a pseudo-terminal", find_spec("termios") is not None, files=("cli/test_escapes.py", "cli/test_terminal.py")),
     Need("os.fork", hasattr(os, "fork"), fixtures=("forks",)),
-    Need("a POSIX shell", os.name == "posix", fixtures=("shell",)),
+    Need(
+        "a POSIX shell and its tools",
+        os.name == "posix",
+        fixtures=("shell",),
+        tests=("cli/test_examples.py::test_a_line_does_what_it_shows",),
+    ),
     Need(
         "folders that can be flushed, and open files that can be replaced",
         hasattr(os, "O_DIRECTORY"),
@@ -47,8 +52,8 @@ NEEDS = (
             f"engine/test_storage.py::{name}"
             for name in (
                 "test_a_process_killed_at_any_operation_leaves_the_old_file_or_the_new_one",
-                "test_after_a_power_cut_at_any_moment_the_file_is_the_old_one_or_the_new_one",
-                "test_an_error_of_any_operation_is_told_and_costs_no_file",
+                "test_after_a_power_failure_at_any_moment_the_file_is_the_old_one_or_the_new_one",
+                "test_an_error_of_any_operation_is_raised_and_loses_no_file",
                 "test_the_shim_sees_every_operation_of_a_save",
             )
         ),
@@ -56,12 +61,17 @@ NEEDS = (
     Need(
         "folders that can be opened",
         hasattr(os, "O_DIRECTORY"),
-        tests=("engine/rendering/test_picture.py::test_a_folder_is_no_picture",),
+        tests=("engine/data/test_image_files.py::test_a_folder_is_no_picture",),
     ),
     Need(
         "limits on a process",
         find_spec("resource") is not None,
-        tests=("engine/test_storage.py::test_a_real_limit_on_the_size_of_files_costs_no_file",),
+        tests=("engine/test_storage.py::test_a_real_limit_on_the_size_of_files_loses_no_file",),
+    ),
+    Need(
+        "a Jupyter kernel",
+        find_spec("nbclient") is not None and find_spec("ipykernel") is not None,
+        files=("test_notebook.py",),
     ),
     Need(
         "named pipes",
@@ -69,7 +79,7 @@ NEEDS = (
         files=("cli/test_hostile.py",),
         tests=(
             "engine/checkpoint/test_file.py::test_a_folder_a_pipe_and_a_device_are_refused_at_once",
-            "engine/data/test_mnist.py::test_a_corrupt_file_is_refused_by_name",
+            "engine/data/test_load.py::test_a_corrupt_file_is_refused_by_name",
         ),
     ),
 )

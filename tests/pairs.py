@@ -98,7 +98,7 @@ NOT_PAIRED = {
     "end",
     "architecture",
     "cas",
-    "memorisation",
+    "memorization",
     "pairs",
     "config",
     "evaluation",

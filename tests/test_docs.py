@@ -1,149 +1,149 @@
-"""What the documents say is there."""
+"""The documents agree with the program: links, equations, exit codes, the command line reference, the README's Python.
 
+Their commands run in cli/test_examples.py, the keys of JSON are compared in cli/test_json.py.
+"""
+
+import ast
 import importlib
-import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-from reference import PAGE
+from documents import FILES, ROOT, blocks, section, table, text_of
+from reference import PAGE, reference
 
-from mnistdiff.cli.registry import COMMANDS, load
-from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.inference.sampling import Request, draw, load_model, requests
-from mnistdiff.settings import SampleSettings
+import mnistdiff.engine
+from mnistdiff.cli.exit_codes import ExitCode
+from mnistdiff.cli.registry import load
+from mnistdiff.setting_types import NETWORKS
+from mnistdiff.settings import TrainSettings
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-
-
-def chapter(title):
-    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## )", README, re.DOTALL | re.MULTILINE)[1]
-
-
-def table(text):
-    """The cells of the rows below the head."""
-    return [
-        [cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| ")
-    ][1:]
-
-
-EQUATIONS = table(chapter("From the paper to the code").replace("| | ", "| - | "))
+README = text_of("README.md")
+SECTIONS = [
+    "Install and draw",
+    "Five commands",
+    "From Python",
+    "Train your own",
+    "What a run folder holds",
+    "Results",
+    "Where to read on",
+    "Licence and sources",
+]
+EQUATIONS = table(text_of(".github/docs/paper-to-code.md"))
 
 
-def test_the_chapter_of_equations_is_read_as_a_table():
+def test_the_readme_is_short_and_in_order():
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert [line for line in lines if len(line) > 110] == []
+    assert re.findall(r"^## (.*)", README, re.MULTILINE) == SECTIONS
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_link_leads_to_a_file_and_a_heading(file):
+    for address in re.findall(r"\]\((?!https?:)([^)\s]+)\)", file.read_text(encoding="utf-8")):
+        path, _, anchor = address.partition("#")
+        target = (file.parent / path).resolve() if path else file
+        assert target.exists(), address
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), address
+
+
+def anchors(text):
+    """The anchors that GitHub gives to the headings."""
+    headings = re.findall(r"^#+ (.*)", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_table_of_equations_is_complete():
     assert len(EQUATIONS) >= 20
     assert {len(row) for row in EQUATIONS} == {4}
 
 
 @pytest.mark.parametrize("row", EQUATIONS, ids=lambda row: row[1][:30])
-def test_each_equation_is_a_function_that_a_test_holds(row):
+def test_each_equation_is_a_function_and_has_a_test(row):
     file, name = re.fullmatch(r"`([\w/]+)\.py` `([\w.]+)`", row[2]).groups()
     found = importlib.import_module(f"mnistdiff.engine.{file.replace('/', '.')}")
     for part in name.split("."):
         found = getattr(found, part)
-    assert found.__doc__ or file.startswith("network")
     test_file, test = re.fullmatch(r"`([\w/.]+)` `(\w+)`", row[3]).groups()
-    assert f"\ndef {test}(" in (ROOT / "tests/engine" / test_file).read_text()
+    assert f"\ndef {test}(" in text_of(f"tests/engine/{test_file}")
 
 
-@pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if not entry.hidden])
-def test_the_page_of_commands_is_that_of_the_program(name):
+def test_the_reference_of_commands_is_that_of_the_program():
     """If this fails: python tests/reference.py."""
-    section = re.search(rf"^## `mnistdiff {name}`\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.DOTALL | re.MULTILINE)[1]
-    told = set(re.findall(r"^\* .*?(--[\w-]+)", section, re.MULTILINE)) - {"--help"}
-    command = load(name)
-    flags = {
-        next(flag for flag in p.opts if flag.startswith("--")) for p in command.params if p.opts[0].startswith("-")
+    assert PAGE.read_text(encoding="utf-8") == reference()
+
+
+def test_the_settings_without_a_flag_are_named():
+    sentence = re.search(
+        r"^Settings without a flag are (.*?)\.$", text_of(".github/docs/training.md"), re.DOTALL | re.M
+    )[1]
+    flags = {parameter.name for parameter in load("train").params}
+    assert set(re.findall(r"`(\w+)`", sentence)) == TrainSettings.model_fields.keys() - flags
+
+
+def test_every_exit_code_is_explained():
+    codes = {
+        int(code)
+        for row in table(section(PAGE.read_text(encoding="utf-8"), "Exit codes"))
+        for code in row[0].split(",")
     }
-    assert told == flags
-    words = " ".join(section.split())
-    for parameter in command.params:
-        assert " ".join(getattr(parameter, "help", "").split()) in words
-    for example in re.findall(r"^mnistdiff .*", command.epilog, re.MULTILINE):
-        assert example in section
+    assert codes == set(ExitCode)
 
 
-@pytest.mark.parametrize("address", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_what_the_readme_links_to_is_there(address):
-    assert (ROOT / address).exists()
-
-
-JSON = {cell: row[1] for row in table(chapter("JSON")) for cell in re.findall(r"`([^`]+)`", row[0])}
-LINES = {
-    "sample": "sample -d 7 -o there/ --steps 1",
-    "edit": "edit picture.png -d 7 -o there/ --steps 1",
-    "inpaint": "inpaint picture.png --mask left -d 7 -o there/ --steps 1",
-    "sample --format": "sample --format npz -d 7 --steps 1 -o set.npz",
-    "grid": "grid -d 7 -n 1 --steps 1",
-    "interpolate": "interpolate --from 1 --to 2 --frames 2 --steps 1",
-    "classify": "classify picture.png --evaluations 1",
-    "reproduce": "reproduce picture.png",
-    "report": "report ../run",
-    "inspect": "inspect ../run",
-    "doctor": "doctor",
-}
-
-
-@pytest.mark.parametrize("command", LINES)
-@pytest.mark.usefixtures("run_copy")
-def test_json_has_the_keys_that_the_readme_names(cli, tmp_path, command):
-    here = tmp_path / "elsewhere"  # where no run is, so that the bundled model draws, without torch
-    here.mkdir()
-    cli("sample", "-d", 7, "--seed", 1, "--steps", 1, "-o", "picture.png", cwd=here)
-    done = cli(*LINES[command].split(), "--json", cwd=here)
-    assert done.returncode == 0, done.stderr.decode()
-    named = re.findall(r"`(\w+)`", JSON[command].partition(";")[0])
-    assert list(json.loads(done.stdout)) == named
-
-
-def test_every_command_that_speaks_json_is_in_the_table():
-    speaks = {name for name in COMMANDS if "json" in {p.name for p in load(name).params}}
-    assert speaks - {"inspect-checkpoint"} == set(JSON) - {
-        "train --dry-run",
-        "sample --format",
-        "--by",
-        "--gif",
-        "--film",
-    }
-
-
-def test_the_example_of_the_library_draws_what_the_command_draws(tmp_path, environment):
-    """Run as it stands, and once more with its pictures kept."""
-    [example] = re.findall(r"```python\n(.*?)```", chapter("As a library"), re.DOTALL)
-    kept = example + "        Image.fromarray(drawing.pixels).save(f'{drawing.seed}.png')\n"
-    for code in (example, f"from PIL import Image\n{kept}"):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=tmp_path,
-            env=environment(PYTHONPATH=str(ROOT)),
-            capture_output=True,
-            timeout=100,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        assert len(done.stdout.splitlines()) == 16
-    drawn = load_model(PRETRAINED, weights="ema", device="cpu", backend="onnx")
-    defaults = SampleSettings()
-    assert drawn.sample_settings() == defaults
-    [*_, last] = draw(drawn, requests([7], 16, 0), defaults)
-    for drawing in last.drawings:
-        with Image.open(tmp_path / f"{drawing.seed}.png") as picture:
-            assert np.array_equal(np.asarray(picture), drawing.pixels)
-
-
-def test_the_example_of_the_library_takes_the_defaults_of_its_model(run_copy, tmp_path, monkeypatch):
-    """Of a model of few images and few timesteps, where they are others."""
-    [example] = re.findall(r"```python\n(.*?)```", chapter("As a library"), re.DOTALL)
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(example, names)
-    model, drawing = names["model"], names["drawing"]
-    assert model.subject.checkpoint.startswith("run/")
-    [progress] = [p for p in draw(model, [Request(7, 15)], model.sample_settings()) if p.drawings]
-    assert model.sample_settings().guidance == 1.5
-    assert np.abs(progress.drawings[0].pixels.astype(int) - drawing.pixels).max() <= 1
+    [example] = blocks(section(README, "From Python"), "python")
+    exec(example, {})
+    assert int(capsys.readouterr().out) in range(10)
+    assert {path.name for path in tmp_path.iterdir()} == set(re.findall(r"\w+\.(?:png|gif)", example))
+
+
+def test_the_files_that_the_contributing_guide_names_exist():
+    paths = set(re.findall(r"`([\w./]+/[\w./]*)`", text_of(".github/CONTRIBUTING.md")))
+    assert len(paths) > 10
+    assert [path for path in paths if not ((ROOT / path).exists() or (ROOT / "mnistdiff" / path).exists())] == []
+
+
+def test_modules_import_in_the_order_of_the_contributing_guide():
+    listed = re.search(r"parts of this list: (.*?)\.", text_of(".github/CONTRIBUTING.md"), re.DOTALL)[1]
+    rank = {name: at for at, part in enumerate(listed.split(",")) for name in re.findall(r"`(\w+)`", part)}
+    assert len(rank) > 10
+    for file in (ROOT / "mnistdiff").rglob("*.py"):
+        importer = rank.get(part_of(".".join(file.relative_to(ROOT).with_suffix("").parts)), len(rank))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in (
+            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        ):
+            node.body = []
+        for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+            assert rank.get(part_of(node.module), 0) <= importer, f"{file} imports {node.module}"
+
+
+def part_of(module):
+    """The part of the package that a module belongs to: ``diffusion`` of ``mnistdiff.engine.diffusion.samplers``."""
+    names = [*module.removeprefix("mnistdiff.").split("."), ""]
+    return (names[1] or names[0]) if names[0] == "engine" else names[0] if module.startswith("mnistdiff.") else ""
+
+
+def test_the_network_of_the_contributing_guide_is_accepted(monkeypatch):
+    monkeypatch.setattr(NETWORKS, "_names", [*NETWORKS.names])
+    monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS))
+    [example] = blocks(text_of(".github/CONTRIBUTING.md"), "python")
+    exec(example, {"__name__": "example"})
+    from mnistdiff.engine.network.build import build_network
+
+    assert build_network(TrainSettings(network="convolution")).num_parameters == 10
+
+
+def test_every_module_has_a_docstring():
+    files = sorted((ROOT / "mnistdiff").rglob("*.py"))
+    assert [file for file in files if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))] == []
+
+
+def test_the_reading_order_of_the_engine_names_its_packages():
+    named = re.findall(r"^\d+\. ``(\w+)``", mnistdiff.engine.__doc__, re.MULTILINE)
+    packages = {file.parent.name for file in (ROOT / "mnistdiff/engine").glob("*/__init__.py")}
+    assert packages - set(named) == set()
+    for name in named:
+        importlib.import_module(f"mnistdiff.engine.{name}")

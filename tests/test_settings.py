@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.errors import SettingsError
+from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.presets import PRESETS, read_settings_file, resolve
-from mnistdiff.settings import MachineSettings, SampleSettings, TrainSettings
+from mnistdiff.settings import SampleSettings, TrainSettings
 
 MODELS = (TrainSettings, MachineSettings)
 CHANGED = {"preset": "tiny", "epochs": 7, "lr": 0.25, "channels": (12, 16), "max_steps": 9, "prediction": "epsilon"}
@@ -70,14 +71,14 @@ def test_a_layer_may_name_the_value_that_the_default_has():
     ("name", "hint"), [("epoch", "'epochs'"), ("batchsize", "'batch_size'"), ("zzz", "The settings are: preset,")]
 )
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, hint):
-    with pytest.raises(SettingsError, match=f"^run.toml: there is no setting '{name}'$") as refused:
+    with pytest.raises(SettingsError, match=f"^run.toml: unknown setting '{name}'$") as refused:
         resolve([("environment", {"epochs": 3}), ("run.toml", {name: 3})])
     assert hint in refused.value.hint
 
 
 @pytest.mark.parametrize("preset", ["huge", "", 7, ["tiny"], {"name": "tiny"}])
 def test_an_unknown_preset_is_refused_with_those_that_exist(preset):
-    with pytest.raises(SettingsError, match="^run.toml: there is no preset ") as refused:
+    with pytest.raises(SettingsError, match="^run.toml: unknown preset ") as refused:
         resolve([("run.toml", {"preset": preset})])
     assert "base, fast, tiny" in refused.value.hint
 
@@ -215,7 +216,7 @@ def test_a_malformed_settings_file_is_refused_by_name(tmp_path, name, content):
 
 @pytest.mark.parametrize(("text", "kind"), [("[1, 2]", "list"), ("7", "int"), ("null", "NoneType")])
 def test_a_settings_file_that_holds_no_names_is_refused(tmp_path, text, kind):
-    with pytest.raises(SettingsError, match=f"must hold names and values, not a {kind}"):
+    with pytest.raises(SettingsError, match=f"should hold names and values, not a {kind}"):
         read_settings_file(written(tmp_path / "a.json", text))
 
 
@@ -299,7 +300,7 @@ def test_who_gives_a_time_or_epochs_does_not_want_the_end_of_the_preset(given):
 
 
 def test_a_time_and_a_number_of_steps_do_not_go_together():
-    with pytest.raises(SettingsError, match=r"max_minutes \(run.toml\) and max_steps \(run.toml\)"):
+    with pytest.raises(SettingsError, match="max_minutes.*run.toml.*max_steps.*run.toml"):
         resolve([("run.toml", {"max_steps": 7, "max_minutes": 5})])
 
 

@@ -71,7 +71,7 @@ def test_a_file_made_to_exhaust_is_read_or_refused_at_once(tmp_path, content):
 
 def test_a_name_that_stands_twice_in_json_is_refused_as_in_toml(tmp_path):
     (tmp_path / "a.json").write_text('{"epochs": 1, "lr": 1, "epochs": 2}')
-    with pytest.raises(SettingsError, match="'epochs' stands there twice"):
+    with pytest.raises(SettingsError, match="'epochs' occurs twice"):
         read_settings_file(tmp_path / "a.json")
 
 
@@ -113,7 +113,7 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, monkeypatch):
 def test_an_empty_pipe_is_told_as_such():
     reader, writer = os.pipe()
     os.close(writer)
-    with pytest.raises(SettingsError, match="nothing came through"):
+    with pytest.raises(SettingsError, match="empty pipe"):
         read_settings_file(Path(f"/dev/fd/{reader}"))
     os.close(reader)
 

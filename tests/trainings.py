@@ -7,7 +7,8 @@ from mnistdiff.engine import pipeline
 from mnistdiff.engine.runs.events import Finished
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 IMAGES, STEPS_PER_EPOCH, STEPS = 20, 3, 8
 SETTINGS = TrainSettings(

@@ -1,4 +1,4 @@
-"""The only place that prints. Results go to stdout, talk to stderr."""
+"""All output: results go to stdout, everything else to stderr."""
 
 import io
 import json
@@ -7,69 +7,72 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # who prints, imports it: a pipe that wants pictures need not wait for it
+if TYPE_CHECKING:  # imported where it prints: commands with quiet output do without it
     from rich.console import Console
 
 
 class PipeClosedError(Exception):
-    """Whoever read our stdout has gone, as ``head`` does when it has seen enough."""
+    """stdout was closed by its reader (SIGPIPE), as ``head`` does."""
 
 
 def talk() -> "Console":
-    """The console for people, on stderr."""
+    """A Rich console on stderr."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def stdout_is_terminal() -> bool:
-    """Whether results go to a person; stdout may also be closed."""
+    """Whether stdout is a terminal; it may also be closed."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def stderr_is_terminal() -> bool:
-    """Whether talk goes to a person; stderr may also be closed."""
+    """Whether stderr is a terminal; it may also be closed."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def can_ask() -> bool:
-    """Whether there is a person to ask and to answer; either stream may also be closed."""
+    """Whether stdin and stderr are terminals, so that the user can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and stderr_is_terminal()
 
 
 def replace_what_has_no_code() -> None:
-    """Let a help text for a pipe in an old code page, as Windows has them, show ``?`` for letters that it lacks."""
+    """Print ``?`` for characters that the encoding of stdout lacks, such as an old code page of Windows."""
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
         sys.stdout.reconfigure(errors="replace")
 
 
 def printable(text: str) -> str:
-    """``text`` on one line, with all that cannot be printed spelled out.
+    """``text`` on one line, with every unprintable character escaped.
 
-    So no file name and no file content can steer the terminal (escape sequences), turn the text around (bidirectional
-    overrides) or add a line of its own (line feeds).
+    File names and file contents must not control the terminal (escape sequences), reorder the text (bidirectional
+    overrides) or add lines (line feeds).
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def note(*lines: str, quiet: bool = False) -> None:
-    """Tell the user something."""
+    """Print lines of information on stderr."""
     if not quiet and sys.stderr is not None:
         print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def warn(message: str) -> None:
-    """Tell the user something that needs attention, even when quiet."""
+    """Print a warning on stderr, also when quiet."""
     from rich.text import Text
 
     talk().print(Text.assemble(("warning: ", "yellow"), printable(message)))
 
 
-def error(message: str, hint: str, *, code: int, as_json: bool) -> None:
-    """Say what went wrong and what to do, as text or as one JSON object, on stderr."""
+def error(message: str, hint: str, *, code: int, as_json: bool, field: str = "") -> None:
+    """Print what went wrong and what to do, as text or as one JSON object, on stderr.
+
+    ``field`` is the parameter at fault, for JSON, if the message names one.
+    """
     if as_json:
-        content = {"error": {"code": code, "message": message, "hint": hint}}
-        print(json.dumps(content), file=sys.stderr)  # noqa: T201
+        content = {"code": code, "message": message, "hint": hint, **({"field": field} if field else {})}
+        print(json.dumps({"error": content}), file=sys.stderr)  # noqa: T201
         return
     from rich.text import Text
 
@@ -80,27 +83,27 @@ def error(message: str, hint: str, *, code: int, as_json: bool) -> None:
 
 
 def result(line: str) -> None:
-    """One line of result on stdout, at once, so that a pipe sees it while work goes on.
+    """Print one line of result on stdout, unbuffered.
 
-    A pipe gets it byte for byte, as a script needs a path; a terminal gets what can be printed of it.
+    A pipe gets it byte for byte, as a script needs a path; a terminal gets it with unprintable characters escaped.
 
     Raises:
-        PipeClosedError: if nobody reads any more.
+        PipeClosedError: if the reader has closed the pipe.
     """
     shown = printable(line) if stdout_is_terminal() else line
     result_bytes(shown.encode(errors="surrogateescape") + b"\n")
 
 
 def result_json(content: Mapping[str, Any]) -> None:
-    """One JSON object on a line of stdout."""
+    """Print a JSON object on a line of stdout."""
     result(json.dumps(content, allow_nan=False))
 
 
 def result_bytes(content: bytes) -> None:
-    """Bytes of result on stdout, at once.
+    """Write bytes of result to stdout, unbuffered.
 
     Raises:
-        PipeClosedError: if nobody reads any more.
+        PipeClosedError: if the reader has closed the pipe.
         OSError: if it cannot be written.
     """
     if sys.stdout is None:  # closed by the caller, as with >&-
@@ -118,9 +121,9 @@ def result_bytes(content: bytes) -> None:
 
 
 def result_table(title: str, rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> None:
-    """Names and values on stdout: a table on a terminal, lines with tabs, ``name<TAB>value``, in a pipe.
+    """Print names and values on stdout: a table on a terminal, lines ``name<TAB>value`` in a pipe.
 
-    The ``title`` is for the terminal alone; with a ``header``, the values are numbers in columns.
+    The ``title`` is shown on a terminal only; with a ``header``, the values are columns of numbers.
     """
     if not stdout_is_terminal():
         for cells in (header, *rows) if header else rows:
@@ -143,5 +146,5 @@ def result_table(title: str, rows: Sequence[Sequence[str]], *, header: Sequence[
 
 
 def size(count: int) -> str:
-    """A number of bytes for people."""
+    """A number of bytes with its unit: ``1.2 MB``."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -1,4 +1,4 @@
-"""Exit codes: a script must be able to tell what went wrong."""
+"""Exit codes, one for each kind of failure."""
 
 from enum import IntEnum
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from mnistdiff import errors
 
 
 class ExitCode(IntEnum):
-    """What the process returns. The README explains each."""
+    """The exit code of the process; .github/docs/cli.md lists their causes."""
 
     DONE = 0
     BUG = 1
@@ -41,5 +41,5 @@ _BY_ERROR = MappingProxyType(
 
 
 def exit_code_of(error: errors.MnistDiffError) -> ExitCode:
-    """The code of an error, or of the kind of error it is a case of."""
+    """The exit code of an error: that of its class, or of the base class that has one."""
     return next(code for kind, code in _BY_ERROR.items() if isinstance(error, kind))

@@ -1,9 +1,8 @@
-"""``mnistdiff`` alone on a terminal: type digits and see them, change how they are drawn, keep them, or train."""
+"""``mnistdiff`` without a command on a terminal: sample digits, change settings, save images, train."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
@@ -11,36 +10,40 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import create_output
 from rich.prompt import Prompt
 
-from mnistdiff.cli import console, options
-from mnistdiff.cli.drawing import HowToDraw
+from mnistdiff.cli import console, options, variables
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
+from mnistdiff.cli.model_input import load
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
-from mnistdiff.cli.progress import conclude, meter, show_training
+from mnistdiff.cli.progress import meter
 from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.cli.train_options import SETTINGS
+from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.engine.cache import cache_folder
-from mnistdiff.engine.libraries import require
 from mnistdiff.errors import MnistDiffError, SettingsError
 from mnistdiff.presets import PRESETS, resolve
-from mnistdiff.settings import MAX_SEED, MachineSettings, SampleSettings, Seed
+from mnistdiff.setting_types import MAX_SEED, Seed
+from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.inference.sampling import Drawing, Model
+    from mnistdiff import Model
+    from mnistdiff.engine.inference.sampling import Sample
 
-_HELP = """7, 2026      draw these digits
+_HELP = """7, 2026      sample these digits
 again        the same digits from new noise
 g 3          guidance 3: follow the label harder (1 is plain)
-steps 20     more steps, finer strokes
-s 42         begin at seed 42
-save [FILE]  keep the last digits as PNG
+steps 20     20 network evaluations per image
+s 42         start at seed 42
+save [FILE]  save the last digits as PNG
 t            train a model of your own
 ?            this help
-q            leave (Ctrl-D)"""
+q            quit (Ctrl-D)"""
 
 
 def run() -> None:
-    """Ask, do, and ask again, until the user leaves."""
-    console.note("mnistdiff draws handwritten digits.", *_HELP.splitlines())
-    table = Table()
+    """Read and execute lines until the user quits."""
+    console.note("mnistdiff samples handwritten digits.", *_HELP.splitlines())
+    session = Session()
     asking: PromptSession[str] = PromptSession(history=_history(), output=create_output(stdout=sys.stderr))
     while True:
         try:
@@ -52,7 +55,7 @@ def run() -> None:
         if line.lower() in ("q", "quit", "exit"):
             return
         try:
-            table.do(line)
+            session.do(line)
         except MnistDiffError as error:
             console.error(error.message, error.hint, code=exit_code_of(error), as_json=False)
         except OSError as error:
@@ -61,7 +64,7 @@ def run() -> None:
 
 
 def _history() -> History:
-    """What was typed before, also in earlier sessions, where the cache folder can be written."""
+    """Lines of this and earlier sessions; of this one alone if the cache folder cannot be written."""
     folder = cache_folder()
     if folder is None:
         return InMemoryHistory()
@@ -75,26 +78,27 @@ def _history() -> History:
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """Digits that were drawn, and all that they were drawn with: what is saved must say so, whatever is set since."""
+class _Sampled:
+    """Samples, and all that determines them: their metadata must not depend on what is set afterwards."""
 
     number: str
-    drawings: "list[Drawing]"
+    samples: "Sequence[Sample]"
     model: "Model"
     settings: SampleSettings
 
 
-class Table:
-    """Where digits are drawn: the model, how to draw, and what was drawn last."""
+class Session:
+    """The state of an interactive session: the model, the settings, and what was sampled last."""
 
     def __init__(self) -> None:
-        self._given: dict[str, Any] = {}
+        self._given: dict[str, float] = {}
         self._seed: int | None = None
         self._number = ""
-        self._drawn: _Drawn | None = None
+        self._model: Model | None = None
+        self._sampled: _Sampled | None = None
 
     def do(self, line: str) -> None:
-        """Do what a line says.
+        """Execute a line.
 
         Raises:
             MnistDiffError: if it cannot be done.
@@ -111,81 +115,77 @@ class Table:
         }
         if word.isdecimal() and word.isascii() and not rest:
             self._number = word
-            self._draw()
+            self._sample()
         elif word.lower() in words:
             words[word.lower()](rest.strip())
         elif line:
             console.note(*_HELP.splitlines())
 
-    @cached_property
-    def _loaded(self) -> "Model":
-        model, _ = HowToDraw({}, MachineSettings()).load(None)
-        return model
+    def _load(self) -> "Model":
+        """The model, loaded once."""
+        if self._model is None:
+            from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
-    @property
-    def _settings(self) -> SampleSettings:
-        return self._loaded.sample_settings(self._given)
+            self._model, _ = load(
+                checkpoint_to_sample(None), SamplingOptions(machine=inference_settings(None, None)), quiet=False
+            )
+        return self._model
 
-    def _draw(self) -> None:
-        from mnistdiff.engine.inference.sampling import draw, number
+    def _sample(self) -> None:
+        from mnistdiff.arguments import specs_of
 
         seed = options.new_seed() if self._seed is None else self._seed
-        wanted, model, settings = number(self._number, 1, seed), self._loaded, self._settings
-        drawings: list[Drawing] = []
-        with meter(label="drawing") as shown:
-            for progress in draw(model, wanted, settings):
-                shown.advance(progress.done, total=progress.total)
-                drawings += progress.drawings
-            shown.digits([drawing.pixels for drawing in drawings])
-        self._drawn = _Drawn(self._number, drawings, model, settings)
+        model = self._load()
+        specs, settings = specs_of(model.settings.spec, self._number, 1, seed), model.sample_settings(**self._given)
+        samples: list[Sample] = []
+        with meter(label="sampling") as shown:
+            shown.follow(model.sampling(specs, settings), samples.extend)
+            shown.digits([each.pixels for each in samples])
+        self._sampled = _Sampled(self._number, samples, model, settings)
         console.note(f"seed {seed}, guidance {settings.guidance:g}, {settings.steps} steps")
-        # The next one is another, but one that can be found again.
-        self._seed = None if self._seed is None else (self._seed + len(wanted)) % (MAX_SEED + 1)
+        # The next ones are different, but can be sampled again.
+        self._seed = None if self._seed is None else (self._seed + len(specs)) % (MAX_SEED + 1)
 
     def _again(self, rest: str) -> None:
         if rest or not self._number:
-            raise SettingsError("again needs digits drawn before", "Type digits first, such as 7 or 2026.")
-        self._draw()
+            raise SettingsError("again needs digits sampled before", "Type digits first, such as 7 or 2026.")
+        self._sample()
 
     def _set(self, name: str, text: str) -> None:
-        before = dict(self._given)
-        self._given[name] = _checked(SampleSettings.model_fields[name].rebuild_annotation(), text)
-        try:
-            console.note(f"{name} {getattr(self._settings, name):g}")
-        except MnistDiffError:
-            self._given = before
-            raise
+        given = {**self._given, name: _checked(SampleSettings.model_fields[name].rebuild_annotation(), text)}
+        settings = self._load().sample_settings(**given)
+        self._given = given
+        console.note(f"{name} {getattr(settings, name):g}")
 
     def _set_seed(self, text: str) -> None:
         self._seed = _checked(Seed, text)
         console.note(f"seed {self._seed}")
 
     def _save(self, text: str) -> None:
-        from mnistdiff.engine.inference.provenance import picture
+        from mnistdiff.engine.outputs.encode import encode_samples
+        from mnistdiff.engine.outputs.provenance import Origin
 
-        drawn = self._drawn
-        if drawn is None:
+        sampled = self._sampled
+        if sampled is None:
             raise SettingsError("there is nothing to save yet", "Type digits first, such as 7 or 2026.")
-        name = f"digits_{drawn.number}_{drawn.drawings[0].seed}.png"
+        name = f"digits_{sampled.number}_{sampled.samples[0].seed}.png"
         target = Output.parse(text or f"{DEFAULT_FOLDER}{name}")
         if target.folder is not None:
             target = Output(file=target.folder / name)
-        target.refuse_existing([], force=False, remedy="Give another name: save FILE.")
-        content = picture(drawn.drawings, drawn.model, drawn.settings, columns=len(drawn.number))
+        target.refuse_existing(force=False, hint="Give another name: save FILE.")
+        content = encode_samples(sampled.samples, Origin(sampled.model, sampled.settings), columns=len(sampled.number))
         console.result(target.write("", content))
 
     def _train(self, rest: str) -> None:
         preset = rest or Prompt.ask("preset", choices=list(PRESETS), default="fast", console=console.talk())
-        resolved = resolve([("answer", {"preset": preset})])
+        resolved = resolve([variables.layer(SETTINGS), ("answer", {"preset": preset})])
         console.note("loading PyTorch and the images ...")
         with stop_on_signals() as stop:
-            require("matplotlib", "torch")
-            from mnistdiff.engine import pipeline
+            from mnistdiff.api import start_training
 
-            events = pipeline.train(resolved.train, resolved.machine, allow_fallback=True, stop=stop)
-            finished = show_training(events, quiet=False)
+            finished = show_training(start_training(resolved, force=False, stop=stop), quiet=False)
         conclude(finished, as_json=False, quiet=False)
-        self.__dict__.pop("_loaded", None)  # the newest run is another now
+        self._model = None  # the newest run is a different one now
 
 
 def _checked(annotation: Any, text: str) -> Any:

@@ -1,20 +1,21 @@
-"""The commands, each loaded when it is called: the program's help needs no more than a line of each."""
+"""The commands. Each is imported when it is called; the program's help uses their summaries alone."""
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-_TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Draw", "Measure and look", "Tools"
+_TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Sample", "Evaluate and inspect", "Tools"
 
 
 class Entry(NamedTuple):
-    """Where a command is, and its line in the program's help: the first sentence of its own."""
+    """The module of a command, and its summary, which is the first sentence of its own help."""
 
     module: str
     summary: str
@@ -24,104 +25,124 @@ class Entry(NamedTuple):
 
 _INSPECT = Entry(
     "inspect_checkpoint",
-    "Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole.",
+    "Show a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.",
     _LOOK,
 )
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
-        "train": Entry("train", "Train a model on MNIST.", _TRAIN),
-        "resume": Entry(
-            "resume",
-            "Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one.",
-            _TRAIN,
-        ),
-        "sample": Entry("sample", "Draw digits from a trained model, and print the path of each picture.", _DRAW),
+        "train": Entry("train", "Train a model.", _TRAIN),
+        "resume": Entry("resume", "Resume training.", _TRAIN),
+        "sample": Entry("sample", "Sample digits from a trained model, and print the path of each image.", _DRAW),
         "grid": Entry(
             "grid",
-            "Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already.",
+            "Make one labelled sheet, a row for each digit: sampled from a model, or of existing images.",
             _DRAW,
         ),
         "interpolate": Entry(
             "interpolate",
-            "Let one digit become another: the same hand, or from one hand to another.",
+            "Interpolate between two digits, or between two samples of one digit.",
             _DRAW,
         ),
-        "edit": Entry("edit", "Draw another digit in the hand of a picture, or the same digit cleanly.", _DRAW),
+        "edit": Entry("edit", "Re-draw a scanned digit as another digit in the same style (SDEdit).", _DRAW),
         "inpaint": Entry(
             "inpaint",
-            "Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.",
+            "Sample the missing part of an image as part of a digit, leaving the known part unchanged (RePaint).",
             _DRAW,
         ),
         "classify": Entry(
             "classify",
-            "Read digits: which one explains a picture best, by the model that draws them.",
+            "Classify images with the diffusion model.",
             _LOOK,
         ),
-        "reproduce": Entry("reproduce", "Draw a picture again, from what it says of itself, and compare.", _DRAW),
+        "reproduce": Entry(
+            "reproduce", "Sample an image again from its embedded provenance metadata, and compare.", _DRAW
+        ),
         "evaluate": Entry(
             "evaluate",
-            "Draw many digits and measure how good they are, under two classifiers that come with the program.",
+            "Sample many images and measure their quality under two bundled classifiers.",
             _LOOK,
         ),
         "report": Entry(
             "report",
-            "Make one HTML page of a run: its curves, its digits through time, its evaluation, its settings.",
+            "Write an HTML report of a run: loss curves, previews, evaluation, settings.",
             _LOOK,
         ),
         "inspect-checkpoint": _INSPECT,
         "inspect": _INSPECT._replace(hidden=True),
-        "export": Entry("export", "Write a trained network as an ONNX file, and compare it with PyTorch."),
+        "export": Entry("export", "Export a trained network to ONNX, and compare it with PyTorch."),
         "doctor": Entry(
-            "doctor",
-            "Say what this machine offers, and draw a digit to see that all works: what a bug report needs.",
+            "doctor", "Check the installation: libraries, devices, data, and whether each backend samples."
         ),
         "train-classifier": Entry(
             "train_classifier",
-            "Train a classifier of digits on the 60,000 images of MNIST, on the CPU, and test it on the other 10,000.",
+            "Train a reference classifier of evaluate, on the CPU.",
         ),
     }
 )
 
 
 class _Command(TyperCommand):
-    """A command that refuses options which cannot both act."""
+    """A command of this program."""
+
+    run: Callable[[Any], None] | None = None
+    """The function of a command whose options are the fields of a dataclass, which Typer makes: it gets the object."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, for parsing and for help."""
+        return _without_types(ctx, super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
-        from mnistdiff.cli.conflicts import settle
-
-        settle(ctx)
-        return super().invoke(ctx)
+        result = super().invoke(ctx)
+        return result if self.run is None else self.run(result)
 
 
 class Commands(TyperGroup):
-    """Knows every command by its line, and itself only once it is called."""
+    """The commands: a placeholder with the summary of each, until it is called."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for name, entry in COMMANDS.items():
             self.add_command(TyperCommand(name, help=entry.summary, hidden=entry.hidden, rich_help_panel=entry.panel))
 
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, for parsing and for help."""
+        return _without_types(ctx, super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line; ``help COMMAND`` is ``COMMAND --help``."""
         return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is called, whole, with the arguments that are left for it."""
+        """The name of the command that is called, the command with its options, and its arguments."""
         if args[0] in COMMANDS:
             self.add_command(load(args[0]), args[0])
         return super().resolve_command(ctx, args)
 
 
+def _without_types(context: Any, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Keep the types of Python, such as ``<bool>`` and ``<list[Path]>``, out of help."""
+    for parameter in parameters:
+        if isinstance(parameter, TyperArgument) or parameter.is_flag:
+            vars(parameter)["display_type_rich"] = lambda ctx: None  # Typer has no setting for it
+        elif parameter.metavar is None:
+            choices = parameter.type_descriptor.choices
+            parameter.metavar = "|".join(choices) if choices else parameter.display_type(context).strip("<>").upper()
+    return parameters
+
+
 def load(name: str) -> TyperCommand:
-    """A command with its options."""
+    """Import a command."""
     entry = COMMANDS[name]
     module = import_module(f"mnistdiff.cli.commands.{entry.module}")
     function = getattr(module, f"{entry.module}_command")
     # Under python -OO there are no docstrings. Typer keeps their line breaks, which fit the source, not the terminal.
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__ or entry.summary))
+    [first, *_] = inspect.signature(function).parameters.values()
+    options: Any = first.annotation if is_dataclass(first.annotation) else None
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name, cls=_Command, help=text, epilog=module.EXAMPLES)(function)
+    single.command(name, cls=_Command, help=text, epilog=module.EXAMPLES)(options or function)
     command = typer.main.get_command(single)
-    assert isinstance(command, TyperCommand)
+    assert isinstance(command, _Command)
+    command.run = function if options else None
     return command

@@ -1,4 +1,4 @@
-"""Ctrl-C and friends: finish what is being done, or leave cleanly."""
+"""Signals: save and stop a training, or unwind and exit."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class StopRequest:
-    """Whether, and by which signal, the user asked to stop."""
+    """Whether, and by which signal, the program was asked to stop."""
 
     def __init__(self) -> None:
         self.signal_number = 0
@@ -27,32 +27,32 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """What to leave with."""
+        """The exit code of the program: 128 + the signal."""
         return _exit_code(self.signal_number)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """The first signal asks to stop; a second one leaves at once, as nothing on disk is ever half written.
+    """Let the first signal request a stop and a second one exit at once, which is safe: writes are atomic.
 
-    A signal that the parent has set to be ignored (a script's background job ignores SIGINT) stays ignored.
+    A signal that the parent process ignores (SIGINT in a background job of a script) stays ignored.
     """
     request = StopRequest()
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
         if request():
-            _tell((_SHOW_CURSOR if os.isatty(2) else b"") + b"\nleft at once; the last save is whole\n")
+            _write((_SHOW_CURSOR if os.isatty(2) else b"") + b"\nstopped at once; the last save is complete\n")
             os._exit(_exit_code(number))
         request.signal_number = number
-        _tell(b"\nfinishing this step and saving; once more leaves at once\n")
+        _write(b"\nfinishing this step and saving; repeat to stop at once\n")
 
     with _handlers(handle):
         yield request
 
 
-def _tell(message: bytes) -> None:
-    """Write to stderr, if anybody reads it; not through a buffered stream, as the signal may have interrupted one."""
+def _write(message: bytes) -> None:
+    """Write to stderr, unbuffered: the signal may have interrupted a write to the buffered stream."""
     with suppress(OSError):
         os.write(2, message)
 
@@ -75,21 +75,21 @@ class Unwinding:
 
     @property
     def exit_code(self) -> int:
-        """What to leave with; 0 while no signal has arrived."""
+        """The exit code of the program; 0 while no signal has arrived."""
         return _exit_code(self._signal_number) if self._signal_number else 0
 
     def leave_if_dropped(self, unraisable: "sys.UnraisableHookArgs") -> None:
-        """Be ``sys.unraisablehook``: leave if the exception of a signal was dropped."""
+        """``sys.unraisablehook``: exit if the exception of a signal was dropped."""
         if self._signal_number and isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
             os._exit(self.exit_code)
         sys.__unraisablehook__(unraisable)
 
 
 def unwind_on_signals() -> Unwinding:
-    """SIGINT, SIGTERM, SIGHUP and Ctrl-Break unwind the program.
+    """Let SIGINT, SIGTERM, SIGHUP and Ctrl-Break unwind the program.
 
     Returns:
-        what remembers the signal.
+        the handler, which knows the signal that arrived.
     """
     unwinding = Unwinding()
     _set(unwinding, _SIGNALS)
@@ -102,13 +102,13 @@ def unwind_on_signals() -> Unwinding:
 
 
 def leave_at_once_on_signals() -> None:
-    """All that was asked for is done: a Ctrl-C in the program's last moments must not become a traceback."""
+    """Exit without a traceback on a signal while the interpreter shuts down."""
     _set(_leave_at_once, _SIGNALS)
 
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Let a signal end the program without an exception, which C++ code that calls Python turns into an abort."""
+    """Exit on a signal without raising an exception, which C++ code that calls Python would turn into an abort."""
     with _handlers(_leave_at_once):
         yield
 
@@ -119,7 +119,7 @@ def _leave_at_once(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _exit_code(number: int) -> int:
-    """128 + the signal, as shells have it; Ctrl-Break counts as SIGTERM."""
+    """128 + the signal, as shells report it; Ctrl-Break counts as SIGTERM."""
     return 128 + (signal.SIGTERM if number == getattr(signal, "SIGBREAK", None) else number)
 
 
@@ -134,10 +134,10 @@ def _handlers(handle: _Handler) -> Iterator[None]:
 
 
 def _set(handle: _Handler, numbers: tuple[signal.Signals, ...]) -> dict[signal.Signals, "signal._HANDLER"]:
-    """Handle these signals, but for those that the parent has set to be ignored.
+    """Set the handler of these signals, except of those that the parent process ignores.
 
     Returns:
-        the handlers until now.
+        the previous handlers.
     """
     earlier = {number: signal.getsignal(number) for number in numbers}
     mine = {number: handler for number, handler in earlier.items() if handler != signal.SIG_IGN}

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or read by nobody do not end the work."""
+"""Standard streams: a closed or full stderr must not stop the work."""
 
 import io
 import os
@@ -8,23 +8,23 @@ from typing import Any
 
 
 class _Dropping(io.FileIO):
-    """A file that takes whatever is written to it, and drops what cannot be stored."""
+    """A file that accepts every write, and drops what cannot be written."""
 
     def write(self, content: Any, /) -> int:
-        """Write all of it or nothing that anybody will miss; returns the number of bytes taken."""
+        """Write what can be written; return the number of bytes accepted, which is all."""
         rest = memoryview(content).cast("B")
         size = len(rest)
         with suppress(OSError):
             while rest:
                 written = super().write(rest)
-                if written is None:  # not now, on a stream that does not block
+                if written is None:  # a non-blocking stream that is full
                     break
                 rest = rest[written:]
         return size
 
 
 def keep_standard_streams() -> None:
-    """Open what the caller closed, so that no file of ours gets its number, and let stderr drop what nobody reads."""
+    """Open closed standard streams, so that no other file gets their descriptors; let stderr drop failed writes."""
     if os.name != "posix":
         return
     for descriptor, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):

@@ -1,4 +1,4 @@
-"""What shells and terminals do elsewhere, and Windows leaves to the program."""
+"""Windows: expansion of file name patterns, and closing of the console window."""
 
 import _thread
 import ctypes
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# Of SetConsoleCtrlHandler: the window is closed, the user logs off, the machine is shut down.
+# Events of SetConsoleCtrlHandler: window closed, user logs off, machine shuts down.
 _CLOSING = (2, 5, 6)
 # Windows ends the process when the handler returns, and after 5 seconds in any case.
 _SECONDS_TO_SAVE = 5.0
@@ -16,9 +16,9 @@ _kept: list[Any] = []  # ctypes frees a callback that nothing refers to
 
 
 def wait_when_the_console_closes() -> None:
-    """Treat the closing of the console as Ctrl-Break and wait until the program has saved and left.
+    """Treat the closing of the console as Ctrl-Break, and wait until the program has saved and exited.
 
-    Python's own handler would return at once, and Windows ends the process at that moment.
+    Python's own handler returns at once, and then Windows ends the process.
     """
     handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)(_on_console_event)  # type: ignore[attr-defined]
     _kept.append(handler)
@@ -32,13 +32,13 @@ def with_patterns_expanded(arguments: list[str]) -> list[str]:
 
 
 def _on_console_event(event: int, *, wait: Callable[[float], object] = time.sleep) -> bool:
-    """Called by Windows in a thread of its own.
+    """Handle an event; Windows calls this in a thread of its own.
 
     Returns:
-        whether no other handler needs to be asked.
+        whether the event is handled.
     """
     if event not in _CLOSING:
-        return False  # Ctrl-C and Ctrl-Break are Python's
+        return False  # Python handles Ctrl-C and Ctrl-Break
     _thread.interrupt_main(signal.SIGBREAK)  # type: ignore[attr-defined]
     wait(_SECONDS_TO_SAVE)
     return True

@@ -1,4 +1,4 @@
-"""The user's folder for what can be fetched or made again."""
+"""The user's cache folder, for downloads and exported graphs."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import platformdirs
 
 
 def cache_folder() -> Path | None:
-    """The folder, which may not be there yet; None if the user has no home, or ``XDG_CACHE_HOME`` is no full path."""
+    """The cache folder, which may not exist yet; None without a home folder, or if ``XDG_CACHE_HOME`` is relative."""
     try:
         folder = platformdirs.user_cache_path("mnistdiff")
-    except RuntimeError:  # a user id that no account has, as in a container
+    except RuntimeError:  # a user id without an account, as in a container
         return None
     return folder if folder.is_absolute() else None

@@ -1,45 +1,48 @@
-"""What this machine offers the program, and whether it draws: what a bug report needs to say."""
+"""Check the installation: libraries, devices, data, and whether each backend samples."""
 
 import importlib.metadata
 import os
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from mnistdiff import __version__
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.data.mnist import UnavailableError, load_split, mnist_folder
-from mnistdiff.engine.inference.sampling import Request, draw, load_model
+from mnistdiff.engine.data.datasets import MNIST, UnavailableError
+from mnistdiff.engine.data.load import data_folder, load_images
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import SampleSpec, sample
 from mnistdiff.engine.libraries import problem_with
+from mnistdiff.engine.progress import collect
 from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import DataError, MnistDiffError
-from mnistdiff.settings import BackendName, SampleSettings
+from mnistdiff.setting_types import BackendName
+from mnistdiff.settings import SampleSettings
 
 _LIBRARIES = ("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "numpy", "pillow", "safetensors", "mlxtend")
-# What a complete installation has; the rest are extras.
+# Required; the other libraries are extras.
 _EXAMINED = ("torch", "torchvision", "onnxruntime", "matplotlib")
 _BACKENDS: Mapping[BackendName, str] = MappingProxyType({"onnx": "onnxruntime", "torch": "torch"})
 
 
 @dataclass(frozen=True)
-class Health:
-    """What was found.
+class Diagnosis:
+    """The state of an installation.
 
     Attributes:
         libraries: versions by name; None where one is not installed.
-        devices: that PyTorch can compute on.
-        threads: that compute on the CPU.
-        threads_limit: what keeps them from being more.
-        variables: of the environment, that steer the program.
-        data: where MNIST is, or why it is not to be had without a network.
-        cache: the user's folder for what was fetched and exported.
-        drew: seconds to load the bundled model and to draw one digit from it, by backend that works.
-        problems: a sentence for each library that is missing or broken, and for each backend that fails.
+        devices: the devices that PyTorch can compute on.
+        threads: the number of threads that compute on the CPU.
+        threads_limit: what limits the number of threads.
+        variables: variables of the environment that change what the program does.
+        data: where MNIST is, or why it is missing.
+        cache: the user's folder for downloads and exported graphs.
+        sampling_seconds: the time to load the bundled model and to sample one image, for each backend that works.
+        problems: a message for each library that is missing or broken, and for each backend that fails.
     """
 
     version: str
@@ -52,26 +55,26 @@ class Health:
     variables: dict[str, str]
     data: str
     cache: str
-    drew: dict[str, float]
+    sampling_seconds: dict[str, float]
     problems: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
+def diagnose(data_dir: Path | None) -> Diagnosis:
+    """Examine the installation and sample an image with each backend. What fails becomes one of ``problems``.
 
-def examine(data_dir: Path | None) -> Health:
-    """Look around, and draw a digit with each backend. What is missing or fails becomes one of ``problems``."""
+    Args:
+        data_dir: folder with ``MNIST/raw``; None is the user's cache folder. Nothing is downloaded.
+    """
     problems = {name: sentence for name in _EXAMINED if (sentence := problem_with(name))}
-    drew: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for backend, library in _BACKENDS.items():
         if library not in problems:
             try:
-                drew[backend] = round(_seconds_to_draw(backend), 3)
+                seconds[backend] = round(_sampling_seconds(backend), 3)
             except MnistDiffError as error:
-                problems[backend] = f"{backend} does not draw: {error.message}"
+                problems[backend] = f"backend {backend} fails: {error.message}"
     limit = thread_limit()
-    return Health(
+    return Diagnosis(
         version=__version__,
         python=platform.python_version(),
         system=platform.platform(),
@@ -79,10 +82,10 @@ def examine(data_dir: Path | None) -> Health:
         devices=() if "torch" in problems else _devices(),
         threads=limit.number,
         threads_limit=limit.reason,
-        variables={name: value for name, value in sorted(os.environ.items()) if _steers(name)},
+        variables={name: value for name, value in sorted(os.environ.items()) if _has_effect(name)},
         data=_data(data_dir),
         cache=str(cache_folder() or "none: this user has no home"),
-        drew=drew,
+        sampling_seconds=seconds,
         problems=tuple(problems.values()),
     )
 
@@ -94,9 +97,9 @@ def _devices() -> tuple[str, ...]:
 
 
 def _data(data_dir: Path | None) -> str:
-    folder = mnist_folder(data_dir)
+    folder = data_folder(MNIST, data_dir)
     try:
-        images, _ = load_split(data_dir, "train", fetch=False)
+        images = load_images(MNIST, "train", data_dir=data_dir, may_download=False)
     except UnavailableError:
         return f"not in {folder}"
     except (DataError, OSError) as error:
@@ -111,13 +114,12 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _steers(name: str) -> bool:
+def _has_effect(name: str) -> bool:
     return name.startswith("MNISTDIFF_") or name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 
-def _seconds_to_draw(backend: BackendName) -> float:
+def _sampling_seconds(backend: BackendName) -> float:
     began = time.perf_counter()
     model = load_model(PRETRAINED, weights="ema", device="cpu", backend=backend)
-    for _ in draw(model, [Request(7, 0)], SampleSettings()):
-        pass
+    collect(sample(model, [SampleSpec(7, 0)], SampleSettings()))
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Libraries that only part of the program needs: import them, or say in one sentence what to install."""
+"""Import libraries that only parts of the program need, with an error that says what to install."""
 
 import importlib
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from mnistdiff.errors import MissingLibraryError
 
 @dataclass(frozen=True)
 class Library:
-    """A library as the user knows it.
+    """A library in error messages.
 
     Attributes:
         title: its name in a sentence.
-        install: what pip installs it by.
+        install: its name for pip.
         needed_by: what does not work without it.
-        imported_by: our module that imports it with its surroundings prepared; empty if there is none.
+        imported_by: the module that must be imported first; empty if there is none.
     """
 
     title: str
@@ -26,17 +26,17 @@ class Library:
 
 LIBRARIES = MappingProxyType(
     {
-        "torch": Library("PyTorch", "torch", "train, resume, evaluate, export, train-classifier and --backend torch"),
-        "torchvision": Library("torchvision", "torchvision", "fetching MNIST"),
-        "onnxruntime": Library("ONNX Runtime", "onnxruntime", "drawing without PyTorch"),
+        "torch": Library("PyTorch", "torch", "train, resume, evaluate, export, train-classifier and the backend torch"),
+        "torchvision": Library("torchvision", "torchvision", "downloading MNIST"),
+        "onnxruntime": Library("ONNX Runtime", "onnxruntime", "sampling without PyTorch"),
         "matplotlib": Library(
             "matplotlib",
             "matplotlib",
-            "train, resume, report and evaluate --plot",
-            imported_by="mnistdiff.engine.rendering.figures",
+            "train, resume, report and plots of evaluate",
+            imported_by="mnistdiff.engine.outputs.figures",
         ),
         "tensorboard": Library(
-            "TensorBoard", "tensorboard", "--log tensorboard", imported_by="torch.utils.tensorboard"
+            "TensorBoard", "tensorboard", "`log` tensorboard", imported_by="torch.utils.tensorboard"
         ),
         "PIL": Library("Pillow", "pillow", ""),
     }
@@ -50,28 +50,22 @@ def require(*names: str) -> None:
         MissingLibraryError: if one is not installed, or cannot be loaded.
     """
     for name in names:
-        _import(name, LIBRARIES[name])
-
-
-def _import(name: str, library: Library) -> None:
-    try:
-        if library.imported_by:
-            importlib.import_module(library.imported_by)
-        module = importlib.import_module(name)
-    except MemoryError:
-        raise
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            raise _missing(library) from error
-        raise _broken(library, error) from error
-    except Exception as error:  # a shared library that is missing is an OSError, one of another version may be anything
-        raise _broken(library, error) from error
-    if module.__spec__ is not None and module.__spec__.origin is None:  # a folder that an uninstallation left
-        raise _missing(library)
+        library = LIBRARIES[name]
+        try:
+            if library.imported_by:
+                importlib.import_module(library.imported_by)
+            module = importlib.import_module(name)
+        except MemoryError:
+            raise
+        except Exception as error:  # a missing shared library is an OSError, one of another version may be anything
+            is_missing = isinstance(error, ModuleNotFoundError) and error.name == name
+            raise (_missing(library) if is_missing else _broken(library, error)) from error
+        if module.__spec__ is not None and module.__spec__.origin is None:  # a folder left by an uninstallation
+            raise _missing(library)
 
 
 def problem_with(name: str) -> str:
-    """Why a library cannot be used, in one sentence; empty if it can."""
+    """Why a library cannot be imported, in one sentence; empty if it can."""
     try:
         require(name)
     except MissingLibraryError as error:
@@ -80,7 +74,7 @@ def problem_with(name: str) -> str:
 
 
 def explain_import(error: ImportError) -> MissingLibraryError | None:
-    """What to install after an import failed anywhere; None if it is a mistake of this program."""
+    """The error for an import that failed anywhere; None if the module is one of this program."""
     package = (error.name or "").partition(".")[0]
     if package in ("", "mnistdiff"):
         return None

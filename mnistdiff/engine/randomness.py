@@ -1,10 +1,11 @@
-"""Randomness that is addressed, not stored: the same address gives the same numbers, whenever it is asked for.
+"""Counter-based random numbers: a generator is determined by (seed, stream, position), without stored state.
 
-A generator is a Philox counter (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") keyed by
-(seed, stream) and started at the position asked for. So a training stopped at any step goes on with the numbers it
-would have drawn, and image k of a sampling does not depend on how many images are drawn beside it.
+Generators are Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by (seed, stream), with
+the position in the counter. So a training resumes with the random numbers of an unbroken one, and a sampled image does
+not depend on the others in its batch.
 """
 
+import secrets
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 
 class Stream(IntEnum):
-    """What numbers are for. Streams of one seed are independent of each other."""
+    """The purpose of random numbers. Streams of one seed are independent."""
 
     INITIAL_WEIGHTS = 0
     IMAGE_ORDER = 1
@@ -23,18 +24,18 @@ class Stream(IntEnum):
     SAMPLING_NOISE = 5
     CLASSIFIER_WEIGHTS = 6
     CLASSIFIER_ORDER = 7
-    CLASSIFIER_DISTORTION = 8
+    CLASSIFIER_AUGMENTATION = 8
 
 
 def generator(seed: int, stream: Stream, position: int = 0) -> np.random.Generator:
-    """A generator for one address.
+    """The generator of a seed, stream and position.
 
     Args:
         seed: 0 ... 2**64 - 1.
-        stream: what the numbers are for.
+        stream: purpose.
         position: the step, epoch or draw, counted from 0.
     """
-    # The lowest counter word advances as numbers are drawn; the position sits above it, out of reach.
+    # The lowest word of the counter advances with the numbers drawn; the position is above it, never reached.
     return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=[0, position, 0, 0]))
 
 
@@ -50,3 +51,8 @@ def sampling_noise(seeds: Sequence[int], draw: int, shape: tuple[int, ...]) -> N
         shape (len(seeds), C, H, W).
     """
     return np.stack([generator(s, Stream.SAMPLING_NOISE, draw).standard_normal(shape, dtype=np.float32) for s in seeds])
+
+
+def new_seed() -> int:
+    """A random seed, short enough to type again."""
+    return secrets.randbelow(10**6)

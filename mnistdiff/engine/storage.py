@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Atomic file writes, removal, and temporary files."""
 
 import io
 import os
@@ -15,34 +15,49 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from mnistdiff.errors import StorageError
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 TEMPORARY_SUFFIX = ".mnistdiff-tmp"
 _TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
 O_BINARY = getattr(os, "O_BINARY", 0)
-"""Without this flag Windows rewrites line feeds, also those in a PNG; elsewhere there is none."""
+"""Windows converts line feeds in any file without this flag; other systems have no such flag."""
 OPEN_FILES_CAN_BE_DELETED = not hasattr(os, "O_BINARY")
-"""Everywhere but on Windows."""
+"""On all systems but Windows."""
 _CHUNK = 1024**2
 _RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it exists.
+
+    Raises:
+        StorageError: if the path or a part of it is no folder.
+        OSError: if the file system refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(f"{path} is not a folder", "Choose another path.") from error
+
+
 def write_atomically(path: Path, content: bytes, *, durable: bool = True, previous: Path | None = None) -> None:
-    """Replace ``path`` by ``content`` so that a crash leaves the old file or the new one.
+    """Write a file so that a crash leaves either the old content or the new one.
 
     The temporary file lies in the same folder, since a rename is atomic only within a file system.
 
     Args:
-        path: the file to be.
-        content: all of it.
-        durable: whether it must also survive a power cut, which costs two fsyncs: without that of the folder the
-            rename itself may be lost. Pictures that can be drawn again go without.
-        previous: where to keep what was at ``path``, in the same folder. What was kept there goes only when the new
-            file is safe. A file system without hard links keeps nothing.
+        path: of the file.
+        content: of the file.
+        durable: whether it must survive a power failure, at the cost of two fsyncs: without that of the folder the
+            rename itself may be lost. Images, which can be sampled again, do without.
+        previous: a path in the same folder under which the old file is kept, once the new one is safe. A file system
+            without hard links keeps nothing.
 
     Raises:
-        OSError: if the file system refuses; ``path`` is then as it was, unless only what follows the rename failed.
+        OSError: if the file system refuses; ``path`` is then unchanged, unless only what follows the rename failed.
     """
     temporary = _temporary_beside(path)
     earlier = _temporary_beside(previous) if previous is not None else None
@@ -57,24 +72,24 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, previo
         if earlier is not None and previous is not None and earlier.exists():
             _replace(earlier, previous)
     except BaseException as error:
-        with suppress(OSError):  # what cannot be deleted now is swept at the next start
+        with suppress(OSError):  # the next start removes temporary files
             for leftover in filter(None, (temporary, earlier)):
                 remove(leftover)
         if isinstance(error, OSError):
-            error.filename = str(path)  # what the user knows, not the temporary name
+            error.filename = str(path)  # not the temporary name
         raise
 
 
 @contextmanager
 def new_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
-    """A file to be written bit by bit, which has its name only once it is whole.
+    """Open a new file that replaces ``path`` when the block ends without an error.
 
     Args:
-        path: the file to be.
-        durable: whether it must outlive a power cut, as for ``write_atomically``.
+        path: of the file.
+        durable: whether it must survive a power failure, as for ``write_atomically``.
 
     Raises:
-        OSError: if the file system refuses, naming ``path``; what was at ``path`` is then as it was.
+        OSError: if the file system refuses, naming ``path``, which is then unchanged.
     """
     temporary = _temporary_beside(path)
     try:
@@ -94,7 +109,7 @@ def new_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
 
 
 class _NamedFile(io.FileIO):
-    """A new file whose errors name the file that it is going to be: who writes to it may be a library."""
+    """A new file whose errors name the file that it will replace, also where a library writes to it."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self._target = target
@@ -116,25 +131,25 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def remove(path: Path) -> None:
-    """Delete a file if it is there."""
+    """Delete a file if it exists."""
     with suppress(FileNotFoundError):
-        _patiently(lambda: os.unlink(path))
+        _with_retries(lambda: os.unlink(path))
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Delete what writers that were killed left in ``folder``, and no other file, however similar its name."""
+    """Delete the temporary files of killed processes in ``folder``, and no other files."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         if is_temporary(leftover.name) and not leftover.is_symlink() and leftover.is_file():
             remove(leftover)
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file of this name is one that is being written, or was when its writer was killed."""
+    """Whether a file name is that of a temporary file of this module."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def require_writable(folder: Path) -> None:
-    """Make a file in ``folder`` and delete it: permissions alone do not tell of a disk that is read-only or full.
+    """Create a file in ``folder`` and delete it: permissions do not show that a disk is read-only or full.
 
     Raises:
         OSError: if the file system refuses, naming the folder.
@@ -155,16 +170,16 @@ def _temporary_beside(path: Path) -> Path:
 
 
 def is_open_elsewhere(error: OSError) -> bool:
-    """Whether Windows refuses because another program has the file open."""
+    """Whether an error is that of Windows for a file that another program has open."""
     return isinstance(error, PermissionError) and hasattr(error, "winerror")
 
 
 def _replace(source: Path, target: Path) -> None:
-    _patiently(lambda: os.replace(source, target))
+    _with_retries(lambda: os.replace(source, target))
 
 
-def _patiently(operate: Callable[[], None]) -> None:
-    """Replace or delete a file; on Windows, wait up to 1.5 s for whoever has it open, as a virus scanner does."""
+def _with_retries(operate: Callable[[], None]) -> None:
+    """Replace or delete a file; on Windows, retry for 1.5 s while another program has it open, as virus scanners do."""
     for seconds in _RETRY_SECONDS:
         try:
             return operate()
@@ -176,7 +191,7 @@ def _patiently(operate: Callable[[], None]) -> None:
 
 
 def _write(path: Path, content: bytes, *, durable: bool) -> None:
-    """Make a new file. Python makes every descriptor close on exec."""
+    """Create a file. Python closes every descriptor on exec."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_BINARY, 0o666)
     try:
         rest = memoryview(content)
@@ -189,17 +204,17 @@ def _write(path: Path, content: bytes, *, durable: bool) -> None:
 
 
 def _fsync(descriptor: int) -> None:
-    """Have the content on the disk. On macOS ``fsync`` leaves it in the drive's cache; ``F_FULLFSYNC`` does not."""
+    """Flush a file to the disk. On macOS ``fsync`` leaves it in the drive's cache; ``F_FULLFSYNC`` does not."""
     full = getattr(fcntl, "F_FULLFSYNC", None)
     if full is not None:
-        with suppress(OSError):  # a file system without it, such as a network share
+        with suppress(OSError):  # not supported by some file systems, such as network shares
             fcntl.fcntl(descriptor, full)
             return
     os.fsync(descriptor)
 
 
 def _fsync_folder(folder: Path) -> None:
-    """Have a rename on the disk. Windows opens no folders: there, NTFS's journal keeps the order of renames."""
+    """Flush a rename to the disk. Windows cannot open folders; there, NTFS's journal keeps the order of renames."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY)

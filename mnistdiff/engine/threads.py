@@ -1,4 +1,4 @@
-"""How many threads compute on the CPU, and how those of OpenMP wait for each other."""
+"""The number of threads that compute on the CPU, and how OpenMP threads wait for each other."""
 
 import math
 import os
@@ -12,19 +12,19 @@ from mnistdiff.engine.cgroup import cpu_quota
 
 OMP_NUM_THREADS = "OMP_NUM_THREADS"
 MAX_THREADS = 1024
-"""More than this is a slip of the user's: libraries end the process if they cannot start as many threads."""
+"""Larger numbers are ignored: libraries abort the process if they cannot start as many threads."""
 
 SPIN_COUNT = "3000"
-"""For GNU's OpenMP, which PyTorch brings on Linux: how often a waiting thread looks again before it sleeps.
+"""For GNU's OpenMP, which PyTorch uses on Linux: how many times a waiting thread spins before it sleeps.
 
-The default of 300,000 lasts milliseconds. Where other processes want the same cores, threads then spend their time
-slices on waiting for threads that are not running. Without any spin, threads sleep between the short parallel parts of
-a step, and waking them costs a quarter of the speed (README, Measured).
+The default of 300,000 takes milliseconds. If other processes use the same cores, threads then spend their time slices
+waiting for threads that are not running. Without spinning, threads sleep between the short parallel parts of a step,
+and waking them costs a quarter of the speed (docs, training).
 """
 BLOCK_TIME = "1"
-"""For LLVM's and Intel's OpenMP, which PyTorch brings on macOS and Windows: milliseconds of waiting, instead of 200.
+"""For LLVM's and Intel's OpenMP, which PyTorch uses on macOS and Windows: milliseconds of waiting, instead of 200.
 
-The shortest that still waits. Its effect was not measured.
+The shortest time that is not zero. Its effect was not measured.
 """
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 
@@ -54,17 +54,17 @@ _VALID = MappingProxyType(
         "GOMP_CPU_AFFINITY": r"[\s0-9:,-]+",
     }
 )
-"""What the libraries understand of each variable; about anything else they write lines of their own to stderr."""
+"""The values that the libraries accept for each variable; for others they print warnings to stderr."""
 
 
 @dataclass(frozen=True)
 class ThreadLimit:
-    """How many threads compute.
+    """The number of threads that compute.
 
     Attributes:
         number: of threads.
-        reason: what keeps them from being more.
-        by_quota: whether that is a quota.
+        reason: what limits it.
+        by_quota: whether that is a CPU quota.
     """
 
     number: int
@@ -73,35 +73,35 @@ class ThreadLimit:
 
 
 def thread_limit(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> ThreadLimit:
-    """The number of threads: ``OMP_NUM_THREADS``, or every processor that this process may use, within its quota.
+    """The number of threads: ``OMP_NUM_THREADS``, or the processors that this process may use, within its CPU quota.
 
     Args:
-        environment: in which ``OMP_NUM_THREADS`` is looked up.
-        root: of the file system, where control groups are looked up.
+        environment: variables of the environment.
+        root: of the file system, to read control groups from.
     """
-    asked, quota = _asked(environment), cpu_quota(root)
+    requested, quota = _requested(environment), cpu_quota(root)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = math.ceil(min(quota.cpus, usable)) if quota is not None else usable
-    if quota is not None and asked in (None, allowed) and allowed < usable:
+    if quota is not None and requested in (None, allowed) and allowed < usable:
         return ThreadLimit(allowed, f"CPU quota of {quota.cpus:.3g} in {quota.file}", by_quota=True)
-    if asked is not None:
-        return ThreadLimit(asked, OMP_NUM_THREADS)
+    if requested is not None:
+        return ThreadLimit(requested, OMP_NUM_THREADS)
     return ThreadLimit(usable, f"{usable} usable processor{'s' if usable != 1 else ''}")
 
 
 def prepare_threads(environment: MutableMapping[str, str] = os.environ, root: Path = Path("/")) -> None:
-    """Set the number of threads and how they wait, for every library; to be called before one of them is imported.
+    """Set the number of threads and how they wait, for every library; call this before one of them is imported.
 
-    What the user set stays, if the libraries understand it: otherwise they would write about it to stderr.
+    Variables that the user set are kept, but for values that the libraries would warn about.
 
     Args:
-        environment: to be changed.
-        root: of the file system, where control groups are looked up.
+        environment: variables of the environment, changed in place.
+        root: of the file system, to read control groups from.
     """
     for name, pattern in _VALID.items():
         if name in environment and not re.fullmatch(pattern, environment[name], re.ASCII):
             del environment[name]
-    if OMP_NUM_THREADS in environment and _asked(environment) is None:
+    if OMP_NUM_THREADS in environment and _requested(environment) is None:
         del environment[OMP_NUM_THREADS]
     limit = thread_limit(environment, root)
     if limit.by_quota:
@@ -110,8 +110,8 @@ def prepare_threads(environment: MutableMapping[str, str] = os.environ, root: Pa
         environment.update(GOMP_SPINCOUNT=SPIN_COUNT, KMP_BLOCKTIME=BLOCK_TIME)
 
 
-def _asked(environment: Mapping[str, str]) -> int | None:
-    """The number of threads that the user set; the first of a list is for threads that are not nested."""
+def _requested(environment: Mapping[str, str]) -> int | None:
+    """``OMP_NUM_THREADS``, or its first entry, which is for the outermost threads; None if not set or not usable."""
     first = environment.get(OMP_NUM_THREADS, "").partition(",")[0]
     number = int(first) if re.fullmatch(_NUMBER, first, re.ASCII) else 0
     return number if 0 < number <= MAX_THREADS else None

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mnistdiff.cli import app
-from mnistdiff.engine.data import mnist
+from mnistdiff.engine.data import mnist_5k
 
-parsed_once = cache(mnist.load_mnist_5k)
+parsed_once = cache(mnist_5k.load_mnist_5k)
 Completed = subprocess.CompletedProcess[bytes]
 
 
@@ -23,7 +23,7 @@ def invoke(
 ) -> Callable[..., Completed]:
     """Run a command line in ``tmp_path``, without a process of its own: ``invoke(*arguments)``."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mnist, "load_mnist_5k", parsed_once)
+    monkeypatch.setattr(mnist_5k, "load_mnist_5k", parsed_once)
 
     def run(*arguments: object) -> Completed:
         capfdbinary.readouterr()

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from mnistdiff import __version__
 
 
-def test_what_is_here_is_told_and_a_digit_is_drawn_by_each_backend(invoke, monkeypatch):
+def test_the_installation_is_described_and_each_backend_samples(invoke, monkeypatch):
     monkeypatch.setenv("MNISTDIFF_SEED", "7")
     done = invoke("doctor", "--data-dir", "nowhere", "--json")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -16,9 +16,9 @@ def test_what_is_here_is_told_and_a_digit_is_drawn_by_each_backend(invoke, monke
     assert told["threads"] == 1
     assert told["variables"]["MNISTDIFF_SEED"] == "7"
     assert told["data"] == "not in nowhere/MNIST/raw"
-    assert told["drew"].keys() == {"onnx", "torch"}
+    assert told["sampling_seconds"].keys() == {"onnx", "torch"}
     assert told["problems"] == []
-    assert all(0 < seconds < 60 for seconds in told["drew"].values())
+    assert all(0 < seconds < 60 for seconds in told["sampling_seconds"].values())
 
 
 def test_a_table_says_the_same_and_a_damaged_file_is_named(invoke, tmp_path):
@@ -28,7 +28,7 @@ def test_a_table_says_the_same_and_a_damaged_file_is_named(invoke, tmp_path):
     rows = dict(line.split("\t") for line in done.stdout.decode().splitlines())
     assert rows["version"] == __version__
     assert "train-images-idx3-ubyte" in rows["data"]
-    assert rows["one digit by onnx"].endswith(" s")
+    assert rows["one image by onnx"].endswith(" s")
 
 
 def test_the_real_data_are_found(invoke, real_data_dir):

@@ -127,7 +127,7 @@ def test_a_terminal_is_not_steered_by_names(forks, words, tmp_path, name):
     assert ESCAPE[:4] not in seen
     assert TURNED not in seen
     assert not [row for row in seen.splitlines() if row.startswith(FAKED)]
-    assert FAKED in seen  # it was told
+    assert FAKED in seen  # the name is shown
 
 
 def test_a_pipe_gets_the_name_as_it_is(forks, words, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from warned import beside_the_warning
 
-from mnistdiff.engine.network.graph import OnnxDenoiser
+from mnistdiff.engine.network.onnx_runtime import OnnxDenoiser
 
 
 def test_an_export_is_a_whole_model_and_makes_its_architecture_quick(cli, tiny_run, tmp_path):

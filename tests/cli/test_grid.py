@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from tiles import places
 from warned import beside_the_warning
 
 FEW = ["--steps", 2, "--quiet"]
@@ -15,15 +16,8 @@ def pixels(source):
         return np.asarray(picture).astype(int)
 
 
-def places(sheet, image):
-    """Row and column of each place where the image lies on the sheet, twice as large."""
-    tile = np.kron(image, np.ones((2, 2), int))
-    windows = np.lib.stride_tricks.sliding_window_view(sheet, tile.shape)
-    return np.argwhere(np.abs(windows - tile).max(axis=(2, 3)) <= 1).tolist()
-
-
 @pytest.mark.parametrize("source", ["", "conditional_diffusion_mnist.safetensors", "diffusion_checkpoint.safetensors"])
-def test_a_model_is_drawn_as_a_row_a_digit(invoke, tiny_run, tmp_path, source):
+def test_a_model_is_sampled_as_a_row_a_digit(invoke, tiny_run, tmp_path, source):
     line = ["-d", "3,1", "-n", 2, "--seed", 8, *FEW]
     done = invoke("grid", tiny_run / source, "-o", "new/sheet.png", *line)
     assert (done.returncode, done.stdout, beside_the_warning(done.stderr)) == (0, b"new/sheet.png\n", b"")
@@ -34,14 +28,14 @@ def test_a_model_is_drawn_as_a_row_a_digit(invoke, tiny_run, tmp_path, source):
     assert a[1] == c[1] < b[1] == d[1]
 
 
-def test_without_a_name_the_newest_run_is_drawn_into_grid_png(invoke, run_copy, tmp_path):
+def test_without_a_name_the_newest_run_is_sampled_into_grid_png(invoke, run_copy, tmp_path):
     done = invoke("grid", "-n", 1, "--steps", 1)
     assert (done.returncode, done.stdout) == (0, b"grid.png\n")
-    assert b"drawing from run/conditional_diffusion_mnist.safetensors" in done.stderr
+    assert b"run/conditional_diffusion_mnist.safetensors" in done.stderr
     assert pixels(tmp_path / "grid.png").shape[0] > 10 * 2 * 28
 
 
-def test_pictures_are_laid_out_by_the_digits_in_their_names(invoke, tmp_path):
+def test_images_are_laid_out_by_the_digits_in_their_names(invoke, tmp_path):
     random = np.random.default_rng(0)
     images = {
         f"digit_{d}_{s}.png": random.integers(0, 200, (28, 28), dtype=np.uint8) for d, s in ((3, 1), (1, 9), (3, 2))
@@ -51,15 +45,15 @@ def test_pictures_are_laid_out_by_the_digits_in_their_names(invoke, tmp_path):
         Image.fromarray(image).save(tmp_path / name)
     done = invoke("grid", *images, "-o", "sheet.png", "--json")
     assert (done.returncode, done.stderr) == (0, b"")
-    told = {"path": "sheet.png", "bytes": (tmp_path / "sheet.png").stat().st_size, "model": None, "notices": []}
-    assert json.loads(done.stdout) == told
+    result = {"path": "sheet.png", "bytes": (tmp_path / "sheet.png").stat().st_size, "model": None, "notices": []}
+    assert json.loads(done.stdout) == result
     sheet = pixels(tmp_path / "sheet.png")
     ((first,), (one,), (second,), (other,)) = (places(sheet, image.astype(int)) for image in images.values())
     assert other[0] < one[0] < first[0] == second[0]
     assert other[1] == one[1] == first[1] < second[1]
 
 
-def test_what_sample_draws_can_be_laid_out(invoke, tiny_run, tmp_path):
+def test_what_sample_gives_can_be_laid_out(invoke, tiny_run, tmp_path):
     drawn = invoke("sample", "-c", tiny_run, "-d", "0-1", "-n", 2, "--seed", 0, *FEW).stdout.decode().splitlines()
     assert invoke("grid", *drawn, "-o", "of_pictures.png").returncode == 0
     assert invoke("grid", tiny_run, "-d", "0-1", "-n", 2, "-o", "of_model.png", *FEW).returncode == 0
@@ -87,7 +81,7 @@ def test_a_sheet_that_is_there_is_replaced_only_by_force(invoke, tiny_run, tmp_p
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a picture"])
-def test_a_picture_that_cannot_be_read_is_named(invoke, tmp_path, content):
+def test_an_image_that_cannot_be_read_is_named(invoke, tmp_path, content):
     if content is not None:
         (tmp_path / "broken.png").write_bytes(content)
     done = invoke("grid", "broken.png", "-o", "sheet.png")
@@ -122,7 +116,7 @@ def test_a_run_is_shown_over_time(invoke, run_copy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "told"),
+    ("line", "code", "expected"),
     [
         ("--sweep steps", 2, "'steps' is not NAME=VALUE"),
         ("--sweep steps=0", 2, "'0'"),
@@ -134,14 +128,14 @@ def test_a_run_is_shown_over_time(invoke, run_copy, tmp_path):
         ("--over-time nowhere", 3, "there is no run nowhere"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(invoke, run_copy, tmp_path, line, code, told):
+def test_what_cannot_be_compared_is_refused(invoke, run_copy, tmp_path, line, code, expected):
     done = invoke("grid", *line.split(), "-q")
     assert (done.returncode, done.stdout) == (code, b"")
-    assert told in done.stderr.decode()
+    assert expected in done.stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_sheet_of_one_image_is_labelled_and_can_be_drawn_again(invoke, tmp_path):
+def test_a_sheet_of_one_image_is_labelled_and_can_be_sampled_again(invoke, tmp_path):
     line = ["-d", 7, "-n", 1, "--seed", 3, *FEW]
     assert invoke("grid", *line, "-o", "sheet.png").returncode == 0
     invoke("sample", *line, "-o", "image.png")
@@ -155,9 +149,9 @@ def test_a_sheet_of_one_image_is_labelled_and_can_be_drawn_again(invoke, tmp_pat
         assert (done.returncode, json.loads(done.stdout)["identical"]) == (0, True)
 
 
-def test_a_bare_image_that_an_earlier_version_wrote_as_a_sheet_can_be_drawn_again(invoke, tmp_path):
+def test_a_bare_image_that_an_earlier_version_wrote_as_a_sheet_can_be_sampled_again(invoke, tmp_path):
     """``grid -d 7 -n 1`` of version 0.1.0 before labels: provenance without the mark, pixels without a label."""
     invoke("sample", "-d", 7, "--seed", 0, *FEW, "-o", "old.png")
     assert b"sheet" not in (tmp_path / "old.png").read_bytes()
-    told = json.loads(invoke("reproduce", "old.png", "--json").stdout)
-    assert (told["identical"], "sheet" in told) == (True, False)
+    result = json.loads(invoke("reproduce", "old.png", "--json").stdout)
+    assert (result["identical"], "sheet" in result) == (True, False)

@@ -96,15 +96,15 @@ def test_a_file_name_cannot_steer_the_terminal(invoke, run_copy, tmp_path):
     assert b"\r" not in done.stdout
 
 
-def test_without_a_run_the_model_in_the_box_shows_its_card(invoke):
+def test_without_a_run_the_bundled_model_shows_its_card(invoke):
     told = json.loads(invoke("inspect", "--json").stdout)
     assert told["kind"] == "weights"
     assert told["digest_valid"]
     card = told["card"]
     assert card["command"].startswith("mnistdiff train --preset fast ")
     assert card["evaluation"]["model"]["sha256"] == told["sha256"]
-    for judge in card["evaluation"]["judges"].values():
-        assert judge["accuracy"]["share"] >= 0.995
+    for metrics in card["evaluation"]["classifiers"].values():
+        assert metrics["accuracy"]["share"] >= 0.995
     shown = invoke("inspect").stdout.decode()
-    for word in ("intended use", "limits", "license", "judge conv", "judge residual", "accuracy"):
+    for word in ("intended use", "limits", "license", "classifier conv", "classifier residual", "accuracy"):
         assert word in shown

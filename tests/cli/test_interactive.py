@@ -1,4 +1,4 @@
-"""What is saved in interactive mode says how it was drawn, whatever was set, drawn or trained since."""
+"""What is saved in interactive mode says how it was sampled, whatever was set, sampled or trained since."""
 
 import json
 import shutil
@@ -9,60 +9,67 @@ from mnistdiff.cli import interactive
 from mnistdiff.errors import SettingsError
 
 
-def told(invoke, name):
+def reproduced(invoke, name):
     done = invoke("reproduce", name, "--json", "--force")
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 
 
 @pytest.fixture
-def table(invoke):
+def session(invoke):
     """After ``7`` from seed 5."""
-    table = interactive.Table()
-    table.do("s 5")
-    table.do("7")
-    return table
+    session = interactive.Session()
+    session.do("s 5")
+    session.do("7")
+    return session
 
 
 @pytest.mark.parametrize("changes", [["g 5"], ["steps 3"], ["g 0", "steps 7", "s 99"]])
-def test_settings_changed_after_drawing_are_not_those_of_the_picture(invoke, table, changes):
+def test_settings_changed_after_sampling_are_not_those_of_the_image(invoke, session, changes):
     for line in (*changes, "save x.png"):
-        table.do(line)
-    seen = told(invoke, "x.png")
+        session.do(line)
+    seen = reproduced(invoke, "x.png")
     assert (seen["identical"], seen["settings"]["guidance"], seen["settings"]["steps"]) == (True, 1.3, 10)
     assert seen["rows"] == [[7, 5, 1]]
 
 
-def test_settings_changed_before_drawing_are(invoke, table):
+def test_settings_changed_before_sampling_are(invoke, session):
     for line in ("g 5", "steps 3", "again", "save x.png"):
-        table.do(line)
-    seen = told(invoke, "x.png")
+        session.do(line)
+    seen = reproduced(invoke, "x.png")
     assert (seen["identical"], seen["settings"]["guidance"], seen["settings"]["steps"]) == (True, 5.0, 3)
 
 
-def test_digits_that_could_not_be_drawn_do_not_change_what_is_saved(invoke, table, tmp_path):
-    table.do("s 4294967295")
+def test_digits_that_could_not_be_sampled_do_not_change_what_is_saved(invoke, session, tmp_path):
+    session.do("s 4294967295")
     with pytest.raises(SettingsError):
-        table.do("12345")
-    table.do("save")
+        session.do("12345")
+    session.do("save")
     [saved] = (tmp_path / "inference_samples").iterdir()
     assert saved.name == "digits_7_5.png"
-    assert told(invoke, saved)["identical"]
+    assert reproduced(invoke, saved)["identical"]
 
 
-def test_a_model_trained_later_is_not_that_of_the_picture(invoke, table, tiny_run, tmp_path, monkeypatch, capfdbinary):
+def test_a_model_trained_later_is_not_that_of_the_image(invoke, session, tiny_run, tmp_path, monkeypatch, capfdbinary):
     monkeypatch.setattr(interactive, "show_training", lambda *_, **__: shutil.copytree(tiny_run, tmp_path / "run"))
     monkeypatch.setattr(interactive, "conclude", lambda *_, **__: None)
-    table.do("t tiny")
-    table.do("save before.png")
+    session.do("t tiny")
+    session.do("save before.png")
     assert b"hardly trained" not in capfdbinary.readouterr().err
-    table.do("again")
+    session.do("again")
     assert b"warning: run/conditional_diffusion_mnist.safetensors is hardly trained" in capfdbinary.readouterr().err
-    table.do("save after.png")
-    before, after = told(invoke, "before.png"), told(invoke, "after.png")
+    session.do("save after.png")
+    before, after = reproduced(invoke, "before.png"), reproduced(invoke, "after.png")
     assert [seen["model"]["checkpoint"] for seen in (before, after)] == [
         "bundled",
         "run/conditional_diffusion_mnist.safetensors",
     ]
     assert before["identical"]
     assert after["identical"]
+
+
+def test_variables_say_where_to_sample(invoke, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_BACKEND", "onnx")
+    monkeypatch.setenv("MNISTDIFF_DEVICE", "cuda")
+    with pytest.raises(SettingsError, match="cuda"):
+        interactive.Session().do("7")

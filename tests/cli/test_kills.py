@@ -42,7 +42,7 @@ def recorded_steps(folder):
     return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@sized(20, 500)
+@sized(8, 500)
 def test_a_run_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_run(
     forks, tiny_toml, tmp_path, trials, record_property
 ):
@@ -67,11 +67,11 @@ def test_a_run_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_run(
         code, fork = forks.run(*line, cwd=tmp_path)
         assert code == 0, fork.err
         assert same_content(run) == reference
-    record_property("kills", kills)  # in the report of pytest --junitxml: a figure of the README
+    record_property("kills", kills)  # in the report of pytest --junitxml: a figure of reliability.md
     assert kills > trials
 
 
-@sized(12, 100)
+@sized(6, 100)
 def test_a_signal_at_a_random_moment_saves_the_state_and_leaves(forks, tiny_toml, tmp_path, trials):
     chance = random.Random(trials)
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -92,7 +92,7 @@ def test_a_signal_at_a_random_moment_saves_the_state_and_leaves(forks, tiny_toml
         assert not list(run.rglob(".*mnistdiff-tmp"))
 
 
-@sized(12, 100)
+@sized(6, 100)
 def test_a_signal_while_loading_or_drawing_leaves_nothing_half_done(forks, tiny_toml, tiny_run, tmp_path, trials):
     chance = random.Random(trials)
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -124,7 +124,7 @@ def test_a_signal_while_loading_or_drawing_leaves_nothing_half_done(forks, tiny_
                     image.load()
 
 
-@sized(6, 100)
+@sized(4, 100)
 def test_two_signals_leave_at_once_and_the_last_save_is_whole(forks, tiny_toml, tmp_path, trials):
     chance = random.Random(trials)
     for trial in range(trials):
@@ -140,7 +140,7 @@ def test_two_signals_leave_at_once_and_the_last_save_is_whole(forks, tiny_toml, 
         assert describe(run / LATEST).digest_valid
 
 
-@sized(3, 50)
+@sized(2, 50)
 def test_of_eight_trainings_started_together_in_one_folder_one_proceeds(forks, tiny_toml, tmp_path, trials):
     for trial in range(trials):
         run = tmp_path / f"run_{trial}"
@@ -156,23 +156,24 @@ def test_of_eight_trainings_started_together_in_one_folder_one_proceeds(forks, t
         assert code == 0, again.err  # the kernel has freed the lock
 
 
-@sized(200, 1000)
+@sized(100, 1000)
 def test_reading_while_it_is_written_never_meets_a_torn_file(forks, tiny_toml, tmp_path, trials):
     run = tmp_path / "run"
     line = ["train", "--config", tiny_toml, *ENDLESS, "--save-every", "1", "--run-dir", run, "--quiet"]
     fork = forks.start(*line, cwd=tmp_path)
     wait_until((run / LATEST).exists)
-    steps = []
-    for _ in range(trials):
+    steps: list[int] = []
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while len(steps) < trials or len(set(steps)) <= 5:  # a reader may be much faster than the writer
+        assert time.monotonic() < give_up
         found = describe(run / LATEST)
         assert found.digest_valid
         steps.append(found.step)
     kill_all([fork])
     assert steps == sorted(steps)
-    assert len(set(steps)) > 5
 
 
-@sized(60, 200)
+@sized(40, 200)
 def test_memory_and_open_files_stay_as_they_are_through_many_saves(forks, tiny_toml, tmp_path, trials):
     """``trials`` saves, one every ten steps."""
     run = tmp_path / "run"
@@ -180,14 +181,17 @@ def test_memory_and_open_files_stay_as_they_are_through_many_saves(forks, tiny_t
     fork = forks.start(*line, "--checkpoint-every", "0", "--run-dir", run, cwd=tmp_path)
 
     def now():
+        """Resident memory, and open files between two saves, while one may be just going on."""
         status = Path(f"/proc/{fork.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]), len(list(Path(f"/proc/{fork.pid}/fd").iterdir()))
+        counts = [len(list(Path(f"/proc/{fork.pid}/fd").iterdir())) for _ in range(50)]
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]), min(counts)
 
     wait_until(lambda: records(run) >= 150)  # warmed up
     memory, files = now()
     wait_until(lambda: records(run) >= 150 + 10 * trials)
     later, files_later = now()
-    kill_all([fork])
+    fork.send(signal.SIGTERM)  # kill -9 in the middle of a save would leave its temporary file
+    assert fork.wait() == 143, fork.err
     assert later < 1.02 * memory
     assert files_later <= files
     names = {path.name for path in run.iterdir() if path.is_file()}

@@ -152,7 +152,7 @@ def place(tiny_run, tmp_path):
     return fresh
 
 
-@pytest.mark.parametrize("trials", [100, pytest.param(1_500, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("trials", [40, pytest.param(1_500, marks=pytest.mark.soak)])
 def test_every_command_line_has_a_documented_answer(forks, place, tmp_path, trials):
     choose = random.Random(20)
     (tmp_path / "home").mkdir()

@@ -28,7 +28,7 @@ def test_the_newest_run_becomes_a_page(cli, run_copy, tmp_path):
         (["nowhere"], 3, b"there is no run nowhere"),
         (["-o", "page.pdf"], 2, b"page.pdf: a page is written as .html or .htm"),
         (["--evaluation", "missing.json"], 5, b"missing.json: No such file"),
-        (["-o", "-", "--json"], 2, b"both want stdout"),
+        (["-o", "-", "--json"], 2, b"stdout"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(invoke, run_copy, line, code, told):

@@ -1,7 +1,6 @@
 """What a person sees: the program in a pseudo-terminal."""
 
 import re
-import shutil
 
 import pytest
 
@@ -47,8 +46,8 @@ def to_the_end(child):
     return child.exitstatus, seen
 
 
-def test_drawing_shows_a_bar_and_the_paths_above_it(spawn, tiny_run, tmp_path):
-    code, seen = to_the_end(spawn("sample", "-c", tiny_run, "-d", 1, "-n", 70, "--seed", 0))
+def test_sampling_shows_a_bar_and_the_paths_above_it(spawn, tmp_path):
+    code, seen = to_the_end(spawn("sample", "-d", 1, "-n", 70, "--seed", 0, "--steps", 2))
     assert code == 0
     bars = [ESCAPES.sub("", text) for text in re.split(r"[\r\n]+", seen) if "━" in text]
     assert bars
@@ -80,7 +79,7 @@ def test_a_sparkline_goes_from_the_least_to_the_greatest(values, expected):
 
 
 @pytest.mark.parametrize("command", ["sample", "grid"])
-def test_a_picture_is_not_sent_to_a_terminal(spawn, tiny_run, command):
+def test_an_image_is_not_sent_to_a_terminal(spawn, command):
     code, seen = to_the_end(spawn(command, "-o", "-"))
     assert code == 2
     assert "not for the terminal" in seen
@@ -102,12 +101,11 @@ def ask(child, line):
     return said
 
 
-def drawn(said):
+def image_rows(said):
     return [row for row in said.splitlines() if set(row) & set(HALF_BLOCKS)]
 
 
-def test_without_arguments_digits_are_asked_for_drawn_and_kept(spawn, tiny_run, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
+def test_without_arguments_digits_are_asked_for_sampled_and_kept(spawn, tmp_path):
     child = spawn()
     lines = [
         "seven, please",
@@ -128,12 +126,12 @@ def test_without_arguments_digits_are_asked_for_drawn_and_kept(spawn, tiny_run, 
     assert code == 0
     assert "again        the same digits" in said["hello"]
     assert "again        the same digits" in said["seven, please"]
-    assert len(drawn(said["7"])) == len(drawn(said["again"])) == 14
-    seeds = [re.search(r"seed ([0-9]+), guidance 1.5, 10 steps", said[line])[1] for line in ("7", "again")]
+    assert len(image_rows(said["7"])) == len(image_rows(said["again"])) == 14
+    seeds = [re.search(r"seed ([0-9]+), guidance 1.3, 10 steps", said[line])[1] for line in ("7", "again")]
     assert seeds[0] != seeds[1]
     assert "guidance 3" in said["g 3"]
     assert "seed 42, guidance 3, 10 steps" in said["2026"]
-    assert len(drawn(said["2026"])) == 2 * 14  # two fit side by side into 80 columns
+    assert len(image_rows(said["2026"])) == 2 * 14  # two fit side by side into 80 columns
     assert "-1" in said["g -1"]
     assert "'x'" in said["s x"]
     saved = tmp_path / "inference_samples" / "digits_2026_42.png"
@@ -141,7 +139,7 @@ def test_without_arguments_digits_are_asked_for_drawn_and_kept(spawn, tiny_run, 
     assert (tmp_path / "year.png").read_bytes() == saved.read_bytes()
 
 
-def test_what_was_saved_is_what_sample_draws_and_what_was_there_is_not_replaced(spawn, invoke, tmp_path):
+def test_what_was_saved_is_what_sample_gives_and_what_was_there_is_not_replaced(spawn, invoke, tmp_path):
     """From the bundled model, in a narrow terminal; the history is kept for the next session."""
     child = spawn(columns=40)
     for line in ("s 5", "83", "save a.png", "save a.png"):

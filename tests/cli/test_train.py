@@ -5,7 +5,8 @@ import shutil
 
 from PIL import Image
 
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 LATEST, WEIGHTS = "diffusion_checkpoint.safetensors", "conditional_diffusion_mnist.safetensors"
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mnistdiff.cli.registry import COMMANDS, load
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.datasets import LabelledImages
 
 STEP, TOTAL = 3, trainings.STEPS
 BUNDLED_STEP = 10_200
@@ -42,6 +43,7 @@ LINES = {
     "resume": f"resume --max-steps {STEP}",
     "inspect": "inspect",
 }
+PLAIN = [what for what in LINES if "," not in what]  # each command once: where the model comes from is the same for all
 NO_WARNING = {"resume", "inspect"}  # they are about the progress of a run
 ARGUMENTS = {"grid", "evaluate", "report", "export", "resume", "inspect"}  # where the model is no option
 
@@ -51,15 +53,15 @@ def stopped_run(tmp_path_factory):
     """A run that was stopped after 3 of 8 steps, with a preview. Not to be changed."""
     folder = tmp_path_factory.mktemp("stopped") / "runs" / "007-fast"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mnistdiff.engine.data.mnist.load_mnist_5k", trainings_images)
+        patch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings_images)
         trainings.until(STEP, lambda stop: trainings.train(folder, stop=stop))
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "samples" / "epoch_0001.png")
     return folder
 
 
-def trainings_images():
-    random = np.random.default_rng(0)
-    return random.integers(0, 255, (20, 28, 28), dtype=np.uint8), np.arange(20, dtype=np.uint8) % 10
+def trainings_images(split):
+    images = np.random.default_rng(0).integers(0, 255, (20, 28, 28), dtype=np.uint8)
+    return LabelledImages(images, np.arange(20, dtype=np.uint8) % 10)
 
 
 def seven():
@@ -71,7 +73,7 @@ def seven():
 @pytest.fixture
 def here(invoke, stopped_run, tmp_path, monkeypatch):
     """A folder with the stopped run in ``runs/``, and pictures: one of a digit, one that the run has drawn."""
-    monkeypatch.setattr("mnistdiff.engine.data.mnist.load_mnist_5k", trainings_images)
+    monkeypatch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings_images)
     monkeypatch.setattr("mnistdiff.engine.network.export.export", lambda *_, **__: (b"onnx", 0.0))
     shutil.copytree(stopped_run, tmp_path / "runs" / "007-fast")
     seven().save(tmp_path / "seven.png")
@@ -117,11 +119,11 @@ def test_a_stopped_run_found_here_is_warned_of_and_named(invoke, here, what):
         return
     [warning] = [line for line in warnings(done) if "007-fast" in line]
     assert f"step {STEP} of {TOTAL}" in warning
-    assert "--checkpoint bundled" in warning
+    assert warning.endswith("checkpoint bundled")
     assert all(warning.removeprefix("warning: ") in result["notices"] for result in found)
 
 
-@pytest.mark.parametrize("what", [what for what in LINES if what not in NO_WARNING | {"reproduce"}])
+@pytest.mark.parametrize("what", [what for what in PLAIN if what not in NO_WARNING | {"reproduce"}])
 def test_a_stopped_run_that_was_named_is_warned_of_when_quiet(invoke, here, what):
     command, *rest = LINES[what].split()
     named = ["runs/007-fast"] if command in ARGUMENTS else ["--checkpoint", "runs/007-fast"]
@@ -131,16 +133,14 @@ def test_a_stopped_run_that_was_named_is_warned_of_when_quiet(invoke, here, what
     assert f"step {STEP} of {TOTAL}" in warning
 
 
-@pytest.mark.parametrize("what", [what for what in LINES if what not in NO_WARNING | {"reproduce", "report"}])
+@pytest.mark.parametrize("what", [what for what in PLAIN if what not in NO_WARNING | {"reproduce", "report"}])
 def test_the_bundled_model_is_used_by_its_name_and_without_a_warning(invoke, here, what):
     command, *rest = LINES[what].split()
-    if "--over-time" in rest:
-        pytest.skip("there are no previews of the bundled model")
     named = ["bundled"] if command in ARGUMENTS else ["--checkpoint", "bundled"]
     done = invoke(command, *named, *rest, "--json", *(["--force"] if what == "sample, films" else []))
     assert done.returncode == 0, done.stderr.decode()
     assert {model_of(result) for result in results(done)} == {("bundled", BUNDLED_STEP)}
-    assert not [line for line in warnings(done) if "MNIST" not in line]
+    assert not [line for line in warnings(done) if "real images" not in line]
 
 
 def test_something_called_bundled_goes_before_the_name_and_the_hint_still_holds(invoke, here):
@@ -148,9 +148,8 @@ def test_something_called_bundled_goes_before_the_name_and_the_hint_still_holds(
     done = invoke("sample", "--checkpoint", "bundled", "-d", 7, "--json", "--seed", 2)
     [result] = results(done)
     assert model_of(result) == ("bundled/diffusion_checkpoint.safetensors", STEP)
-    hint = warnings(done)[0].rpartition("mnistdiff ")[2].split()
-    assert hint == ["sample", "--checkpoint", str(PRETRAINED)]
-    again = invoke(*hint, "-d", 7, "--json", "--seed", 3)
+    assert warnings(done)[0].endswith(f"checkpoint {PRETRAINED}")
+    again = invoke("sample", "--checkpoint", PRETRAINED, "-d", 7, "--json", "--seed", 3)
     assert model_of(results(again)[0]) == ("bundled", BUNDLED_STEP)
 
 
@@ -210,7 +209,7 @@ def test_what_cannot_be_looked_at_is_no_run(program, environment, stopped_run, t
     for folder in (locked / "inner", runs / "secret"):
         folder.mkdir(parents=True)
         (folder / "diffusion_checkpoint.safetensors").write_bytes(b"newer than the run")
-    (runs / "into").symlink_to(locked / "inner")  # which cannot even be told to be a folder
+    (runs / "into").symlink_to(locked / "inner")  # which cannot even be recognised as a folder
     (runs / "loop").symlink_to("loop")
     (runs / "dangling").symlink_to("nowhere")
     (runs / "file").touch()

@@ -1,4 +1,4 @@
-"""What trainings in this process learn from and are compared with."""
+"""Data for trainings in this process, and unbroken runs to compare with."""
 
 import json
 import os
@@ -8,8 +8,8 @@ import pytest
 from trainings import IMAGES, SETTINGS, unbroken
 
 from mnistdiff.engine import pipeline
-from mnistdiff.engine.data.mnist import Dataset
-from mnistdiff.engine.rendering import loss_plot
+from mnistdiff.engine.data.load import TrainingImages
+from mnistdiff.engine.outputs import loss_plot
 from mnistdiff.engine.runs import recorder
 
 
@@ -18,11 +18,11 @@ def small_data_and_quick_pictures(monkeypatch):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (IMAGES, 28, 28), dtype=np.uint8)
     labels = random.integers(0, 10, IMAGES, dtype=np.uint8)
-    monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: Dataset(name, images, labels))
-    # What a curve shows, instead of a third of a second of drawing.
+    monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: TrainingImages(images, labels, name))
+    # The data of a curve, instead of a plot, which takes a third of a second.
     monkeypatch.setattr(loss_plot, "loss_curve", lambda *what, **how: json.dumps([what, how]).encode())
     monkeypatch.setattr(recorder, "PREVIEW_COLUMNS", 1)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power cut happens here
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power failure happens here
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A training that fails before it has learned anything leaves nothing that stands in the way of the next attempt."""
+"""A training that fails before its first step leaves nothing behind, so that the next attempt succeeds."""
 
 import errno
 
@@ -8,18 +8,19 @@ from trainings import SETTINGS, assert_same_run, finish, resume, train, until
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.runs import recorder
 from mnistdiff.engine.runs.run_dir import RunDir
+from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import DataError, DivergedError, OutOfMemoryError
 
 pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
 
 FAILURES = {
-    "no data": ("load_training_images", DataError("no data")),
-    "no memory for the images": ("load_training_images", MemoryError()),
-    "no memory for the model": ("TrainState.initial", OutOfMemoryError("no memory")),
-    "no room for the first state": ("Recorder.save", OSError(errno.ENOSPC, "No space left on device")),
-    "no memory for the first step": ("train_steps", OutOfMemoryError("no memory")),
-    "diverged at once": ("train_steps", DivergedError("nan")),
-    "interrupted while loading": ("load_training_images", KeyboardInterrupt()),
+    "no data": ("pipeline.load_training_images", DataError("no data")),
+    "no memory for the images": ("pipeline.load_training_images", MemoryError()),
+    "no memory for the model": ("pipeline.TrainState.initial", OutOfMemoryError("no memory")),
+    "no room for the first state": ("runs.recorder.Recorder._save", OSError(errno.ENOSPC, "No space left on device")),
+    "no memory for the first step": ("training.loop._step", OutOfMemoryError("no memory")),
+    "diverged at once": ("training.loop._step", DivergedError("nan")),
+    "interrupted while loading": ("pipeline.load_training_images", KeyboardInterrupt()),
 }
 
 
@@ -34,7 +35,7 @@ def attempt(monkeypatch, kind, start):
     """Start and fail."""
     name, error = FAILURES[kind]
     with monkeypatch.context() as patch:
-        patch.setattr(f"mnistdiff.engine.pipeline.{name}", failing(error))
+        patch.setattr(f"mnistdiff.engine.{name}", failing(error))
         with pytest.raises(type(error)):
             finish(start())
 
@@ -59,13 +60,13 @@ def test_a_run_in_the_next_free_folder(tmp_path, monkeypatch, kind):
     assert list((tmp_path / "runs").glob("*")) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FAILURES if FAILURES[kind][0] != "TrainState.initial"])
+@pytest.mark.parametrize("kind", [kind for kind in FAILURES if FAILURES[kind][0] != "pipeline.TrainState.initial"])
 def test_a_run_that_is_resumed_elsewhere(tmp_path, monkeypatch, kind):
     until(5, lambda stop: train(tmp_path / "run", stop=stop))
     machine = pipeline.MachineSettings(device="cpu", run_dir=tmp_path / "new")
     source = RunDir(tmp_path / "run")
     attempt(monkeypatch, kind, lambda: pipeline.resume(source, machine))
-    if FAILURES[kind][0] == "train_steps":
+    if FAILURES[kind][0] == "training.loop._step":
         assert RunDir(tmp_path / "new").states()  # at step 5, to be resumed
         finish(resume(tmp_path / "new"))
     else:
@@ -74,7 +75,7 @@ def test_a_run_that_is_resumed_elsewhere(tmp_path, monkeypatch, kind):
 
 
 @pytest.mark.parametrize("kind", ["no data", "no memory for the images", "no memory for the model"])
-def test_what_was_to_be_replaced_is_still_there(tmp_path, monkeypatch, whole, kind):
+def test_a_run_that_was_to_be_replaced_is_kept(tmp_path, monkeypatch, whole, kind):
     finish(train(tmp_path / "run"))
     attempt(monkeypatch, kind, lambda: train(tmp_path / "run", SETTINGS.model_copy(update={"seed": 5}), force=True))
     assert_same_run(tmp_path / "run", whole())
@@ -90,15 +91,15 @@ def test_a_training_killed_before_its_first_state_is_no_run_yet(tmp_path, whole)
     assert_same_run(run.path, whole())
 
 
-def test_the_settings_are_not_there_before_a_state(tmp_path, monkeypatch):
-    """So whoever is killed in between finds a run to resume, or none."""
+def test_a_state_is_written_before_the_settings(tmp_path, monkeypatch):
+    """A run killed in between is either resumable or no run."""
     seen = []
 
-    def save(self, **options):
-        seen.append((tmp_path / "run" / "settings.json").exists())
-        return original(self, **options)
+    def write(path, content, **options):
+        seen.append((path.name, (tmp_path / "run" / "settings.json").exists()))
+        write_atomically(path, content, **options)
 
-    original = recorder.Recorder.save
-    monkeypatch.setattr(recorder.Recorder, "save", save)
+    monkeypatch.setattr(recorder, "write_atomically", write)
     finish(train(tmp_path / "run"))
-    assert seen[:2] == [False, True]
+    latest = RunDir(tmp_path / "run").latest.name
+    assert [written for name, written in seen if name == latest][:2] == [False, True]

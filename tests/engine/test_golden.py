@@ -16,7 +16,8 @@ from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.checkpoint.metadata import FORMAT_VERSION
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
 
@@ -31,17 +32,16 @@ def make_golden(folder):
     return RunDir(folder).latest
 
 
-def test_there_is_one_of_the_current_format_and_it_is_small():
-    assert [path.name for path in GOLDEN] == [f"checkpoint_v{number}.safetensors" for number in (1,)]
-    assert FORMAT_VERSION == 1
+def test_there_is_one_of_each_format_and_it_is_small():
+    assert [path.name for path in GOLDEN] == [f"checkpoint_v{n}.safetensors" for n in range(1, FORMAT_VERSION + 1)]
     assert all(path.stat().st_size <= 100_000 for path in GOLDEN)
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.stem)
-def test_an_old_checkpoint_is_read_and_gone_on_with(tmp_path, golden):
+def test_an_old_checkpoint_is_read_and_resumed(tmp_path, golden):
     file = shutil.copyfile(golden, tmp_path / golden.name)
-    told = describe(file)
-    assert (told.step, told.epoch, told.kind, told.digest_valid) == (5, 1, "training", True)
+    described = describe(file)
+    assert (described.step, described.epoch, described.kind, described.digest_valid) == (5, 1, "training", True)
     home = MachineSettings(device="cpu", run_dir=tmp_path / "run")
     assert finish(pipeline.resume(file, home)).step == SETTINGS.max_steps
     state = read_checkpoint(RunDir(tmp_path / "run").latest)

@@ -1,4 +1,4 @@
-"""Stopping, dying and going on: whatever happened on the way, the files of a finished run are the same to the bit."""
+"""Stopping, killing and resuming: the files of a finished run are the same, to the bit, as those of an unbroken one."""
 
 import os
 import time
@@ -24,12 +24,14 @@ from trainings import (
 
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
-from mnistdiff.engine.data.mnist import Dataset
+from mnistdiff.engine.data.load import TrainingImages
 from mnistdiff.engine.runs.events import EpochDone, Finished, Logged, Saved, Started
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
+from mnistdiff.engine.training.objective import DiffusionLoss
 from mnistdiff.errors import CheckpointError, DataError, DivergedError, RunInUseError, SettingsError
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
 
@@ -63,10 +65,6 @@ EVERY_STOP = [
 ]
 
 
-def test_the_soak_stops_at_every_step_of_many_trainings():
-    assert len(EVERY_STOP) >= 100
-
-
 @pytest.mark.parametrize(("stop_at", "changes"), [*MATRIX, *EVERY_STOP])
 def test_a_stopped_and_resumed_run_is_the_unbroken_run(tmp_path, stop_at, changes, whole):
     settings = TrainSettings(**{**SETTINGS.model_dump(), **changes})
@@ -83,7 +81,7 @@ def test_a_run_stopped_after_every_single_step_is_the_unbroken_run(tmp_path, who
     assert_same_run(tmp_path / "stopped", whole(settings))
 
 
-def test_a_run_stopped_during_a_preview_draws_it_when_resumed(tmp_path, whole):
+def test_a_run_stopped_during_a_preview_samples_it_when_resumed(tmp_path, whole):
     settings = SETTINGS.model_copy(update=PREVIEWS)
     calls = SimpleNamespace(left=None)
 
@@ -103,7 +101,7 @@ def test_a_run_stopped_during_a_preview_draws_it_when_resumed(tmp_path, whole):
 
 @pytest.mark.parametrize("end", [1, 2, 3, 4, 6])
 def test_a_run_extended_with_more_steps_is_the_longer_run(tmp_path, end, whole):
-    # A kept checkpoint tells the settings of its time, the earlier end among them.
+    # A kept checkpoint holds the settings of its time, with the earlier end.
     longer = SETTINGS.model_copy(update=PREVIEWS | {"checkpoint_every": 0})
     unbroken(tmp_path / "extended", longer.model_copy(update={"max_steps": end}))
     finish(resume(tmp_path / "extended", max_steps=STEPS))
@@ -118,7 +116,7 @@ def test_a_run_extended_with_more_epochs_is_the_longer_run(tmp_path, whole):
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-def test_a_new_end_is_warned_of_where_the_learning_rate_was_planned_by_the_old_one(tmp_path, schedule):
+def test_a_new_end_is_warned_of_if_it_changes_the_learning_rate_schedule(tmp_path, schedule):
     settings = SETTINGS.model_copy(update={"lr_schedule": schedule})
     until(2, lambda stop: train(tmp_path / "run", settings, stop=stop))
     for end, warned in ((STEPS, False), (STEPS + 1, schedule != "constant")):
@@ -126,7 +124,7 @@ def test_a_new_end_is_warned_of_where_the_learning_rate_was_planned_by_the_old_o
         assert any("was planned for" in notice for notice in started.notices) == warned
 
 
-def test_a_time_becomes_a_number_of_steps_that_resuming_keeps(tmp_path, monkeypatch, whole):
+def test_a_time_budget_becomes_a_number_of_steps_that_resuming_keeps(tmp_path, monkeypatch, whole):
     asked = []
     monkeypatch.setattr(pipeline, "steps_within", lambda minutes, *_: asked.append(minutes) or STEPS)
     settings = SETTINGS.model_copy(update=MUON | {"max_steps": None})
@@ -137,15 +135,15 @@ def test_a_time_becomes_a_number_of_steps_that_resuming_keeps(tmp_path, monkeypa
     assert_same_run(tmp_path / "timed", whole(settings.model_copy(update={"max_steps": STEPS})))
 
 
-def go_on_after_a_crash(folder, settings):
-    """What a user does: resume, or start again where nothing was saved yet."""
+def continue_after_a_crash(folder, settings):
+    """Resume, or start again if nothing was saved yet, as a user does."""
     if RunDir(folder).latest.exists():
         finish(resume(folder))
     else:
         finish(train(folder, settings, force=True))
 
 
-def test_a_run_killed_at_any_event_goes_on_to_the_same_bits(tmp_path, whole):
+def test_a_run_killed_at_any_event_resumes_to_the_same_bits(tmp_path, whole):
     settings = SETTINGS.model_copy(update=PREVIEWS | {"max_steps": STEPS_PER_EPOCH + 1})
     reference = whole(settings)
     number_of_events = sum(1 for _ in train(tmp_path / "again", settings))
@@ -154,13 +152,13 @@ def test_a_run_killed_at_any_event_goes_on_to_the_same_bits(tmp_path, whole):
         events = train(folder, settings)
         for _ in islice(events, number):
             pass
-        events.close()  # frees the lock and writes nothing more, as the kernel does
-        go_on_after_a_crash(folder, settings)
+        events.close()  # releases the lock and writes nothing more, as the kernel does
+        continue_after_a_crash(folder, settings)
         assert_same_run(folder, reference)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_run_killed_at_any_rename_goes_on_to_the_same_bits(tmp_path, monkeypatch, moment, whole):
+def test_a_run_killed_at_any_rename_resumes_to_the_same_bits(tmp_path, monkeypatch, moment, whole):
     class Killed(BaseException):
         pass
 
@@ -187,7 +185,7 @@ def test_a_run_killed_at_any_rename_goes_on_to_the_same_bits(tmp_path, monkeypat
                 pass
             else:
                 break
-        go_on_after_a_crash(folder, settings)
+        continue_after_a_crash(folder, settings)
         assert_same_run(folder, reference)
     assert number > 10
 
@@ -206,7 +204,7 @@ def test_previews_do_not_change_the_training(tmp_path):
 
 
 def test_neither_the_clock_nor_the_time_zone_changes_a_run(tmp_path, monkeypatch, whole):
-    """The clock goes back a day at every look, in a zone of its own."""
+    """The clock goes back a day at every call, in a time zone of its own."""
     days = count()
     monkeypatch.setattr(time, "time", lambda: 10**9 - 86_400 * next(days))
     monkeypatch.setenv("TZ", "Pacific/Chatham")
@@ -218,6 +216,20 @@ def test_neither_the_clock_nor_the_time_zone_changes_a_run(tmp_path, monkeypatch
     assert_same_run(tmp_path / "run", whole())
 
 
+class AbsoluteError(DiffusionLoss):
+    def loss(self, model, x_0, labels, draws):
+        return (model(self.q_sample(x_0, draws), draws.t, labels) - self.target(x_0, draws)).abs().mean()
+
+
+def test_another_objective_is_trained_and_resumed_to_the_same_bits(tmp_path, whole):
+    options = {"make_objective": AbsoluteError}
+    finish(train(tmp_path / "unbroken", **options))
+    until(4, lambda stop: train(tmp_path / "stopped", stop=stop, **options))
+    finish(resume(tmp_path / "stopped", **options))
+    assert_same_run(tmp_path / "stopped", tmp_path / "unbroken")
+    assert RunDir(tmp_path / "stopped").weights.read_bytes() != RunDir(whole()).weights.read_bytes()
+
+
 def test_another_seed_is_another_run(tmp_path, whole):
     """Or all the comparisons above would compare constants."""
     folders = [whole(SETTINGS.model_copy(update={"seed": seed})) for seed in (0, 7)]
@@ -225,7 +237,7 @@ def test_another_seed_is_another_run(tmp_path, whole):
     assert content(folders[0])["metrics.jsonl"] != content(folders[1])["metrics.jsonl"]
 
 
-def test_what_an_event_speaks_of_is_on_disk_when_it_is_told(tmp_path):
+def test_the_files_of_an_event_are_written_when_it_is_yielded(tmp_path):
     run = RunDir(tmp_path / "run")
     events = []
     for event in train(run.path, SETTINGS.model_copy(update=PREVIEWS)):
@@ -285,7 +297,7 @@ def test_a_finished_run_resumed_stays_as_it_is(tmp_path):
     assert content(folder) == before
 
 
-def test_weights_of_an_earlier_end_are_gone_once_the_run_has_got_further(tmp_path):
+def test_final_weights_are_removed_once_the_run_continues(tmp_path):
     run = RunDir(unbroken(tmp_path / "run"))
     assert run.best() == run.weights
     until(STEPS + 1, lambda stop: resume(run.path, max_steps=STEPS + 5, stop=stop))
@@ -302,7 +314,7 @@ def test_an_end_before_what_is_done_is_refused_and_changes_nothing(tmp_path, end
     assert content(folder) == before
 
 
-def test_an_earlier_checkpoint_goes_on_in_a_new_folder_or_by_force(tmp_path, whole):
+def test_an_earlier_checkpoint_is_resumed_in_a_new_folder_or_with_force(tmp_path, whole):
     run = RunDir(unbroken(tmp_path / "run"))
     earlier, here = run.epoch_checkpoint(1), MachineSettings(device="cpu")
     before = content(run.path)
@@ -315,7 +327,7 @@ def test_an_earlier_checkpoint_goes_on_in_a_new_folder_or_by_force(tmp_path, who
     assert_same_run(run.path, whole())
 
 
-def test_a_run_that_is_replaced_by_force_leaves_nothing_among_the_files_of_the_next(tmp_path):
+def test_a_run_replaced_with_force_leaves_no_files(tmp_path):
     run, other = RunDir(unbroken(tmp_path / "run")), RunDir(unbroken(tmp_path / "other"))
     stale = other.epoch_checkpoint(77)
     stale.write_bytes(b"of the run that was here")
@@ -325,7 +337,7 @@ def test_a_run_that_is_replaced_by_force_leaves_nothing_among_the_files_of_the_n
 
 
 @pytest.mark.parametrize("inside", ["checkpoints", "samples", "."])
-def test_a_checkpoint_named_from_inside_its_run_goes_on_in_its_run(tmp_path, monkeypatch, inside, whole):
+def test_a_checkpoint_named_from_inside_its_run_is_resumed_in_its_run(tmp_path, monkeypatch, inside, whole):
     run = RunDir(tmp_path / "run")
     until(STEPS_PER_EPOCH, lambda stop: train(run.path, stop=stop))
     monkeypatch.chdir(run.path / inside)
@@ -336,19 +348,19 @@ def test_a_checkpoint_named_from_inside_its_run_goes_on_in_its_run(tmp_path, mon
 
 def test_the_final_weights_cannot_be_trained_on(tmp_path):
     run = RunDir(unbroken(tmp_path / "run"))
-    with pytest.raises(CheckpointError, match="without the state of the training"):
+    with pytest.raises(CheckpointError, match="averaged weights alone"):
         finish(pipeline.resume(run.weights, MachineSettings(device="cpu")))
 
 
 def test_a_checkpoint_of_other_data_is_not_trained_on(tmp_path, monkeypatch):
     folder = unbroken(tmp_path / "run")
-    few = Dataset("mnist-5k", np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8))
+    few = TrainingImages(np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8), "mnist-5k")
     monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: few)
     with pytest.raises(CheckpointError, match="trained on 20 images"):
         finish(resume(folder))
 
 
-def test_going_on_under_other_conditions_says_that_it_is_not_bit_exact(tmp_path, monkeypatch):
+def test_resuming_under_other_conditions_warns_that_it_is_not_bit_exact(tmp_path, monkeypatch):
     until(2, lambda stop: train(tmp_path / "run", stop=stop))
     conditions = pipeline.execution_fingerprint
     monkeypatch.setattr(pipeline, "execution_fingerprint", lambda device: conditions(device) | {"threads": "77"})
@@ -390,7 +402,7 @@ def test_a_run_that_diverges_keeps_its_last_good_state(tmp_path):
     assert all(np.isfinite(array).all() for array in kept.tensors.values())
 
 
-def test_betas_that_leave_much_of_the_image_are_pointed_out(tmp_path):
+def test_betas_that_leave_much_of_the_image_are_warned_of(tmp_path):
     settings = SETTINGS.model_copy(update={"beta_schedule": "linear", "timesteps": 20, "max_steps": 1})
     assert any("x_T still holds" in notice for notice in next(train(tmp_path / "run", settings)).notices)
     assert next(train(tmp_path / "fine", SETTINGS)).notices == ()

@@ -1,4 +1,4 @@
-"""A file is saved whole or not at all: whatever operation fails, whenever the process dies or the power goes."""
+"""Atomic writes: after any failed operation, kill or power failure, a file is the old one or the new one."""
 
 import errno
 import os
@@ -25,13 +25,13 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_file_is_made_or_replaced_and_nothing_else_is_left(path, durable):
+def test_a_file_is_created_or_replaced_and_no_other_is_left(path, durable):
     write_atomically(path, b"new", durable=durable)
     write_atomically(path.with_name("other"), b"", durable=durable)
     assert contents(path.parent) == {"file.bin": b"new", "other": b""}
 
 
-def test_until_it_is_whole_the_new_content_lies_elsewhere_in_the_same_folder(path, monkeypatch):
+def test_the_new_content_is_written_to_a_temporary_file_in_the_same_folder(path, monkeypatch):
     seen, replace = [], os.replace
 
     def look(source, target):
@@ -48,7 +48,7 @@ def test_until_it_is_whole_the_new_content_lies_elsewhere_in_the_same_folder(pat
     assert temporary.endswith(TEMPORARY_SUFFIX)
 
 
-def test_a_picture_is_not_flushed_to_the_disk(path, monkeypatch):
+def test_a_file_that_need_not_be_durable_is_not_flushed_to_the_disk(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(storage, "os", faults := Faults())
         write_atomically(path, b"new", durable=False)
@@ -65,7 +65,7 @@ def test_an_interrupt_leaves_the_old_file_and_no_other(path, monkeypatch):
     assert contents(path.parent) == {"file.bin": b"old"}
 
 
-def test_a_folder_is_writable_or_the_file_system_says_why_not(tmp_path, monkeypatch):
+def test_a_folder_is_writable_or_the_error_names_it(tmp_path, monkeypatch):
     require_writable(tmp_path)
     assert contents(tmp_path) == {}
     for at in range(1, 5):
@@ -76,7 +76,7 @@ def test_a_folder_is_writable_or_the_file_system_says_why_not(tmp_path, monkeypa
         assert contents(tmp_path) == {}
 
 
-def test_a_missing_folder_and_a_folder_in_the_way_are_errors_of_the_file_system(tmp_path):
+def test_a_missing_folder_and_a_folder_of_that_name_are_errors(tmp_path):
     with pytest.raises(FileNotFoundError) as refused:
         write_atomically(tmp_path / "no" / "file", b"")
     assert refused.value.filename == str(tmp_path / "no" / "file")
@@ -86,7 +86,7 @@ def test_a_missing_folder_and_a_folder_in_the_way_are_errors_of_the_file_system(
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
-def test_sweeping_removes_what_killed_writers_left_and_nothing_else(path):
+def test_temporary_files_of_killed_processes_are_deleted_and_no_others(path):
     others = (".w", ".w.0123abc", ".w.0123abcg", ".w.0123ABCD", "..0123abcd")
     own = {f"{name}{TEMPORARY_SUFFIX}": b"mine" for name in others}
     own |= {"file.bin": b"old", f"visible{TEMPORARY_SUFFIX}": b"", ".hidden": b"", f".x{TEMPORARY_SUFFIX}.txt": b""}
@@ -148,7 +148,7 @@ def test_a_process_killed_at_any_operation_leaves_the_old_file_or_the_new_one(fo
 
 
 @pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
-def test_an_error_of_any_operation_is_told_and_costs_no_file(folder, monkeypatch, number):
+def test_an_error_of_any_operation_is_raised_and_loses_no_file(folder, monkeypatch, number):
     """As SQLite is tested: the n-th operation fails, n = 1, 2, ..., until the save succeeds."""
     told = []
     for at in range(1, 100):
@@ -171,7 +171,7 @@ def test_an_error_of_any_operation_is_told_and_costs_no_file(folder, monkeypatch
     assert at == 13
 
 
-def test_after_a_power_cut_at_any_moment_the_file_is_the_old_one_or_the_new_one(folder, monkeypatch):
+def test_after_a_power_failure_at_any_moment_the_file_is_the_old_one_or_the_new_one(folder, monkeypatch):
     before = contents(folder)
     log = operations_of_a_save(folder, monkeypatch, chunk=100)  # 40 writes, each of which may be the last
     states = list(states_after_power_loss(before, log))
@@ -190,7 +190,7 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_a_writer_without_any_one_of_its_precautions_is_caught(folder, monkeypatch, mutation):
+def test_a_writer_without_one_of_its_precautions_fails_these_tests(folder, monkeypatch, mutation):
     before = contents(folder)
     save(folder, monkeypatch, faults := Faults(leave_out=MUTATIONS[mutation]))
     states = list(states_after_power_loss(before, faults.log))
@@ -202,7 +202,7 @@ def test_a_writer_without_any_one_of_its_precautions_is_caught(folder, monkeypat
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and on, where there are threads
-def test_a_real_limit_on_the_size_of_files_costs_no_file(folder):
+def test_a_real_limit_on_the_size_of_files_loses_no_file(folder):
     """Not a shim: the kernel cuts the write short, in a process of its own."""
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""How many threads compute: processors, quotas of control groups in a made-up file system, what the user asked for."""
+"""The number of threads: processors, CPU quotas of control groups in an invented file system, the user's variables."""
 
 import os
 import re
@@ -100,7 +100,7 @@ def root_with_quota(folder, cpus):
 
 
 @pytest.mark.parametrize("case", QUOTAS)
-def test_the_tightest_quota_of_all_groups_is_found(tmp_path, case):
+def test_the_smallest_quota_of_all_groups_is_found(tmp_path, case):
     mountinfo, cgroup, files, expected = QUOTAS[case]
     quota = cpu_quota(root_with(tmp_path, mountinfo, cgroup, files))
     assert (quota and quota.cpus) == expected
@@ -132,7 +132,7 @@ def test_threads_are_as_many_as_asked_for_or_as_processors_and_quota_allow(tmp_p
     assert reason in limit.reason
 
 
-def test_a_quota_is_told_to_every_library_and_keeps_its_reason(tmp_path):
+def test_a_quota_limits_every_library_and_keeps_its_reason(tmp_path):
     root, environment = root_with_quota(tmp_path, 0.5), {}
     before = thread_limit(environment, root)
     prepare_threads(environment, root)
@@ -154,11 +154,11 @@ def test_how_threads_wait_is_set_unless_the_user_did(tmp_path, name):
 
 IMPORTS = """
 import os
-from mnistdiff.engine.threads import prepare_threads
+from mnistdiff.engine.threads import prepare_threads, thread_limit
 prepare_threads()
 import torch
 (torch.ones(300, 300) @ torch.ones(300, 300)).sum()
-print(torch.get_num_threads())
+print(torch.get_num_threads(), thread_limit().reason)
 """
 JUNK = {
     "OMP_WAIT_POLICY": "junk",
@@ -180,21 +180,20 @@ JUNK = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is that of PyTorch on Linux")
-@pytest.mark.parametrize("number", ["abc", "1000000000"])
-def test_no_library_writes_about_variables_that_it_does_not_understand(environment, number):
-    env = environment(OMP_NUM_THREADS=number, **JUNK)
+def test_no_library_warns_about_variables_that_it_does_not_understand(environment):
+    env = environment(OMP_NUM_THREADS="1000000000", **JUNK)
     done = subprocess.run([sys.executable, "-c", IMPORTS], env=env, capture_output=True, check=True)
-    assert (int(done.stdout), done.stderr) == (thread_limit({}).number, b"")
+    assert (int(done.stdout.split()[0]), done.stderr) == (thread_limit({}).number, b"")
 
 
-@pytest.mark.parametrize("number", ["", "0", "-3", "٣", "2x", "1e9", "4,x"])
-def test_a_number_that_is_none_is_taken_away(tmp_path, number):
+@pytest.mark.parametrize("number", ["", "0", "-3", "٣", "2x", "1e9", "4,x", "abc", "1000000000"])
+def test_an_invalid_number_is_removed(tmp_path, number):
     environment = {"OMP_NUM_THREADS": number, **JUNK}
     prepare_threads(environment, tmp_path)
     assert environment.keys() == {"GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 
 
-def test_values_that_are_understood_stay(tmp_path):
+def test_valid_values_are_kept(tmp_path):
     good = {
         "OMP_NUM_THREADS": "4,2",
         "MKL_NUM_THREADS": "2",
@@ -230,13 +229,10 @@ def limited():
 
 
 @pytest.mark.skipif(not (GROUPS / "cgroup.procs").exists(), reason="no control groups of version 1")
-def test_in_a_real_control_group_the_program_and_its_libraries_keep_to_the_quota(limited, environment, program):
+def test_in_a_real_control_group_the_libraries_keep_to_the_quota(limited, environment):
     enter = f"import os; open('{limited}/cgroup.procs', 'w').write(str(os.getpid())); "
-    run = enter + f"os.execv({program[0]!r}, {[*program, 'doctor', '--json']!r})"
     env = environment(OMP_NUM_THREADS=None)
-    done = subprocess.run([sys.executable, "-c", run], env=env, capture_output=True, check=True)
-    assert b'"threads": 1,' in done.stdout
-    if USABLE > 1:
-        assert re.search(rb'"threads_limit": "CPU quota of 1 in [^"]*/cpu\.cfs_quota_us"', done.stdout)
     done = subprocess.run([sys.executable, "-c", enter + IMPORTS], env=env, capture_output=True, check=True)
-    assert done.stdout == b"1\n"
+    assert done.stdout.startswith(b"1 ")
+    if USABLE > 1:
+        assert re.search(rb"CPU quota of 1 in .*/cpu\.cfs_quota_us", done.stdout)

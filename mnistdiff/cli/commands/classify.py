@@ -1,19 +1,19 @@
 """``mnistdiff classify``."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import Field
 
-from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import HowToDraw, about, draws
+from mnistdiff.cli import console, image_input, option_groups, options
+from mnistdiff.cli.model_input import about, find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.progress import meter
+from mnistdiff.setting_types import Evaluations, Seed
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.data.scan import PreparedDigit
-    from mnistdiff.engine.inference.classification import Verdict
+    from mnistdiff import Model
+    from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
 
 EXAMPLES = """Examples:
 
@@ -25,85 +25,77 @@ mnistdiff sample --digit 7 -o - | mnistdiff classify - --show"""
 
 
 _MOST_NAMES = 3
+_Evaluations = Annotated[
+    int | None,
+    options.typed(
+        "--evaluations",
+        kind=Evaluations,
+        help_text="Noise levels at which the classes are compared (>= 1; default 32): more are more exact.",
+    ),
+]
 
 
-@draws(after="seed", only=("weights",))
 def classify_command(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PICTURE",
-            readable=False,
-            help="Pictures of one digit each (PNG, JPEG, WebP, GIF, TIFF, BMP); - is stdin.",
-        ),
-    ],
-    evaluations: Annotated[
-        Any,
-        typer.Option(
-            "--evaluations",
-            parser=options.checked(Annotated[int, Field(ge=1, le=10_000)]),
-            metavar="INT",
-            help="Noise levels at which the ten digits are compared (default 32): more are more exact.",
-            show_default=False,
-        ),
-    ] = None,
+    images: image_input.ImagePaths,
+    evaluations: _Evaluations = None,
     checkpoint: options.Checkpoint = None,
-    seed: Annotated[
-        Any, typer.Option("--seed", parser=options.checked(options.Seed), metavar="INT", help="Seed of the noise.")
-    ] = 0,
-    show: Annotated[
-        bool, typer.Option("--show", help="Draw the picture in the terminal as the model sees it.")
-    ] = False,
+    seed: Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the noise (default 0).")] = 0,
+    weights: option_groups.Weights = None,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the preprocessed images in the terminal.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    *,
-    how: HowToDraw,
 ) -> None:
-    """Read digits: which one explains a picture best, by the model that draws them.
+    """Classify images with the diffusion model.
 
-    It was never trained to read. Each digit's label is tried on noisy versions of the picture; the better the model
-    predicts the picture from them, the likelier the digit. Prints path, digit and probability, with ? for the digit
-    where the model cannot tell.
+    The model was not trained to classify: noisy versions of an image are predicted with the label of each class, and
+    the better the prediction, the more probable the class. Prints path, digit and probability, with ? for the digit if
+    all are about as probable.
     """
-    scans = [pictures.read(path) for path in sources]
+    sampling = SamplingOptions(weights=weights, machine=inference_settings(device, backend))
+    scans = [image_input.read(path) for path in images]
 
-    from mnistdiff.engine.inference.classification import classify
+    from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
-    prepared = [pictures.digit(scan) for scan in scans]
-    model, _ = how.load(checkpoint, quiet=quiet or json)
-    images = [digit.image for digit in prepared]
-    told = iter(zip(scans, prepared, strict=True))
+    path, dataset = find_model(checkpoint)
+    prepared = [image_input.prepare_digit(scan, dataset) for scan in scans]
+    model, _ = load(path, sampling, quiet=quiet or json)
+    rest = list(zip([scan.name for scan in scans], prepared, strict=True))
     undecided: list[str] = []
-    with meter(label="reading", quiet=quiet or json) as shown:
-        for done, total, verdicts in classify(model, images, evaluations=evaluations, seed=seed):
-            shown.advance(done, total=total, images=len(verdicts))
-            for verdict in verdicts:
-                scan, seen = next(told)
+    with meter(quiet=quiet or json) as shown:
+
+        def take(posteriors: "Sequence[ClassPosterior]") -> None:
+            for posterior in posteriors:
+                name, digit = rest.pop(0)
                 if show:
-                    shown.digits([seen.image])
-                if verdict.is_undecided:
-                    undecided.append(scan.name)
+                    shown.digits([digit.image])
+                if posterior.is_undecided:
+                    undecided.append(name)
                 if json:
-                    console.result_json(_reading(scan.name, seen, verdict, model.subject))
+                    console.result_json(_to_dict(name, digit.notices, posterior, model))
                 else:
-                    digit = "?" if verdict.is_undecided else verdict.digit
-                    shown.result(f"{scan.name}\t{digit}\t{max(verdict.probabilities):.1%}")
+                    label = "?" if posterior.is_undecided else model.settings.spec.class_names[posterior.label]
+                    shown.result(f"{name}\t{label}\t{max(posterior.probabilities):.1%}")
+
+        shown.follow(
+            class_posteriors(model, [each.image for each in prepared], evaluations=evaluations, seed=seed), take
+        )
     if undecided:
-        console.warn(_undecided(undecided))
+        console.warn(_warning(undecided))
 
 
-def _reading(name: str, seen: "PreparedDigit", verdict: "Verdict", subject: "Subject") -> dict[str, Any]:
-    """What was read of one picture, for JSON."""
-    notices = [*seen.notices, *([_undecided([name])] if verdict.is_undecided else [])]
+def _to_dict(name: str, notices: Sequence[str], posterior: "ClassPosterior", model: "Model") -> dict[str, Any]:
+    """The result for one image, for JSON."""
     return {
         "path": name,
-        "digit": None if verdict.is_undecided else verdict.digit,
-        "probabilities": [round(p, 6) for p in verdict.probabilities],
-        **about(subject, *notices),
+        "digit": None if posterior.is_undecided else posterior.label,
+        "probabilities": [round(p, 6) for p in posterior.probabilities],
+        **about(model.info, *notices, *([_warning([name])] if posterior.is_undecided else [])),
     }
 
 
-def _undecided(names: list[str]) -> str:
-    """What is said of pictures, by name, of which the model cannot tell the digit."""
+def _warning(names: list[str]) -> str:
+    """The warning about images whose class the model cannot tell."""
     shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
     return f"this model cannot tell which digit is in {shown}: all are about as probable"

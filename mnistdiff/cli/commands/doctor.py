@@ -1,8 +1,12 @@
 """``mnistdiff doctor``."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console, options
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.doctor import Diagnosis
 
 EXAMPLES = """Examples:
 
@@ -12,27 +16,31 @@ mnistdiff doctor --json"""
 
 
 def doctor_command(data_dir: options.DataDir = None, json: options.Json = False) -> None:
-    """Say what this machine offers, and draw a digit to see that all works: what a bug report needs.
+    """Check the installation: libraries, devices, data, and whether each backend samples.
 
-    Opens no connection.
+    Its output belongs into a bug report. It opens no network connection.
     """
-    from mnistdiff.engine.doctor import examine
+    from mnistdiff.engine.doctor import diagnose
 
-    health = examine(data_dir)
+    diagnosis = diagnose(data_dir)
     if json:
-        console.result_json(health.to_dict())
-        return
-    rows: list[tuple[str, str]] = []
-    for name, value in health.to_dict().items():
-        rows += _rows(name, value)
-    console.result_table("", rows)
+        console.result_json(asdict(diagnosis))
+    else:
+        console.result_table("", _rows(diagnosis))
 
 
-def _rows(name: str, value: Any) -> list[tuple[str, str]]:
-    if name == "drew":
-        return [(f"one digit by {backend}", f"{seconds:.2f} s") for backend, seconds in value.items()]
-    if name == "problems":
-        return [("problem", sentence) for sentence in value]
-    if isinstance(value, dict):
-        return [(inner, str(content or "not installed")) for inner, content in value.items()]
-    return [(name, ", ".join(value) if isinstance(value, (list, tuple)) else str(value))]
+def _rows(d: "Diagnosis") -> list[tuple[str, str]]:
+    return [
+        ("version", d.version),
+        ("python", d.python),
+        ("system", d.system),
+        *((name, version or "not installed") for name, version in d.libraries.items()),
+        ("devices", ", ".join(d.devices)),
+        ("threads", str(d.threads)),
+        ("threads_limit", d.threads_limit),
+        *d.variables.items(),
+        ("data", d.data),
+        ("cache", d.cache),
+        *((f"one image by {backend}", f"{seconds:.2f} s") for backend, seconds in d.sampling_seconds.items()),
+        *(("problem", problem) for problem in d.problems),
+    ]

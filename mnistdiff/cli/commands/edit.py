@@ -1,13 +1,14 @@
 """``mnistdiff edit``."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
-from pydantic import Field
-
-from mnistdiff.cli import options, pictures
-from mnistdiff.cli.delivery import Delivery, delivers
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli import image_input, option_groups, options, output_options
+from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
+from mnistdiff.cli.output_options import OutputOptions
+from mnistdiff.cli.sample_output import SampleJob
+from mnistdiff.cli.select_samples import parse_labels
+from mnistdiff.setting_types import EDIT_GUIDANCE, EDIT_STRENGTH, Strength
 
 EXAMPLES = """Examples:
 
@@ -17,47 +18,61 @@ mnistdiff edit photo.jpg --digit 0-9 --strength 0.7 --seed 1 -o in_my_hand.png
 
 mnistdiff sample --digit 9 --seed 3 -o - | mnistdiff edit - --digit 4 --gif from_9_to_4.gif"""
 
-_GUIDANCE = 2.0
-"""The picture pulls towards the digit that it shows, so the label has to pull harder than in ``sample``."""
-
 _Strength = Annotated[
-    Any,
-    typer.Option(
+    float,
+    options.typed(
         "--strength",
-        parser=options.checked(Annotated[float, Field(gt=0, le=1)]),
-        metavar="FLOAT",
-        help="How much of the picture is given up: near 0 nothing, 1 all of it.",
+        kind=Strength,
+        help_text="How much of the image is replaced: near 0 nothing, 1 all of it (> 0, <= 1; "
+        f"default {EDIT_STRENGTH}).",
     ),
 ]
 
 
-@delivers(after="seed", default="edited.png")
-@draws(after="seed", guidance=_GUIDANCE)
 def edit_command(
-    context: typer.Context,
-    picture: pictures.Scan,
+    image: image_input.ImagePath,
     digit: options.Digits = None,
-    strength: _Strength = 0.8,
-    n: options.Count = 1,
+    strength: _Strength = EDIT_STRENGTH,
+    n: options.Count = None,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
-    *,
-    how: HowToDraw,
-    delivery: Delivery,
+    guidance: Annotated[float | None, option_groups.guidance(f"{EDIT_GUIDANCE:g}")] = None,
+    guidance_interval: option_groups.GuidanceInterval = None,
+    sampler: option_groups.Sampler = None,
+    steps: option_groups.Steps = None,
+    spacing: option_groups.Spacing = None,
+    eta: option_groups.Eta = None,
+    weights: option_groups.Weights = None,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
+    output: output_options.OutputPath = "edited.png",
+    show: output_options.Show = False,
+    gif: output_options.Gif = None,
+    film: output_options.Film = None,
+    view: output_options.ViewName = None,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Draw another digit in the hand of a picture, or the same digit cleanly.
+    """Re-draw a scanned digit as another digit in the same style (SDEdit).
 
-    The picture, dark on light or light on dark, is brought to the size and place that MNIST gives digits; noise covers
-    as much of it as --strength says, and the digit is drawn out of that.
+    The image, dark on light or light on dark, is preprocessed to the size and position of MNIST's digits; noise is
+    added up to --strength, and the new digit is sampled from there (Meng et al. 2022).
     """
-    delivery.check()
-    scan = pictures.read(picture)
+    machine = inference_settings(device, backend)
+    sampling = SamplingOptions(
+        guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, default_guidance=EDIT_GUIDANCE
+    )
+    images = OutputOptions.of(output, gif, film, view, show=show, force=force, json=json, quiet=quiet)
+    scan = image_input.read(image)
 
-    from mnistdiff.engine.inference.editing import Edit
-    from mnistdiff.engine.inference.sampling import requests
+    from mnistdiff.engine.inference.editing import SDEdit
+    from mnistdiff.engine.inference.sampling import specs_for_labels
 
-    prepared = pictures.digit(scan)
-    edit = Edit(image=prepared.image, strength=strength)
+    path, dataset = find_model(checkpoint)
+    prepared = image_input.prepare_digit(scan, dataset)
+    process = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
-    delivery.expect(requests(context.params["digit"], n, first), from_noise=False)
-    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), edit, notices=prepared.notices)
+    specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
+    job = SampleJob(specs, images, notices=prepared.notices)
+    job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)

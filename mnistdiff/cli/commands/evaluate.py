@@ -1,19 +1,31 @@
 """``mnistdiff evaluate``."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import Field
 
-from mnistdiff.cli import console, evaluation_report, options
-from mnistdiff.cli.drawing import HowToDraw, about, draws
-from mnistdiff.cli.evaluation_files import EvaluationFiles, PairsFile, PlotFile, ReportFile
+from mnistdiff.cli import console, evaluation_view, option_groups, options
+from mnistdiff.cli.evaluation_view import EvaluationFiles
+from mnistdiff.cli.flags import flags_of, with_flags
+from mnistdiff.cli.model_input import about, load_each
+from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
+from mnistdiff.cli.progress import meter
+from mnistdiff.cli.registry import load
+from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
-from mnistdiff.settings import Seed
+from mnistdiff.errors import SettingsError
+from mnistdiff.machine_settings import InferenceSettings
+from mnistdiff.setting_types import EvaluatedCount, Seed
+from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.evaluation.report import Evaluation
+    from mnistdiff import Model
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.evaluation.report import EvaluationReport
 
 EXAMPLES = """Examples:
 
@@ -23,135 +35,206 @@ mnistdiff evaluate --n 1000 --min-accuracy 99 --max-fcd 2 --json
 
 mnistdiff evaluate --by guidance=1,1.5,2,3 --plot guidance.png
 
-mnistdiff evaluate --cas --memorisation --pairs pairs.png"""
+mnistdiff evaluate --cas --memorization --pairs pairs.png"""
 
+_PAIRS = "memorization_pairs.png"
 
 _Count = Annotated[
-    Any,
-    typer.Option(
+    int,
+    options.typed(
         "-n",
         "--n",
-        parser=options.checked(Annotated[int, Field(ge=10, le=60_000)]),
-        metavar="INT",
-        help="Images to draw, digits as frequent as in MNIST (10 to 60000).",
+        kind=EvaluatedCount,
+        help_text="Images to sample, classes as frequent as in the data set (10 to 60000; default 10000).",
     ),
 ]
-_Seed = Annotated[
-    Any, typer.Option("--seed", parser=options.checked(Seed), metavar="INT", help="Seed of the first image.")
+_Seed = Annotated[int, options.typed("--seed", kind=Seed, help_text="Seed of the first image (default 0).")]
+_Device = Annotated[str | None, options.setting(InferenceSettings, "device")]
+_Backend = Annotated[
+    str | None,
+    options.setting(
+        InferenceSettings,
+        "backend",
+        help_text="ONNX Runtime, on the CPU, or PyTorch; auto takes PyTorch on a GPU, else as sample.",
+    ),
 ]
 _By = Annotated[
-    str | None,
+    Sweep | None,
     typer.Option(
         "--by",
-        callback=options.parse_by,
+        parser=Sweep.parser("--by"),
         metavar="NAME=VALUES",
-        help="Compare values of one setting of the sampler, as in guidance=1,1.5,2 or steps=5,10,20.",
+        help="Compare values of one sample setting, as in guidance=1,1.5,2 or steps=5,10,20.",
         show_default=False,
     ),
 ]
+_Plot = Annotated[Path | None, options.file("--plot", help="With --by: also plot the comparison, as PNG.")]
 _Cas = Annotated[
     bool, typer.Option("--cas", help="Train classifiers on the images alone, and on as many real ones (slow).")
 ]
-_Memorisation = Annotated[
-    bool, typer.Option("--memorisation", help="Look up the training image nearest to each image.")
+_Memorization = Annotated[
+    bool, typer.Option("--memorization", "--memorisation", help="Find the nearest training image of each image.")
 ]
-_Confusion = Annotated[bool, typer.Option("--confusion", help="Show which digit was taken for which.")]
+_Pairs = Annotated[
+    Path | None, options.file("--pairs", help=f"With --memorization: where to show the nearest (default {_PAIRS}).")
+]
+_Confusion = Annotated[bool, typer.Option("--confusion", help="Show the confusion matrix of each classifier.")]
 _MinAccuracy = Annotated[
-    Any,
-    typer.Option(
+    float | None,
+    options.typed(
         "--min-accuracy",
-        parser=options.checked(Annotated[float, Field(ge=0, le=100)]),
+        kind=Annotated[float, Field(ge=0, le=100)],
         metavar="PERCENT",
-        help="Exit 9 if a classifier finds less than this right.",
+        help_text="Exit 9 if the accuracy of a classifier is less than this.",
     ),
 ]
 _MaxFcd = Annotated[
-    Any,
-    typer.Option(
+    float | None,
+    options.typed(
         "--max-fcd",
-        parser=options.checked(Annotated[float, Field(ge=0)]),
-        metavar="FLOAT",
-        help="Exit 9 if a classifier finds a larger Fréchet distance than this.",
+        kind=Annotated[float, Field(ge=0)],
+        help_text="Exit 9 if the Fréchet distance of a classifier is more than this.",
     ),
 ]
+_Report = Annotated[Path | None, options.file("--output", "-o", help="Also write the report there, as JSON.")]
 
 
-@draws(after="seed", with_torch=True)
 def evaluate_command(
-    context: typer.Context,
     checkpoint: options.Source = None,
     n: _Count = 10_000,
     seed: _Seed = 0,
+    guidance: option_groups.Guidance = None,
+    guidance_interval: option_groups.GuidanceInterval = None,
+    sampler: option_groups.Sampler = None,
+    steps: option_groups.Steps = None,
+    spacing: option_groups.Spacing = None,
+    eta: option_groups.Eta = None,
+    weights: option_groups.Weights = None,
+    device: _Device = None,
+    backend: _Backend = None,
     by: _By = None,
-    plot: PlotFile = None,
+    plot: _Plot = None,
     cas: _Cas = False,
-    memorisation: _Memorisation = False,
-    pairs: PairsFile = None,
+    memorization: _Memorization = False,
+    pairs: _Pairs = None,
     confusion: _Confusion = False,
     min_accuracy: _MinAccuracy = None,
     max_fcd: _MaxFcd = None,
-    output: ReportFile = None,
+    output: _Report = None,
     force: options.Force = False,
     data_dir: options.DataDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    *,
-    how: HowToDraw,
 ) -> None:
-    """Draw many digits and measure how good they are, under two classifiers that come with the program.
+    """Sample many images and measure their quality under two bundled classifiers.
 
-    Accuracy: how many are taken for the digit that was asked for. fcd: the Fréchet distance of the classifier's
-    features to those of the training images, beside its floor, that of real test images. With MNIST at hand also
-    precision, recall, density and coverage. Nothing is ever fetched.
+    Accuracy: the share classified as the digit asked for. fcd: the Fréchet distance of the classifier's features to
+    those of the training images, beside that of real test images. If MNIST is on this machine, also precision, recall,
+    density and coverage. Nothing is downloaded.
     """
-    files = EvaluationFiles.parse(context.params)
-    compared: options.By | None = context.params["by"]
-    quiet = quiet or json
-
-    if files.plot is not None:
-        require("matplotlib")
-    require("torch")
-    from mnistdiff.engine.evaluation.judge import load_judges
-    from mnistdiff.engine.evaluation.protocol import Extras, evaluate_each
-    from mnistdiff.engine.evaluation.yardstick import RealImages
-    from mnistdiff.engine.network.device import resolve_device
-    from mnistdiff.engine.runs.choice import checkpoint_to_sample
-
-    path = checkpoint_to_sample(checkpoint)
-    needed_for = "--cas" if cas else "--memorisation" if memorisation else ""
-    real = RealImages.load(data_dir, needed_for=needed_for)
-    variants = [{}] if compared is None else [{compared.name: value} for value in compared.values]
-    # Torch is here already, so a GPU is taken if there is one; ONNX Runtime is asked for by name and runs on the CPU.
-    device = "" if how.machine.backend == "onnx" else resolve_device(how.machine.device).type
-    rows = how.load_each(path, variants, device=device)
-    console.note(f"evaluating {options.name_of(path)} with {n:,} images", quiet=quiet)
-    events = evaluate_each(
-        rows,
-        load_judges(),
-        n=n,
-        seed=seed,
-        real=real,
-        extras=Extras(usefulness=cas, originality=memorisation),
-        subject=rows[0][0].subject,
+    machine = inference_settings(device, backend)
+    sampling = SamplingOptions(
+        guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=[by] if by else []
     )
-    reports = evaluation_report.watch(events, compared, quiet=quiet)
-    content = reports[0].to_dict() if compared is None else _sweep_to_dict(compared, reports)
-    files.write(reports, content, compared, quiet=quiet)
-    if json:
-        console.result_json(content)
-    elif compared is None:
-        evaluation_report.show(reports[0], confusion=confusion)
+    chosen = EvaluationOptions(
+        n, seed, by, plot, cas, memorization, pairs, confusion, min_accuracy, max_fcd, data_dir, json, quiet or json
+    )
+    files = EvaluationFiles(output, plot, chosen.pairs_file, force)
+    models = _load(checkpoint, sampling, chosen)
+    reports = _evaluate(models, chosen)
+    values = reports[0].model_dump(mode="json") if by is None else _comparison(by, reports, models[0][0].info)
+    files.write(reports, values, by, quiet=chosen.quiet)
+    _print(reports, values, chosen)
+    reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """The options of the command, without those of sampling.
+
+    Raises:
+        SettingsError: if two of them cannot act together.
+    """
+
+    n: int
+    seed: int
+    by: Sweep | None
+    plot: Path | None
+    cas: bool
+    memorization: bool
+    pairs: Path | None
+    confusion: bool
+    min_accuracy: float | None
+    max_fcd: float | None
+    data_dir: Path | None
+    json: bool
+    quiet: bool
+
+    def __post_init__(self) -> None:
+        if self.plot is not None and self.by is None:
+            raise SettingsError("--plot shows what --by compares", "Add for example --by guidance=1,1.5,2.")
+        if self.pairs is not None and not self.memorization:
+            raise SettingsError("--pairs shows what --memorization finds", "Add --memorization.")
+        if self.by is not None:
+            single: dict[str, object] = {"--confusion": self.confusion, "--memorization": self.memorization}
+            single |= {"--min-accuracy": self.min_accuracy, "--max-fcd": self.max_fcd}
+            refuse_beside("--by", "it makes several evaluations", single)
+
+    @property
+    def pairs_file(self) -> Path | None:
+        """Where the closest pairs go; None if they are not looked for."""
+        return (self.pairs or Path(_PAIRS)) if self.memorization else None
+
+
+def _load(
+    checkpoint: Path | None, sampling: SamplingOptions, chosen: EvaluationOptions
+) -> "list[tuple[Model, SampleSettings]]":
+    """The model and its sample settings, once for each value of a comparison."""
+    require(*(["matplotlib"] if chosen.plot else []), "torch")
+    from mnistdiff.engine.network.device import resolve_device
+    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
+
+    variants = [{}] if chosen.by is None else [{chosen.by.name: value} for value in chosen.by.values]
+    # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
+    device = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
+    path, note = checkpoint_to_sample(checkpoint), f", {chosen.n:,} images"
+    return load_each(path, sampling, variants, device=device, note=note, quiet=chosen.quiet)
+
+
+def _evaluate(models: "list[tuple[Model, SampleSettings]]", chosen: EvaluationOptions) -> "Sequence[EvaluationReport]":
+    """A report for each of the models, with progress and warnings."""
+    from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
+
+    by = chosen.by
+    optional = OptionalMetrics(cas=chosen.cas, memorization=chosen.memorization)
+    classifiers, real = load_references(models[0][0].settings, chosen.data_dir, optional)
+    work = evaluate_each(models, classifiers, n=chosen.n, seed=chosen.seed, real=real, optional=optional)
+
+    def note_values(completed: "Sequence[EvaluationReport]") -> None:
+        if by is None:
+            return
+        for report in completed:
+            value = getattr(report.sampling, by.name)
+            console.note(f"{by.name} {value}: {evaluation_view.in_a_line(report)}", quiet=chosen.quiet)
+
+    with meter(counts_images=False, quiet=chosen.quiet) as shown:
+        reports = shown.follow(work, note_values)
+    known, flags = models[0][0].info.notices, flags_of(load("evaluate"))
+    for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in known):
+        console.warn(with_flags(notice, flags))
+    return reports
+
+
+def _print(reports: "Sequence[EvaluationReport]", values: dict[str, Any], chosen: EvaluationOptions) -> None:
+    if chosen.json:
+        console.result_json(values)
+    elif chosen.by is None:
+        evaluation_view.show(reports[0], confusion=chosen.confusion)
     else:
-        evaluation_report.show_sweep(compared, reports)
-    if compared is None:
-        reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
+        evaluation_view.show_sweep(chosen.by.name, chosen.by.values, reports)
 
 
-def _sweep_to_dict(compared: options.By, reports: "Sequence[Evaluation]") -> dict[str, Any]:
-    """Plain values, for JSON."""
-    return {
-        "by": compared.name,
-        "values": list(compared.values),
-        "evaluations": [report.to_dict() for report in reports],
-        **about(reports[0].subject),
-    }
+def _comparison(by: Sweep, reports: "Sequence[EvaluationReport]", info: "ModelInfo") -> dict[str, Any]:
+    """The values and their reports, for JSON."""
+    evaluations = [report.model_dump(mode="json") for report in reports]
+    return {"by": by.name, "values": list(by.values), "evaluations": evaluations, **about(info)}

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mnistdiff.cli import console, options
-from mnistdiff.cli.drawing import about, warn_of
+from mnistdiff.cli import console, option_groups, options
+from mnistdiff.cli.model_input import about, warn_of
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.signals import leaving_at_once
 from mnistdiff.engine.libraries import require
-from mnistdiff.settings import SampleSettings
 
 EXAMPLES = """Examples:
 
@@ -19,42 +18,41 @@ mnistdiff export -o model.onnx
 mnistdiff export runs/001-base -o digits.onnx --json"""
 
 
+_Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE|-", help="The ONNX file to write; - is stdout.")]
+
+
 def export_command(
-    context: typer.Context,
     source: options.Source = None,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE|-", help="The ONNX file to write.")] = Path(
-        "model.onnx"
-    ),
-    weights: options.Weights = None,
+    output: _Output = Path("model.onnx"),
+    weights: option_groups.Weights = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a trained network as an ONNX file, and compare it with PyTorch.
+    """Export a trained network to ONNX, and compare it with PyTorch.
 
-    Inputs: x_t (B, 1, 28, 28), t (B,), labels (B,; 10 is no label). Output: the predicted noise or v. From then on
-    sample draws from any checkpoint of this architecture without loading PyTorch.
+    Inputs: x_t (B, 1, 28, 28), t (B,) and labels (B,), where the number of classes means "no label". Output: the
+    prediction. After the export, sample needs no PyTorch for checkpoints of the same architecture.
     """
     target = Output.one_file(output, (".onnx",), what="a network", as_json=json)
-    target.refuse_existing([], force=force)
+    target.refuse_existing(force=force)
     quiet = quiet or json
 
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.inference.sampling import load_weights
-    from mnistdiff.engine.runs.choice import checkpoint_to_sample
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.inference.model import load_weights
+    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     require("torch")
     path = checkpoint_to_sample(source)
-    given = SampleSettings(**options.given(SampleSettings, context.params))
-    checkpoint, arrays = load_weights(path, given.weights)
-    subject = Subject.of(path, checkpoint.metadata, checkpoint.sha256)
-    warn_of(subject)
+    checkpoint, arrays = load_weights(path, weights or "ema")
+    model = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
+    warn_of(model)
     console.note(f"exporting {options.name_of(path)}, which takes half a minute", quiet=quiet)
 
     from mnistdiff.engine.network.export import export
 
-    with leaving_at_once():  # nothing is half written yet, and torch.export is Python called from C++
+    with leaving_at_once():  # torch.export calls Python from C++; no file is being written yet
         content, difference = export(checkpoint.metadata.settings, arrays, source=str(path))
-    told = {"bytes": len(content), "largest_difference": difference, **about(subject)}
-    target.finish(content, told, as_json=json)
+    facts = {"bytes": len(content), "largest_difference": difference, **about(model)}
+    target.finish(content, facts, as_json=json)
     console.note(f"{console.size(len(content))}; largest difference from PyTorch {difference:.1e}", quiet=quiet)

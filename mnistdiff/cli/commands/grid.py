@@ -1,23 +1,23 @@
 """``mnistdiff grid``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import HowToDraw, about, draws, warn_of
+from mnistdiff.cli import image_input, option_groups, options
+from mnistdiff.cli.model_input import about, find_model, load_each, warn_of
+from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
+from mnistdiff.cli.select_samples import parse_labels
+from mnistdiff.conflicts import refuse_beside
 from mnistdiff.errors import SettingsError
+from mnistdiff.setting_types import Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.inference.sampling import Drawing, Model, Request
-    from mnistdiff.engine.runs.run_dir import RunDir
-    from mnistdiff.settings import SampleSettings
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
 
 EXAMPLES = """Examples:
 
@@ -31,127 +31,156 @@ mnistdiff grid runs/001-base --over-time -o learning.gif
 
 mnistdiff grid inference_samples/digit_*.png -o drawn.png"""
 
+_COUNT = 8
 _Sources = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="RUN|FILE|PICTURE",
+        metavar="RUN|FILE|IMAGE",
         readable=False,
-        help="A run, a checkpoint, bundled, or pictures (- is stdin); default: newest run, else bundled model.",
-    ),
-]
-_Output = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE|-",
-        help="The PNG (with --over-time the GIF) to write; - is stdout. Default: grid.png or learning.gif.",
+        help="Images are names that end as images do (.png, .jpg, ...), and - is stdin; any other name is a model: a "
+        "run, a checkpoint or bundled. Default: the newest run, else the bundled model.",
         show_default=False,
     ),
 ]
+_OUTPUT = "The PNG (with --over-time the GIF) to write; - is stdout. Default: grid.png or learning.gif."
+_Output = Annotated[str | None, options.file("--output", "-o", metavar="FILE|-", help=_OUTPUT)]
+_Seed = Annotated[
+    int | None, options.typed("--seed", kind=Seed, help_text="Seed of the first image of each row (default 0).")
+]
 _Sweep = Annotated[
-    list[str] | None,
+    list[Sweep] | None,
     typer.Option(
         "--sweep",
-        callback=options.parse_sweeps,
+        parser=Sweep.parser("--sweep"),
         metavar="NAME=VALUES",
         help="Compare values of a setting, from the same noise, as in guidance=0,1,2; twice: rows and columns.",
         show_default=False,
     ),
 ]
-_OverTime = Annotated[bool, typer.Option("--over-time", help="Animate the previews of a run: how it learned.")]
 
 
-@draws(after="seed")
 def grid_command(
-    context: typer.Context,
     sources: _Sources = None,
-    output: _Output = "",
+    output: _Output = None,
     digit: options.Digits = None,
-    n: options.Count = 8,
-    seed: options.FixedSeed = 0,
+    n: Annotated[int | None, options.count(_COUNT)] = None,
+    seed: _Seed = None,
+    guidance: option_groups.Guidance = None,
+    guidance_interval: option_groups.GuidanceInterval = None,
+    sampler: option_groups.Sampler = None,
+    steps: option_groups.Steps = None,
+    spacing: option_groups.Spacing = None,
+    eta: option_groups.Eta = None,
+    weights: option_groups.Weights = None,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
     sweep: _Sweep = None,
-    over_time: _OverTime = False,
+    over_time: Annotated[bool, typer.Option("--over-time", help="Animate the previews of a run.")] = False,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    *,
-    how: HowToDraw,
 ) -> None:
-    """Draw one labelled sheet, a row for each digit: from a model, or from pictures that are there already."""
-    target = _target(output, over_time=over_time, as_json=json)
-    target.refuse_existing([], force=force)
-    sources = sources or []
-
-    from mnistdiff.engine.inference import sheets
-    from mnistdiff.engine.inference.sampling import requests
-    from mnistdiff.engine.runs.choice import run_to_show
-    from mnistdiff.engine.runs.film import learning
-
-    if pictures.are_given(sources):
-        subject, content = None, sheets.of_pictures([pictures.read(path) for path in sources], columns=n)
-    elif len(sources) > 1:
-        raise SettingsError("a grid is drawn from one model", "Name one run or checkpoint, or pictures alone.")
+    """Make one labelled sheet, a row for each digit: sampled from a model, or of existing images."""
+    images, source = _images_or_model(sources or [])
+    machine = inference_settings(device, backend)
+    sampling = SamplingOptions(
+        guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=sweep or ()
+    )
+    sampled = {"--digit": digit, "--seed": seed, "--device": device, "--backend": backend, "--sweep": sweep}
+    if images:
+        beside = {**sampled, **sampling.flags, "--over-time": over_time}
+        refuse_beside(str(images[0]), "existing images are not sampled", beside)
     elif over_time:
-        run = run_to_show(sources[0] if sources else None)
-        content = learning(run)
-        subject = _subject_of(run)
+        refuse_beside("--over-time", "the previews of a run exist", {**sampled, **sampling.flags, "--n": n})
+    target = _target(output, over_time=over_time, as_json=json)
+    target.refuse_existing(force=force)
+    if images:
+        info, content = None, _of_images(images, columns=n or _COUNT)
+    elif over_time:
+        info, content = _of_previews(source)
     else:
-        wanted = requests(context.params["digit"], n, seed)
-        subject, content = _from_model(
-            sources[0] if sources else None, wanted, context.params["sweep"], how, quiet=quiet or json
+        info, content = _of_model(source, digit, n or _COUNT, seed or 0, sampling, quiet=quiet or json)
+    target.finish(content, {"bytes": len(content), **about(info)}, as_json=json)
+
+
+def _images_or_model(sources: Sequence[Path]) -> tuple[list[Path], Path | None]:
+    """The images among the arguments, or else the model.
+
+    Raises:
+        SettingsError: for both, or for two models.
+    """
+    images = [path for path in sources if image_input.is_image(path)]
+    models = [path for path in sources if not image_input.is_image(path)]
+    if images and models:
+        raise SettingsError(
+            f"{models[0]} is a model by its name, and {images[0]} an image",
+            "Give images alone, which end in .png, .jpg or another suffix of images, or one run or checkpoint.",
         )
-    target.finish(content, {"bytes": len(content), **about(subject)}, as_json=json)
+    if len(models) > 1:
+        raise SettingsError(f"{models[0]} and {models[1]} are two models", "Name one run or checkpoint.")
+    return images, models[0] if models else None
 
 
-def _subject_of(run: "RunDir") -> "Subject | None":
-    """The model of a run, after warning of it; None if the run holds no checkpoint."""
-    from mnistdiff.engine.checkpoint.subject import Subject
-
-    if not run.best().is_file():
-        return None
-    subject = Subject.read(run.best())
-    warn_of(subject)
-    return subject
-
-
-def _from_model(
-    source: Path | None, wanted: "Sequence[Request]", sweeps: tuple[options.By, ...], how: HowToDraw, *, quiet: bool
-) -> "tuple[Subject, bytes]":
-    """A sheet of these images, or of each way to draw them that is compared, and which model drew it."""
-    from mnistdiff.engine.inference import sheets
-    from mnistdiff.engine.inference.provenance import drawn_by, picture, require_room, signed
-    from mnistdiff.engine.runs.choice import checkpoint_to_sample
-
-    variants = list(sheets.variants(sweeps)) if sweeps else [{}]
-    require_room(len(wanted) * len(variants))
-    if sweeps:
-        sheets.require_room_to_compare(sweeps, len(wanted))
-    path = checkpoint_to_sample(source)
-    console.note(f"drawing from {options.name_of(path)}", quiet=quiet)
-    (model, settings), *loaded = how.load_each(path, [{}, *variants])
-    drawn = [_draw(each, wanted, way, quiet=quiet) for each, way in loaded]
-    if not sweeps:
-        return model.subject, picture(drawn[0], model, settings, labelled=True)
-    image = sheets.compared(sweeps, [[drawing.pixels for drawing in drawings] for drawings in drawn])
-    # An interval is told as it is typed.
-    told = [(name, [v if isinstance(v, int | float) else str(v) for v in values]) for name, values in sweeps]
-    return model.subject, signed(image, drawn_by(model, settings, wanted, sweeps=told))
-
-
-def _target(output: str, *, over_time: bool, as_json: bool) -> Output:
-    """The one file that a sheet or a film goes to."""
+def _target(output: str | None, *, over_time: bool, as_json: bool) -> Output:
     if over_time:
         return Output.one_file(output or "learning.gif", (".gif",), what="an animation", as_json=as_json)
     return Output.one_file(output or "grid.png", (".png",), what="a grid", as_json=as_json)
 
 
-def _draw(model: "Model", wanted: "Sequence[Request]", settings: "SampleSettings", *, quiet: bool) -> "list[Drawing]":
-    from mnistdiff.engine.inference.sampling import draw
+def _of_images(images: Sequence[Path], *, columns: int) -> bytes:
+    from mnistdiff.engine.outputs.sheets import sheet_of_files
 
-    drawings: list[Drawing] = []
-    with meter(label="drawing", quiet=quiet) as shown:
-        for progress in draw(model, wanted, settings):
-            shown.advance(progress.done, total=progress.total, images=len(progress.drawings))
-            drawings += progress.drawings
-    return drawings
+    return sheet_of_files([image_input.read(path) for path in images], columns=columns)
+
+
+def _of_previews(source: Path | None) -> "tuple[ModelInfo | None, bytes]":
+    """An animation of the previews of a run, and its model, if it has a checkpoint."""
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.runs.lookup import run_to_show
+    from mnistdiff.engine.runs.preview_animation import animate_previews
+
+    run = run_to_show(source)
+    content = animate_previews(run)
+    if not run.best().is_file():
+        return None, content
+    info = ModelInfo.read(run.best())
+    warn_of(info)
+    return info, content
+
+
+def _of_model(
+    source: Path | None,
+    digit: Sequence[str] | None,
+    count: int,
+    seed: int,
+    sampling: SamplingOptions,
+    *,
+    quiet: bool,
+) -> "tuple[ModelInfo, bytes]":
+    """A sheet of samples, or of each variant that is compared, and its model.
+
+    Raises:
+        SettingsError: before anything is sampled, if there is no room for the images.
+    """
+    from mnistdiff.engine.inference.sampling import Sample, specs_for_labels
+    from mnistdiff.engine.outputs import sheets
+    from mnistdiff.engine.outputs.encode import encode_samples, encode_with_provenance
+    from mnistdiff.engine.outputs.provenance import Origin, make_provenance
+
+    compared = [(sweep.name, sweep.values) for sweep in sampling.sweeps]
+    variants = list(sheets.variants(compared)) if compared else []
+    path, dataset = find_model(source)
+    specs = specs_for_labels(parse_labels(digit, dataset), count, seed)
+    sheets.require_image_count(len(specs) * max(len(variants), 1))
+    if compared:
+        sheets.require_room_for_comparison(compared, len(specs), dataset.image_size)
+    (model, settings), *loaded = load_each(path, sampling, [{}, *variants], quiet=quiet)
+    rows: list[list[Sample]] = []
+    for each, variant in loaded or [(model, settings)]:
+        rows.append([])
+        with meter(quiet=quiet) as shown:
+            shown.follow(each.sampling(specs, variant), rows[-1].extend)
+    if not compared:
+        return model.info, encode_samples(rows[0], Origin(model, settings), always_sheet=True)
+    image = sheets.comparison_sheet(compared, [[each.pixels for each in row] for row in rows])
+    return model.info, encode_with_provenance(image, make_provenance(Origin(model, settings), specs, sweeps=compared))

@@ -1,14 +1,22 @@
 """``mnistdiff inpaint``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import Field
 
-from mnistdiff.cli import options, pictures
-from mnistdiff.cli.delivery import Delivery, delivers
-from mnistdiff.cli.drawing import HowToDraw, draws
+from mnistdiff.cli import image_input, option_groups, options, output_options
+from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
+from mnistdiff.cli.output_options import OutputOptions
+from mnistdiff.cli.sample_output import SampleJob
+from mnistdiff.cli.select_samples import parse_labels
+from mnistdiff.conflicts import refuse_beside
+from mnistdiff.setting_types import RESAMPLE_STEPS, ResampleSteps
+from mnistdiff.settings import SampleSettings
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.inference.editing import RePaint
 
 EXAMPLES = """Examples:
 
@@ -23,52 +31,80 @@ _Mask = Annotated[
     typer.Option(
         "--mask",
         metavar="SIDE|FILE",
-        help="What is missing: the left, right, top or bottom half, or a picture that is white there.",
+        help="The missing part: the left, right, top or bottom half, or an image that is white there.",
     ),
 ]
 _Rounds = Annotated[
-    Any,
-    typer.Option(
+    int | None,
+    options.typed(
         "--rounds",
-        parser=options.checked(Annotated[int, Field(ge=1, le=100)]),
-        metavar="INT",
-        help="How often each step is taken, so that old and new come to fit (1 to 100).",
+        kind=ResampleSteps,
+        help_text="How often each step is repeated, so that old and new parts become consistent (1 to 100; "
+        f"default {RESAMPLE_STEPS}).",
+    ),
+]
+_Steps = Annotated[
+    int | None,
+    options.setting(
+        SampleSettings,
+        "steps",
+        help_text="Steps from noise to image, each but the last repeated --rounds times (>= 1; default "
+        f"{SampleSettings.model_fields['steps'].default}).",
     ),
 ]
 
 
-@delivers(after="seed", default="completed.png")
-@draws(
-    after="seed",
-    only=("guidance", "guidance_interval", "steps", "spacing", "weights"),
-    steps_help="Steps from noise to image, each but the last taken --rounds times",
-)
 def inpaint_command(
-    context: typer.Context,
-    picture: pictures.Scan,
+    image: image_input.ImagePath,
     mask: _Mask,
     digit: options.Digits = None,
-    rounds: _Rounds = 5,
-    n: options.Count = 1,
+    rounds: _Rounds = None,
+    n: options.Count = None,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
-    *,
-    how: HowToDraw,
-    delivery: Delivery,
+    guidance: option_groups.Guidance = None,
+    guidance_interval: option_groups.GuidanceInterval = None,
+    steps: _Steps = None,
+    spacing: option_groups.Spacing = None,
+    weights: option_groups.Weights = None,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
+    output: output_options.OutputPath = "completed.png",
+    show: output_options.Show = False,
+    gif: output_options.Gif = None,
+    film: output_options.Film = None,
+    view: output_options.ViewName = None,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Draw what is missing of a picture, as part of the digit asked for; what is there stays to the bit.
+    """Sample the missing part of an image as part of a digit, leaving the known part unchanged (RePaint).
 
-    The picture is used whole, as 28x28 pixels, light on dark. RePaint (Lugmayr et al. 2022).
+    The image is used whole, as 28x28 pixels, light on dark (Lugmayr et al. 2022).
     """
-    delivery.check()
-    scan = pictures.read(picture)
+    machine = inference_settings(device, backend)
+    sampling = SamplingOptions(
+        guidance, guidance_interval, steps=steps, spacing=spacing, weights=weights, machine=machine
+    )
+    if steps == 1:
+        refuse_beside("--steps 1", "the last step is not repeated, and it is the only one", {"--rounds": rounds})
+    images = OutputOptions.of(output, gif, film, view, show=show, force=force, json=json, quiet=quiet)
 
-    from mnistdiff.engine.data.scan import marked, part
-    from mnistdiff.engine.inference.editing import HALVES, Inpaint, half
-    from mnistdiff.engine.inference.sampling import requests
+    from mnistdiff.engine.inference.sampling import specs_for_labels
 
-    missing = half(mask) if mask in HALVES else marked(pictures.read(Path(mask)).photograph())
-    inpaint = Inpaint(image=part(scan.photograph(), missing), missing=missing, rounds=rounds)
+    path, dataset = find_model(checkpoint)
+    process = _process(image, mask, rounds or RESAMPLE_STEPS, dataset.image_size)
     first = options.new_seed() if seed is None else seed
-    delivery.expect(requests(context.params["digit"], n, first))
-    delivery.draw(*how.load(checkpoint, note=f", --seed {first}", quiet=delivery.quiet), inpaint)
+    specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
+    job = SampleJob(specs, images)
+    job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)
+
+
+def _process(path: Path, mask: str, rounds: int, size: int) -> "RePaint":
+    """The sampling process, from the image and the name or the image of the missing part."""
+    from mnistdiff.engine.data.preprocess import known_part, read_mask
+    from mnistdiff.engine.inference.editing import HALVES, RePaint, half
+
+    image = image_input.read(path)
+    missing = half(mask, size) if mask in HALVES else read_mask(image_input.read(Path(mask)).photograph(), size)
+    return RePaint(image=known_part(image.photograph(), missing), missing=missing, resample_steps=rounds)

@@ -1,13 +1,14 @@
 """``mnistdiff inspect-checkpoint``, also called ``inspect``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console, options
 from mnistdiff.errors import CheckpointError
 
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.describe import Description
-    from mnistdiff.engine.checkpoint.pretrained import ModelCard
+    from mnistdiff.engine.evaluation.model_card import ModelCard
+    from mnistdiff.engine.evaluation.results import CAS, ClassifierMetrics
 
 EXAMPLES = """Examples:
 
@@ -22,10 +23,13 @@ def inspect_checkpoint_command(
     source: options.Source = None,
     json: options.Json = False,
 ) -> None:
-    """Say what a checkpoint is, without loading PyTorch: settings, progress, versions, and whether it is whole."""
+    """Show a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.
+
+    Exits with 3 if it is not.
+    """
     from mnistdiff.engine.checkpoint.describe import describe
-    from mnistdiff.engine.checkpoint.pretrained import model_card
-    from mnistdiff.engine.runs.choice import checkpoint_to_inspect
+    from mnistdiff.engine.evaluation.model_card import model_card
+    from mnistdiff.engine.runs.lookup import checkpoint_to_inspect
 
     path = checkpoint_to_inspect(source)
     description, card = describe(path), model_card(path)
@@ -60,25 +64,31 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
 
 
 def _card_rows(card: "ModelCard") -> list[tuple[str, str]]:
+    report = card.evaluation
     return [
         ("trained by", f"{card.command} ({card.minutes:.0f} minutes, {card.hardware})"),
-        *((f"judge {name}", _verdict(report)) for name, report in card.evaluation["judges"].items()),
-        ("learnt from it", _usefulness(card.evaluation["cas"])),
+        *((f"classifier {name}", _metrics(metrics)) for name, metrics in report.classifiers.items()),
+        *([("CAS", _cas(report.cas))] if report.cas else []),
         ("intended use", card.intended_use),
         ("limits", card.limits),
         ("license", card.license),
     ]
 
 
-def _verdict(report: dict[str, Any]) -> str:
-    """What one judge said of the model, in a line."""
-    accuracy = report["accuracy"]
-    interval = f"{accuracy['low']:.2%} to {accuracy['high']:.2%}"
-    distance = f"fcd {report['fcd']:.3f}, {report['fcd_ratio']:.1f} times that of real test images"
-    return f"accuracy {accuracy['share']:.2%} ({interval}), {distance}, coverage {report['manifold']['coverage']:.3f}"
+def _metrics(metrics: "ClassifierMetrics") -> str:
+    """What one reference classifier measured, in a line."""
+    accuracy = metrics.accuracy
+    parts = [f"accuracy {accuracy.share:.2%} ({accuracy.low:.2%} to {accuracy.high:.2%})", f"fcd {metrics.fcd:.3f}"]
+    if metrics.fcd_ratio is not None:
+        parts.append(f"{metrics.fcd_ratio:.1f} times that of real test images")
+    if metrics.prdc is not None:
+        parts.append(f"coverage {metrics.prdc.coverage:.3f}")
+    return ", ".join(parts)
 
 
-def _usefulness(cas: dict[str, Any]) -> str:
-    """What a classifier learns from the model's digits, in a line."""
-    real = f"{cas['score_of_real_images']:.2%} from as many real ones"
-    return f"a classifier gets {cas['score']:.2%} of the real test images right from {cas['num_images']:,}; {real}"
+def _cas(cas: "CAS") -> str:
+    """The classification accuracy score, in a line."""
+    return (
+        f"{cas.score:.2%} of the real test images, by a classifier trained on {cas.num_images:,} generated ones "
+        f"({cas.score_of_real_images:.2%} when trained on as many real ones)"
+    )

@@ -1,16 +1,18 @@
 """``mnistdiff interpolate``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import Field
 
-from mnistdiff.cli import options
-from mnistdiff.cli.drawing import HowToDraw, about, draws
+from mnistdiff.cli import option_groups, options
+from mnistdiff.cli.model_input import about, find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
-from mnistdiff.settings import Seed
+from mnistdiff.cli.select_samples import parse_label
+from mnistdiff.conflicts import refuse_beside
+from mnistdiff.setting_types import INTERPOLATION_FRAMES, Frames, Seed
 
 EXAMPLES = """Examples:
 
@@ -20,89 +22,87 @@ mnistdiff interpolate --from 4 --to 4 --seed 1 --to-seed 2 --frames 48 -o hands.
 
 mnistdiff interpolate --from 1 --to 7 --film strip.png"""
 
-_Digit = options.checked(Annotated[int, Field(ge=0, le=9)])
+_MORPH = Path("morph.gif")
 _Frames = Annotated[
-    Any,
-    typer.Option(
+    int,
+    options.typed(
         "--frames",
-        parser=options.checked(Annotated[int, Field(ge=2, le=200)]),
-        metavar="INT",
-        help="Images on the way, both ends counted (2 to 200).",
-    ),
-]
-_ToSeed = Annotated[
-    Any,
-    typer.Option(
-        "--to-seed",
-        parser=options.checked(Seed),
-        metavar="INT",
-        help="Seed of the last image. Default: that of the first, so that only the digit changes.",
-        show_default=False,
+        kind=Frames,
+        help_text=f"Images in all, with both ends (2 to 200; default {INTERPOLATION_FRAMES}).",
     ),
 ]
 _Seed = Annotated[
-    Any,
-    typer.Option(
-        "--seed",
-        parser=options.checked(Seed),
-        metavar="INT",
-        help="Seed of the first image. Default: a new one each time.",
-        show_default=False,
-    ),
+    int | None, options.typed("--seed", kind=Seed, help_text="Seed of the first image. Default: a random seed.")
 ]
-_Output = Annotated[
-    Path,
-    typer.Option(
-        "-o", "--output", metavar="FILE|-", help="There and back as .gif or animated .png; - is a GIF on stdout."
-    ),
+_ToSeed = Annotated[
+    int | None, options.typed("--to-seed", kind=Seed, help_text="Seed of the last image. Default: the same.")
 ]
-_Film = Annotated[
-    Path | None, typer.Option("--film", metavar="FILE", help="Instead: the images side by side, as .png.")
-]
+_Film = Annotated[Path | None, options.file("--film", help="Instead: the images side by side, as .png.")]
+_OUTPUT = "There and back as .gif or animated .png; - is a GIF on stdout. Default: morph.gif."
+_Output = Annotated[Path | None, options.file("--output", "-o", metavar="FILE|-", help=_OUTPUT)]
 
 
-@draws(after="to_seed")
 def interpolate_command(
-    start: Annotated[Any, typer.Option("--from", parser=_Digit, metavar="0-9", help="The first digit.")],
-    end: Annotated[Any, typer.Option("--to", parser=_Digit, metavar="0-9", help="The last digit.")],
-    frames: _Frames = 24,
+    start: Annotated[str, typer.Option("--from", metavar="0-9", help="The first digit.")],
+    end: Annotated[str, typer.Option("--to", metavar="0-9", help="The last digit.")],
+    frames: _Frames = INTERPOLATION_FRAMES,
     checkpoint: options.Checkpoint = None,
     seed: _Seed = None,
     to_seed: _ToSeed = None,
-    output: _Output = Path("morph.gif"),
+    guidance: option_groups.Guidance = None,
+    guidance_interval: option_groups.GuidanceInterval = None,
+    sampler: option_groups.Sampler = None,
+    steps: option_groups.Steps = None,
+    spacing: option_groups.Spacing = None,
+    eta: option_groups.Eta = None,
+    weights: option_groups.Weights = None,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
+    output: _Output = None,
     film: _Film = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    *,
-    how: HowToDraw,
 ) -> None:
-    """Let one digit become another: the same hand, or from one hand to another.
+    """Interpolate between two digits, or between two samples of one digit.
 
-    The first and the last image are those that sample draws with these digits and seeds.
+    The first and the last image are those that sample gives for these digits and seeds.
     """
-    if film is not None:
-        target = Output.one_file(film, (".png",), what="a strip", as_json=json)
-    else:
-        target = Output.one_file(output, (".gif", ".png"), what="an animation", as_json=json)
-    flag = "-o" if film is None else "--film"
-    target.refuse_existing([], force=force, remedy=f"Use --force to replace it, or {flag} with another name.")
+    machine = inference_settings(device, backend)
+    sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
+    target = _target(output, film, force=force, as_json=json)
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
+    path, dataset = find_model(checkpoint)
+    labels = parse_label(start, dataset, "--from"), parse_label(end, dataset, "--to")
 
     from mnistdiff.engine.inference.interpolation import interpolate
-    from mnistdiff.engine.inference.provenance import between, drawn_by
-    from mnistdiff.engine.inference.sampling import Request
+    from mnistdiff.engine.inference.sampling import SampleSpec
+    from mnistdiff.engine.outputs.animation import kind_of
+    from mnistdiff.engine.outputs.images import Interpolation
+    from mnistdiff.engine.outputs.provenance import Origin
 
-    model, settings = how.load(checkpoint, note=f", --seed {first_seed}", quiet=quiet or json)
-    ends = Request(start, first_seed), Request(end, last_seed)
-    images = None
-    with meter(label="drawing", quiet=quiet or json) as shown:
-        for done, total, drawn in interpolate(model, *ends, frames, settings):
-            shown.advance(done, total=total)
-            images = drawn
-    assert images is not None, "the last step carries the images"
-    animated = None if film is not None else target.kind or "gif"
-    content = between(list(images), drawn_by(model, settings, ends, frames=frames, animated=animated))
-    told = {"frames": frames, "from": [start, first_seed], "to": [end, last_seed], **about(model.subject)}
-    target.finish(content, told, as_json=json)
+    first, last = SampleSpec(labels[0], first_seed), SampleSpec(labels[1], last_seed)
+    model, settings = load(path, sampling, note=f", --seed {first_seed}", quiet=quiet or json)
+    with meter(quiet=quiet or json) as shown:
+        images = shown.follow(interpolate(model, first, last, frames, settings))
+    animated = None if film is not None else kind_of(output or _MORPH)
+    content = Interpolation(images, (first, last), Origin(model, settings)).encode(animated)
+    ends = {"from": [first.label, first.seed], "to": [last.label, last.seed]}
+    target.finish(content, {"frames": frames, **ends, **about(model.info)}, as_json=json)
+
+
+def _target(output: Path | None, film: Path | None, *, force: bool, as_json: bool) -> Output:
+    """The one file to write.
+
+    Raises:
+        SettingsError: for both, for a file of another kind, or one that exists.
+    """
+    if film is None:
+        target = Output.one_file(output or _MORPH, (".gif", ".png"), what="an animation", as_json=as_json)
+        flag = "-o"
+    else:
+        refuse_beside("--film", "--film is written instead of the animation", {"--output": output})
+        target, flag = Output.one_file(film, (".png",), what="a strip", as_json=as_json), "--film"
+    target.refuse_existing(force=force, hint=f"Use --force to replace it, or {flag} with another name.")
+    return target

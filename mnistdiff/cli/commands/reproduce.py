@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mnistdiff.cli import console, options, pictures
-from mnistdiff.cli.drawing import about, warn_of
+from mnistdiff.cli import console, image_input, options
+from mnistdiff.cli.model_input import about, warn_of
 from mnistdiff.cli.output import Output
 
 EXAMPLES = """Examples:
@@ -19,79 +19,62 @@ mnistdiff reproduce morph.gif
 
 mnistdiff reproduce grid.png --json"""
 
-_Picture = Annotated[
-    Path, typer.Argument(metavar="PICTURE", readable=False, help="What this program drew; - is stdin.")
+_Image = Annotated[
+    Path, typer.Argument(metavar="IMAGE", readable=False, help="A PNG or GIF that this program sampled; - is stdin.")
 ]
-_Checkpoint = Annotated[
-    Path | None,
-    typer.Option(
-        "--checkpoint",
-        "-c",
-        readable=False,
-        help="The checkpoint or run it was drawn from, or bundled; default: looked for by its SHA-256.",
-        show_default=False,
-    ),
-]
-_Output = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE|-",
-        help="The picture to write; - is stdout. Default: reproduced.png or reproduced.gif.",
-        show_default=False,
-    ),
-]
+_CHECKPOINT = "The checkpoint or run it was sampled from, or bundled; default: searched for by its SHA-256."
+_Checkpoint = Annotated[Path | None, options.file("--checkpoint", "-c", metavar="PATH", help=_CHECKPOINT)]
+_OUTPUT = "The file to write; - is stdout. Default: reproduced.png or reproduced.gif."
+_Output = Annotated[str | None, options.file("--output", "-o", metavar="FILE|-", help=_OUTPUT)]
 _AnySize = Annotated[
-    bool,
-    typer.Option("--any-size", help="Draw it even if that takes minutes or hours: the picture says how much there is."),
+    bool, typer.Option("--any-size", help="Allow minutes or hours of work: the metadata say how much it is.")
 ]
 
 
 def reproduce_command(
-    picture: _Picture,
+    image: _Image,
     checkpoint: _Checkpoint = None,
-    output: _Output = "",
+    output: _Output = None,
     any_size: _AnySize = False,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Draw a picture again, from what it says of itself, and compare.
+    """Sample an image again from its embedded provenance metadata, and compare.
 
-    Every picture and animation that this program draws from a model holds digits, seeds, settings and the SHA-256 of
-    its checkpoint (but for the previews of a training). On the same machine the same bytes come out.
+    Every image and animation that this program samples holds digits, seeds, settings and the SHA-256 of its checkpoint
+    (except the previews of a training). On the same machine the same bytes result.
     """
-    given = pictures.read(picture)
-    ending = f".{given.kind}"
-    what = "an animation" if given.kind == "gif" else "a picture"
-    target = Output.one_file(output or f"reproduced{ending}", (ending,), what=what, as_json=json)
-    target.refuse_existing([], force=force)
+    given = image_input.read(image)
+    suffix = f".{given.kind}"
+    what = "an animation" if given.kind == "gif" else "an image"
+    target = Output.one_file(output or f"reproduced{suffix}", (suffix,), what=what, as_json=json)
+    target.refuse_existing(force=force)
 
-    from mnistdiff.engine.checkpoint.subject import Subject
-    from mnistdiff.engine.inference.provenance import Provenance, require_affordable
-    from mnistdiff.engine.inference.reproduction import reproduce
-    from mnistdiff.engine.rendering.picture import Picture
-    from mnistdiff.engine.runs.choice import checkpoint_with_digest
+    from mnistdiff.engine.checkpoint.model_info import ModelInfo
+    from mnistdiff.engine.data.image_files import Picture
+    from mnistdiff.engine.outputs.provenance import Provenance
+    from mnistdiff.engine.outputs.reproduction import reproduce, require_affordable
+    from mnistdiff.engine.runs.lookup import checkpoint_with_digest
 
     source = Provenance.of(given)
     if not any_size:
         require_affordable(source, name=given.name)
     path = checkpoint_with_digest(source.checkpoint, checkpoint)
-    subject = Subject.read(path)
-    warn_of(subject)
+    info = ModelInfo.read(path)
+    warn_of(info)
     content = reproduce(source, path)
     identical = content == given.content
-    same_image = identical or given.shows_the_same_as(Picture("the picture", content))
+    same_image = identical or given.shows_the_same_as(Picture("the image", content))
     differs = (
-        f"not the same image as {given.name}: it was drawn by version {source.version} on a machine or with "
-        "libraries that round otherwise, or was changed since"
+        f"not the same image as {given.name}: it was sampled by version {source.version} on a machine or with "
+        "libraries that round differently, or was changed since"
     )
-    told = about(subject) if same_image else about(subject, differs)
-    target.finish(content, {"identical": identical, "same_image": same_image, **source.told(), **told}, as_json=json)
+    values = {"identical": identical, "same_image": same_image, **source.to_dict()}
+    target.finish(content, {**values, **about(info, *([] if same_image else [differs]))}, as_json=json)
     if identical:
         console.note(f"the same bytes as {given.name}", quiet=quiet or json)
     elif same_image:
-        console.note(f"the same image as {given.name}, in a file that was written otherwise", quiet=quiet or json)
+        console.note(f"the same image as {given.name}, in a file that was written differently", quiet=quiet or json)
     else:
         console.warn(differs)

@@ -1,16 +1,15 @@
 """``mnistdiff resume``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mnistdiff.cli import console, options
-from mnistdiff.cli.progress import conclude, show_training
 from mnistdiff.cli.signals import stop_on_signals
-from mnistdiff.engine.libraries import require
-from mnistdiff.presets import resolve
-from mnistdiff.settings import MachineSettings, TrainSettings
+from mnistdiff.cli.training_view import conclude, show_training
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.settings import TrainSettings
 
 EXAMPLES = """Examples:
 
@@ -18,58 +17,67 @@ mnistdiff resume
 
 mnistdiff resume runs/001-base --epochs 300"""
 
+_Source = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="RUN|FILE",
+        readable=False,
+        help="A run folder or a checkpoint of a training; default: the newest run.",
+        show_default=False,
+    ),
+]
+_Epochs = Annotated[
+    int | None,
+    options.setting(TrainSettings, "epochs", help_text="Train to this many epochs in all (>= 1)."),
+]
+_MaxSteps = Annotated[
+    int | None,
+    options.setting(
+        TrainSettings,
+        "max_steps",
+        help_text="Train to this many steps in all (>= 1); with --epochs, to what comes first.",
+    ),
+]
+_RunDir = Annotated[
+    Path | None,
+    options.setting(
+        MachineSettings,
+        "run_dir",
+        help_text="Continue in this new folder; default: in the folder of the run.",
+    ),
+]
+_Force = Annotated[
+    bool, typer.Option("--force", "-f", help="Resume from an earlier checkpoint and give up the later steps.")
+]
+
 
 def resume_command(
-    context: typer.Context,
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="RUN|FILE", readable=False, help="A run folder or a checkpoint; default: the newest run."
-        ),
-    ] = None,
-    epochs: Annotated[
-        Any,
-        options.setting(TrainSettings, "epochs", help_text="A new end of the run, in epochs.", from_environment=False),
-    ] = None,
-    max_steps: Annotated[
-        Any,
-        options.setting(
-            TrainSettings,
-            "max_steps",
-            help_text="A new end of the run, in steps; with --epochs, at what comes first.",
-            from_environment=False,
-        ),
-    ] = None,
+    source: _Source = None,
+    epochs: _Epochs = None,
+    max_steps: _MaxSteps = None,
     data_dir: options.DataDir = None,
-    run_dir: Annotated[
-        Any,
-        options.setting(
-            MachineSettings,
-            "run_dir",
-            help_text="Go on in this new folder; default: the run's own.",
-            from_environment=False,
-        ),
-    ] = None,
+    run_dir: _RunDir = None,
     log: options.Log = None,
     device: options.Device = None,
-    force: Annotated[
-        bool, typer.Option("--force", "-f", help="Go on from an earlier checkpoint and give up the later steps.")
-    ] = False,
+    force: _Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Go on with a stopped run, to the same bits as if it had never stopped; or extend a finished one."""
-    machine = resolve([("command line", options.given(MachineSettings, context.params))]).machine
-    from mnistdiff.engine.runs.choice import checkpoint_to_resume
+    """Resume training.
 
+    The result is bit for bit that of a training which was never stopped. With --epochs or --max-steps, a finished run
+    is trained further.
+    """
+    from mnistdiff.engine.runs.lookup import checkpoint_to_resume
+
+    machine = MachineSettings(data_dir=data_dir, run_dir=run_dir, log=log or "none", device=device or "auto")
     chosen = checkpoint_to_resume(source)
     with stop_on_signals() as stop:
         console.note(f"loading PyTorch, the images and {chosen} ...", quiet=quiet or json)
-        require("matplotlib", "torch")
-        from mnistdiff.engine import pipeline
+        from mnistdiff.api import resume_training
 
-        events = pipeline.resume(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
-        finished = show_training(events, log=machine.log, quiet=quiet or json)
+        events = resume_training(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
+        finished = show_training(events, quiet=quiet or json)
     conclude(finished, as_json=json, quiet=quiet)
     if stop():
         raise typer.Exit(stop.exit_code)

@@ -1,14 +1,14 @@
 """``mnistdiff sample``."""
 
-import typer
+from typing import Annotated
 
-from mnistdiff.cli import options
-from mnistdiff.cli.conflicts import is_typed
-from mnistdiff.cli.delivery import Delivery, delivers
-from mnistdiff.cli.drawing import HowToDraw, draws
-from mnistdiff.cli.labelled_set import Format, set_path, write_set
+from mnistdiff.cli import option_groups, options, output_options, select_samples
+from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER
-from mnistdiff.cli.wanted import Balance, Number, Seeds, wanted
+from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
+from mnistdiff.cli.sample_output import DatasetJob, SampleJob
+from mnistdiff.cli.select_samples import Selection
 
 EXAMPLES = """Examples:
 
@@ -24,32 +24,57 @@ mnistdiff sample --digit 7 -o - > seven.png
 
 mnistdiff sample --format npz --balance mnist --n 1000 -o drawn.npz"""
 
+_OUTPUT = f"A folder, or one .png: a sheet if of several images. Default: {DEFAULT_FOLDER}"
+_Output = Annotated[str | None, options.file("--output", "-o", metavar="DIR|FILE|-", help=_OUTPUT)]
 
-@delivers(after="format", default=DEFAULT_FOLDER)
-@draws(after="balance")
+
 def sample_command(
-    context: typer.Context,
     digit: options.Digits = None,
-    digits: Number = "",
-    n: options.Count = 1,
+    digits: select_samples.Number = None,
+    n: options.Count = None,
     checkpoint: options.Checkpoint = None,
     seed: options.SampleSeed = None,
-    seeds: Seeds = None,
-    balance: Balance = "uniform",
-    format: Format = "png",
-    *,
-    how: HowToDraw,
-    delivery: Delivery,
+    seeds: select_samples.Seeds = None,
+    balance: select_samples.Balance = None,
+    guidance: option_groups.Guidance = None,
+    guidance_interval: option_groups.GuidanceInterval = None,
+    sampler: option_groups.Sampler = None,
+    steps: option_groups.Steps = None,
+    spacing: option_groups.Spacing = None,
+    eta: option_groups.Eta = None,
+    weights: option_groups.Weights = None,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
+    format: output_options.Format = "png",
+    output: _Output = None,
+    show: output_options.Show = False,
+    gif: output_options.Gif = None,
+    film: output_options.Film = None,
+    view: output_options.ViewName = None,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Draw digits from a trained model, and print the path of each picture.
+    """Sample digits from a trained model, and print the path of each image.
 
-    An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k draws alone.
+    An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k gives alone.
     """
-    if format != "png":
-        path = set_path(context.params, is_named=is_typed(context, "output"))
-        write_set(path, wanted(context.params), context.params, how, quiet=delivery.quiet)
-        return
-    delivery.check()
-    images = wanted(context.params)
-    delivery.expect(images, columns=len(digits))
-    delivery.draw(*how.load(checkpoint, note=f", --seed {images[0].seed}", quiet=delivery.quiet))
+    selection = Selection(digit, digits, n, seed, seeds, balance)
+    machine = inference_settings(device, backend)
+    sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
+    note = f", --seed {selection.first_seed}"
+    if format == "png":
+        images = OutputOptions.of(
+            output or DEFAULT_FOLDER, gif, film, view, show=show, force=force, json=json, quiet=quiet
+        )
+        path, dataset = find_model(checkpoint)
+        job = SampleJob(selection.specs(dataset), images, columns=len(digits or ""))
+
+        from mnistdiff.engine.inference.process import FROM_NOISE
+
+        job.run(*load(path, sampling, note=note, quiet=images.quiet), FROM_NOISE)
+    else:
+        for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
+        files = DatasetOptions.of(format, output, for_images=for_images, force=force, json=json, quiet=quiet)
+        path, dataset = find_model(checkpoint)
+        DatasetJob(selection.specs(dataset), files).run(*load(path, sampling, note=note, quiet=files.quiet))

@@ -1,23 +1,20 @@
 """``mnistdiff train-classifier``."""
 
+import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated
 
-import typer
 from pydantic import Field
 
 from mnistdiff.cli import console, options
+from mnistdiff.cli.output import refuse_existing
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.runs.links import require_inside_the_run
-from mnistdiff.errors import SettingsError, StorageError
-from mnistdiff.settings import JudgeName, Seed
+from mnistdiff.engine.storage import make_folder
+from mnistdiff.setting_types import ClassifierName, Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mnistdiff.engine.evaluation.classifier import ClassifierStep
-    from mnistdiff.engine.evaluation.judge_training import JudgeMade
+    from mnistdiff.engine.evaluation.train_reference_classifier import TrainedClassifier
 
 EXAMPLES = """Examples:
 
@@ -25,102 +22,71 @@ mnistdiff train-classifier --architecture conv -o classifier_conv.safetensors
 
 mnistdiff train-classifier --architecture residual --epochs 1 --seed 7 -o quick.safetensors --json"""
 
-_ARCHITECTURES = get_args(JudgeName)
+_Architecture = Annotated[
+    ClassifierName,
+    options.typed("--architecture", kind=ClassifierName, help_text="A stack of convolutions, or residual blocks."),
+]
+_Output = Annotated[Path, options.file("--output", "-o", help="The safetensors file to write.")]
+_Epochs = Annotated[
+    int | None,
+    options.typed(
+        "--epochs",
+        kind=Annotated[int, Field(ge=1, le=1_000)],
+        help_text="Passes over the training images (1 to 1000). Default: that of the bundled classifier.",
+    ),
+]
+_Seed = Annotated[
+    int | None,
+    options.typed("--seed", kind=Seed, help_text="Seed of the training. Default: that of the bundled classifier."),
+]
 
 
 def train_classifier_command(
-    architecture: Annotated[
-        Any,
-        typer.Option(
-            parser=options.checked(JudgeName),
-            metavar="|".join(_ARCHITECTURES),
-            autocompletion=lambda: list(_ARCHITECTURES),
-            help="A plain stack of convolutions, or residual blocks.",
-        ),
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The safetensors file to write.")],
-    epochs: Annotated[
-        Any,
-        typer.Option(
-            parser=options.checked(Annotated[int, Field(ge=1, le=1_000)]),
-            metavar="INT",
-            help="How often to see each image (at least 1). Default: as the classifier that comes with mnistdiff.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        Any,
-        typer.Option(
-            parser=options.checked(Seed),
-            metavar="INT",
-            help="Seed of every random number. Default: that of the classifier that comes with mnistdiff.",
-            show_default=False,
-        ),
-    ] = None,
+    architecture: _Architecture,
+    output: _Output,
+    epochs: _Epochs = None,
+    seed: _Seed = None,
     data_dir: options.DataDir = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a classifier of digits on the 60,000 images of MNIST, on the CPU, and test it on the other 10,000.
+    """Train a reference classifier of evaluate, on the CPU.
 
-    This is how the two classifiers that evaluate judges by were made. With OMP_NUM_THREADS=1 the same machine and
-    PyTorch make them again, to the bit.
+    It is trained on the 60,000 training images of MNIST and tested on the other 10,000, as the two bundled ones were.
+    With OMP_NUM_THREADS=1 the same machine and PyTorch make bit-identical files.
     """
     require("torch")
-    _claim(output, force=force)
+    refuse_existing(output, force=force)
+    make_folder(output.parent)
     console.note("loading PyTorch and the images ...", quiet=quiet or json)
-    from mnistdiff.engine.evaluation.judge_training import RECIPES, Recipe, load_images, make_judge
+    from mnistdiff.engine.data.datasets import MNIST
+    from mnistdiff.engine.data.load import load_images
+    from mnistdiff.engine.evaluation.train_reference_classifier import RECIPES, Recipe, train_reference_classifier
     from mnistdiff.engine.storage import write_atomically
 
     usual = RECIPES[architecture]
     recipe = Recipe(usual.epochs if epochs is None else epochs, usual.seed if seed is None else seed)
-    training, test = load_images(data_dir, "train"), load_images(data_dir, "test")
-    made = _show(make_judge(architecture, training, test, recipe), quiet=quiet or json)
-    write_atomically(output, made.content)
-    _conclude(output, made, as_json=json, quiet=quiet)
-
-
-def _claim(output: Path, *, force: bool) -> None:
-    """Refuse, before minutes of work, what could not be written after them."""
-    is_other = output.exists() and not output.is_file()  # a folder or a device
-    if is_other or (output.exists() and not force):
-        remedy = "Name a file." if is_other else "Use --force to replace it, or another -o."
-        raise SettingsError(f"{output} is already there", remedy)
-    require_inside_the_run(output)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise StorageError(f"{output.parent} is not a folder", "Choose another -o.") from error
-
-
-def _show(steps: "Iterable[ClassifierStep | JudgeMade]", *, quiet: bool) -> "JudgeMade":
-    """Show a training as it happens, and return the judge it ends with."""
-    from mnistdiff.engine.evaluation.classifier import ClassifierStep
-
-    with meter(label="step", quiet=quiet) as shown:
-        for step in steps:
-            if not isinstance(step, ClassifierStep):
-                return step
-            shown.advance(step.step, f"loss {step.loss:.4f}", images=step.batch_size, total=step.total_steps)
-            if step.step == step.total_steps:
-                shown.say("trained; measuring it on the training and the test images ...")
-    raise AssertionError("a training ends with a judge")
-
-
-def _conclude(output: Path, made: "JudgeMade", *, as_json: bool, quiet: bool) -> None:
-    """The file on stdout, and what it is worth."""
-    import hashlib
-
-    facts = made.facts
-    accuracy = 1 - facts.test_errors / facts.num_test_images
-    if as_json:
-        values = {**facts.model_dump(mode="json"), "test_accuracy": accuracy}
-        file = {"path": str(output), "bytes": len(made.content), "sha256": hashlib.sha256(made.content).hexdigest()}
-        console.result_json({**file, **values})
+    training, test = load_images(MNIST, "train", data_dir=data_dir), load_images(MNIST, "test", data_dir=data_dir)
+    work = train_reference_classifier(architecture, training, test, recipe, num_classes=MNIST.num_classes)
+    with meter(quiet=quiet or json) as shown:
+        trained = shown.follow(work)
+    write_atomically(output, trained.content)
+    if json:
+        console.result_json(_values(output, trained))
         return
     console.result(str(output))
-    right = f"{100 * accuracy:.2f} % of {facts.num_test_images:,} test images right"
-    console.note(
-        f"{facts.architecture}, {facts.epochs} epochs: {right} ({console.size(len(made.content))})", quiet=quiet
-    )
+    console.note(_summary(trained), quiet=quiet)
+
+
+def _values(output: Path, trained: "TrainedClassifier") -> dict[str, object]:
+    """The file, the card and the accuracy, for JSON."""
+    sha256 = hashlib.sha256(trained.content).hexdigest()
+    file = {"path": str(output), "bytes": len(trained.content), "sha256": sha256}
+    return {**file, **trained.card.model_dump(mode="json"), "test_accuracy": trained.card.test_accuracy}
+
+
+def _summary(trained: "TrainedClassifier") -> str:
+    card = trained.card
+    accuracy = f"{100 * card.test_accuracy:.2f} % of {card.num_test_images:,} test images right"
+    return f"{card.architecture}, {card.epochs} epochs: {accuracy} ({console.size(len(trained.content))})"

@@ -1,1 +1,1 @@
-"""The checkpoint file: format, strict reading, and what it says of itself."""
+"""The checkpoint format: metadata, header, tensors; the bundled model."""

@@ -1,25 +1,24 @@
-"""What ``inspect`` shows of a checkpoint, without NumPy or torch."""
+"""The description of a checkpoint for ``inspect``, read without NumPy or torch."""
 
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 
 
 @dataclass(frozen=True)
 class Description:
-    """A checkpoint in plain values, ready for a table or for JSON.
+    """A checkpoint as plain values, for a table or JSON.
 
     Attributes:
         path: of the file.
         bytes: its size.
-        kind: "training" can be resumed; "weights" can be sampled from.
-        loss: mean loss of the last steps, None before the first.
-        parameters: numbers trained in the network.
-        has_ema: whether the averaged weights are in it; has_raw: those of the last step.
-        digest_valid: whether the content is what was written.
+        kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
+        loss: mean loss of the last steps; None before the first.
+        parameters: number of weights of the network.
+        has_ema: whether it holds the averaged weights; has_raw: those of the last step.
+        digest_valid: whether the SHA-256 in the file is that of its content.
     """
 
     path: str
@@ -36,21 +35,21 @@ class Description:
     parameters: int
     has_ema: bool
     has_raw: bool
-    settings: dict[str, Any]
+    settings: dict[str, object]
     fingerprint: dict[str, str]
     sha256: str
     digest_valid: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+    def to_dict(self) -> dict[str, object]:
+        """The values for JSON."""
         return asdict(self)
 
 
 def describe(path: Path) -> Description:
-    """Read the head of a checkpoint and check its digest.
+    """Read the header of a checkpoint and compute its digest.
 
     Raises:
-        CheckpointError: if it cannot be read as a checkpoint at all. A wrong digest is described, not raised.
+        CheckpointError: if the file is not a checkpoint. A wrong digest is described, not raised.
     """
     file = read_checkpoint_file(path)
     metadata = file.metadata

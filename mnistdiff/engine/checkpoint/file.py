@@ -1,4 +1,4 @@
-"""Checkpoints with their tensors: atomic writing, strict reading. No pickle, no torch."""
+"""Checkpoints with their tensors: encoding and strict reading, without pickle or torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.checkpoint.header import digest_of, digest_offset, read_checkpoint_file
 from mnistdiff.engine.checkpoint.metadata import METADATA_KEY, CheckpointMetadata
-from mnistdiff.engine.storage import write_atomically
 from mnistdiff.errors import CheckpointError, DivergedError
 
 Tensors = Mapping[str, NDArray[np.float32]]
-# Weights to draw from may be stored in half: no pixel tells. A state that goes on to the same bits may not.
+# Weights for sampling may be float16: images differ by less than one grey level. A training state may not: resuming is
+# bit-exact.
 _STORED_KINDS = MappingProxyType({"training": (np.float32,), "weights": (np.float32, np.float16)})
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read and found whole.
+    """A checkpoint that was read and verified.
 
     Attributes:
-        path: where it was read.
-        metadata: what it says of itself.
+        path: of the file.
+        metadata: settings, position, losses.
         tensors: float32 arrays named ``model.*``, ``ema.*``, ``optimizer.*``; all finite.
         sha256: its digest.
     """
@@ -43,44 +43,35 @@ class Checkpoint:
 
 
 def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:
-    """The bytes of a checkpoint: the same for the same content.
+    """The bytes of a checkpoint, a function of its content.
 
     Raises:
-        DivergedError: if a value is not finite. No checkpoint ever holds one.
+        DivergedError: if a value is not finite.
     """
     for name, array in tensors.items():
         if not np.isfinite(array).all():
             raise DivergedError(
                 f"{name} holds values that are not finite: the training has diverged",
-                "The last saved checkpoint is good. Train again with a smaller --lr.",
+                "The last saved checkpoint is valid. Train again with a smaller `lr`.",
             )
-    # safetensors writes the memory of a view, not what it looks like.
+    # safetensors ignores the strides of a view.
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    content = bytearray(safetensors.numpy.save(contiguous, metadata={METADATA_KEY: metadata.to_json()}))
-    start = digest_offset(bytes(content))
-    content[start : start + 64] = digest_of(bytes(content)).encode()
-    return bytes(content)
-
-
-def write_checkpoint(path: Path, metadata: CheckpointMetadata, tensors: Tensors) -> None:
-    """Write a checkpoint whole or not at all.
-
-    Raises:
-        DivergedError: if a value is not finite; nothing is written.
-        OSError: if the file system refuses; an earlier file at ``path`` is untouched.
-    """
-    write_atomically(path, encode_checkpoint(metadata, tensors))
+    content = safetensors.numpy.save(contiguous, metadata={METADATA_KEY: metadata.to_json()})
+    start = digest_offset(content)
+    return b"".join([content[:start], digest_of(content).encode(), content[start + 64 :]])
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and verify all of it that can be verified without building its network.
+    """Read a checkpoint and verify it, except whether its tensors are those of its network.
 
     Raises:
-        CheckpointError: if it is missing, foreign, torn, altered, newer than this program or not finite.
+        CheckpointError: if it is missing, foreign, truncated, altered, newer than this program, not finite, or of a
+            data set or network that is not registered.
         OSError: if the file system refuses.
     """
     file = read_checkpoint_file(path)
     file.require_valid()
+    file.metadata.settings.require_registered(source=str(path))
     try:
         tensors = safetensors.numpy.load(file.content)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:

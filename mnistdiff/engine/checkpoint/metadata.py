@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: settings, position, losses, and where it was trained. Without NumPy or torch."""
+"""The metadata of a checkpoint: settings, position, losses, versions and device; without NumPy or torch."""
 
 import json
 import math
@@ -6,15 +6,17 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mnistdiff.settings import Seed, TrainSettings
+from mnistdiff.setting_types import Seed
+from mnistdiff.settings import TrainSettings
 
 FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "mnistdiff"
 DIGEST_PLACEHOLDER = "0" * 64
+_LATER_SETTINGS = ("network",)
 
 
 class Fingerprint(BaseModel):
-    """What the bits of a training depend on beside its settings."""
+    """All but the settings that a training must share to be bit-exact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=80)
 
@@ -25,18 +27,18 @@ class Fingerprint(BaseModel):
     layout: str
 
     def differences(self, other: "Fingerprint") -> list[str]:
-        """In words, what was otherwise when this fingerprint was taken; any of it may change the bits."""
+        """The differences between this fingerprint and a later one, one phrase each; with any, bits may differ."""
         now = other.model_dump()
         return [f"{name} was {value} and is {now[name]}" for name, value in self if value != now[name]]
 
 
 class CheckpointMetadata(BaseModel):
-    """What a checkpoint says of itself.
+    """The metadata of a checkpoint.
 
     Attributes:
-        kind: "training" holds all that resuming needs; "weights" the averaged weights alone.
-        num_train_images: in the data set; with the settings it turns steps into epochs.
-        epoch: whole epochs done.
+        kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
+        num_train_images: in the data set.
+        epoch: complete epochs.
         recent_losses: of the last steps, oldest first, at most 100.
         epoch_loss_sum: of the steps of the current epoch.
     """
@@ -99,5 +101,13 @@ class CheckpointMetadata(BaseModel):
         return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else None
 
     def to_json(self, digest: str = DIGEST_PLACEHOLDER) -> str:
-        """What the file stores."""
-        return json.dumps({**self.model_dump(mode="json"), "sha256": digest}, separators=(",", ":"))
+        """The JSON that the file stores.
+
+        A setting that was added after the format is stored only if it is not the default, so that earlier versions of
+        this program read all other files.
+        """
+        values = self.model_dump(mode="json")
+        for name in _LATER_SETTINGS:
+            if values["settings"][name] == TrainSettings.model_fields[name].default:
+                del values["settings"][name]
+        return json.dumps({**values, "sha256": digest}, separators=(",", ":"))

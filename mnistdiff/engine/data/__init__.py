@@ -1,1 +1,1 @@
-"""The images: fetched and verified, and the order in which training shows them."""
+"""Data sets: loading, verification, order of training; user pictures: decoding, preprocessing."""

@@ -1,4 +1,4 @@
-"""Which images make up a batch: a function of (seed, position), so a stopped run knows where it was."""
+"""The images of each batch, as a function of (seed, step), so that a resumed training is bit-exact."""
 
 from functools import lru_cache
 
@@ -9,13 +9,13 @@ from mnistdiff.engine.randomness import Stream, generator
 
 
 def batch_indices(*, seed: int, step: int, num_images: int, batch_size: int) -> NDArray[np.int64]:
-    """The images of one optimizer step. Each epoch shows every image once, in an order of its own.
+    """The images of one optimizer step; each epoch contains every image once, in a new order.
 
     Args:
-        seed: of the run.
-        step: 0, 1, 2, ...: the steps done before this one.
+        seed: of the training.
+        step: number of steps done before this one, from 0.
         num_images: in the data set.
-        batch_size: images per step; the last batch of an epoch holds what is left.
+        batch_size: images per step; the last batch of an epoch may be smaller.
 
     Returns:
         indices in 0 ... num_images - 1, shape (batch_size,) or fewer.
@@ -26,7 +26,7 @@ def batch_indices(*, seed: int, step: int, num_images: int, batch_size: int) -> 
 
 @lru_cache(maxsize=1)
 def _order(seed: int, epoch: int, num_images: int) -> NDArray[np.int64]:
-    """Kept for the epoch it serves: shuffling 60,000 indices for each batch would cost a millisecond."""
+    """The order of an epoch, cached: shuffling 60,000 indices for each batch would take a millisecond."""
     order = generator(seed, Stream.IMAGE_ORDER, epoch).permutation(num_images)
     order.flags.writeable = False
     return order

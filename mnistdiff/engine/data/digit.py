@@ -1,4 +1,4 @@
-"""Which of the ink on a page is the digit."""
+"""Detection of the digit among the ink on a page."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ from mnistdiff.engine.data.ink import Ink, Mask, Plane, find_ink
 from mnistdiff.engine.data.parts import Labels, Part, gap, is_comparable, is_frame, is_wedge, parts_of
 
 _WIDEST = (0.5, 0.22, 0.1, 0.05)
-"""Widest strokes looked for, as shares of the longer side of the picture."""
+"""Maximum stroke widths that are tried, as shares of the longer side of the picture."""
 _THICK = 0.4
-"""A stroke wider than this share of the digit's size makes a blot, not a digit."""
+"""Ink with a stroke wider than this share of its size is a blot, not a digit."""
 _FULL = 0.6
 """A digit covers less than this share of the square around it (99.9 % of MNIST's test set)."""
 _BLOT = 0.6
-"""The same for one part, to which others may belong."""
+"""Like ``_THICK``, for one part of a digit."""
 _ALONG_EDGE = 0.45
-"""No digit has more of its outline along the edge of the picture."""
+"""Maximum share of a digit's outline along the edge of the picture."""
 _FAINT_AT_EDGE = 0.055
-"""Ink at the edge of the picture with a lower score is taken for unevenness of the light."""
+"""Minimum score of ink at the edge of the picture, where the light is often uneven."""
 _SMALLEST = 0.04
-"""The size of a digit, as a share of the longer side of the picture."""
+"""Minimum size of a digit, as a share of the longer side of the picture."""
 _OPEN = 0.12
-"""See ``_open_share``."""
+"""Maximum share of a digit's outline that is open; see ``_open_share``."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Found:
     Attributes:
         contrast: of the ink, 0 to 1, shape (H, W), 0 outside of the digit.
         box: left, top, width, height.
-        score: how well it passes for a digit.
+        score: how likely it is a digit; to compare candidates.
         others: parts of comparable size beside it.
-        touches_frame: whether it runs into a frame.
+        touches_frame: whether it touches a frame.
         along_edge: share of its size that lies along the edge of the picture.
         fullness: share of the square around it that it covers.
     """
@@ -50,47 +50,43 @@ class Found:
 
 
 def find_digit(page: Plane, *, noise: float) -> Found | None:
-    """The ink that passes for a digit, dark on light or light on dark; wide strokes are looked for first.
+    """The most likely digit, dark on light or light on dark; wide strokes are tried first; None if there is none.
 
     Args:
         page: brightness, 0 to 1, shape (H, W).
         noise: its standard deviation from pixel to pixel.
     """
     edge = np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]])
-    ways = (False, True) if float(edge.max() - edge.min()) > 0.05 else (False,)
+    beyond = (False, True) if float(edge.max() - edge.min()) > 0.05 else (False,)
     for share in _WIDEST:
         widest = max(3, round(share * max(page.shape)))
-        best: Found | None = None
-        for brightness in (page, 1 - page):
-            found = _digit_on(brightness, widest, noise, ways)
-            if found is not None and (best is None or _is_better(found, best)):
-                best = found
-        if best is not None:
-            return best
+        found = _better(*(_digit_on(brightness, widest, noise, beyond) for brightness in (page, 1 - page)))
+        if found is not None:
+            return found
     return None
 
 
-def _digit_on(page: Plane, widest: int, noise: float, ways: tuple[bool, ...]) -> Found | None:
-    """The dark digit; paper beyond the edge is assumed only where the ink reaches the edge."""
+def _digit_on(page: Plane, widest: int, noise: float, beyond: tuple[bool, ...]) -> Found | None:
+    """The dark digit; paper beyond the edge of the picture is assumed only if the ink reaches the edge."""
     found: Found | None = None
-    for paper_beyond in ways:
+    for paper_beyond in beyond:
         ink = find_ink(page, widest=widest, noise=noise, paper_beyond=paper_beyond)
-        one = None if ink is None else _digit_of(ink)
-        if one is not None and (found is None or _is_better(one, found)):
-            found = one
+        found = _better(found, None if ink is None else _digit_of(ink))
         if found is not None and not found.along_edge:
-            return found
+            break
     return found
 
 
-def _is_better(one: Found, other: Found) -> bool:
-    """Whether one is around the other, whose ink would be the paper within a digit, or else passes better."""
-    if _around(one, other) != _around(other, one):
-        return _around(one, other)
-    return one.score > other.score
+def _better(one: Found | None, other: Found | None) -> Found | None:
+    """The one that surrounds the other (which is then the paper inside the digit), or else has the higher score."""
+    if one is None or other is None:
+        return one or other
+    if _surrounds_box(one, other) != _surrounds_box(other, one):
+        return one if _surrounds_box(one, other) else other
+    return other if other.score > one.score else one
 
 
-def _around(one: Found, other: Found) -> bool:
+def _surrounds_box(one: Found, other: Found) -> bool:
     left, top, width, height = one.box
     at_left, at_top, inner_width, inner_height = other.box
     return (
@@ -137,7 +133,7 @@ def _main_part(parts: list[Part], labels: Labels) -> Part | None:
         and part.contact <= _ALONG_EDGE * (part.width + part.height)
         and not is_frame(part, labels)
     ]
-    # What goes around another large part is the outline of a sheet or of a shadow.
+    # A part that surrounds another large part is the outline of a sheet or a shadow.
     inner = [part for part in strokes if not any(_surrounds(part, other) for other in strokes)]
     return max(inner, key=lambda part: part.area * (0.3 if part.contact else 1.0), default=None)
 
@@ -147,7 +143,7 @@ def _surrounds(part: Part, other: Part) -> bool:
 
 
 def _group(main: Part, rest: list[Part], labels: Labels) -> tuple[list[Part], int]:
-    """The parts of the digit, as the bar of a five that is set apart; and how many others could be digits."""
+    """The parts of the digit (such as the separate bar of a five), and the number of other parts that may be digits."""
     group, others = [main], 0
     for part in rest:
         if part.area < 0.02 * main.area or part.stroke > 1.8 * main.stroke or part.size > 1.3 * main.size:
@@ -174,7 +170,7 @@ def _grown(mask: Mask, by: int) -> Mask:
 
 
 def _open_share(ink: Ink, digit: Mask) -> float:
-    """Share of a digit's outline beyond which it is as dark as the digit: there it is cut out of something larger."""
+    """The share of a digit's outline without lighter paper beside it, where the ink continues."""
     ring = _grown(digit, 8) & ~_grown(digit, 6) & ~ink.lines
     paper = cv2.dilate(np.where(digit, ink.paper, np.float32(0)), np.ones((17, 17), np.uint8))
     strength = float(np.median(ink.contrast[digit]))

@@ -1,4 +1,4 @@
-"""Grey levels of a decoded picture: alpha laid on paper, deep pixels in 8 bits, colours on an axis that shows ink."""
+"""Conversion of decoded pictures to grey levels: transparency, 16-bit and float pixels, colours."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ _HALF_DEPTH = 2**15
 def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
     """Grey levels of a decoded picture, shape (H, W).
 
-    Transparent pictures are laid on paper that contrasts with what is visible. 16-bit and float pixels that use less
-    than half of their depth are stretched. Colours become their luminance, or their projection on the axis of greatest
-    local contrast where luminance is nearly flat, as for red ink on blue paper.
+    Transparent pictures are composited on a background that contrasts with their visible pixels. 16-bit and float
+    pixels that use less than half of their depth are stretched. Colours become their luminance, or their projection on
+    the axis of greatest local contrast where luminance is nearly flat, as for red ink on blue paper.
     """
     if picture.mode.startswith("I") or picture.mode == "F":
         return _from_deep(np.asarray(picture))
@@ -35,10 +35,10 @@ def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def _from_deep(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """8 bits of 16 or more: the upper ones, or the range that is used where that is less than half of the depth."""
+    """8 bits of 16 or more: the upper ones, or the range in use if it is less than half of the depth."""
     if values.dtype == np.uint16:
         sample = values[:: max(1, values.shape[0] // 1024), :: max(1, values.shape[1] // 1024)]
-        # Percentiles: one dead pixel of a sensor must not decide about all others.
+        # Percentiles: one dead pixel of a sensor must not set the range.
         low, high = (float(v) for v in np.percentile(sample, (0.05, 99.95)))
         if high - low >= _HALF_DEPTH:
             return np.asarray(values >> 8, np.uint8)
@@ -54,10 +54,10 @@ def _from_deep(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _from_transparent(picture: Image.Image) -> NDArray[np.uint8]:
-    """A picture with alpha on paper: white, or black where what is visible is light."""
+    """A picture with alpha, composited on white, or on black if its visible pixels are light."""
     alpha = np.asarray(picture.getchannel("A"))
     colours = picture.convert("RGB")
-    if alpha.min() == alpha.max() > 0:  # evenly transparent: alpha says nothing
+    if alpha.min() == alpha.max() > 0:  # uniform alpha has no shape
         return _from_colour(colours)
     if alpha.max() < _VISIBLE:
         return np.full(alpha.shape, 255, np.uint8)
@@ -68,7 +68,7 @@ def _from_transparent(picture: Image.Image) -> NDArray[np.uint8]:
     is_light = float(paper @ _LUMINANCE) > 127
     if (high - low).max() < _ONE_COLOUR:
         return alpha if is_light else 255 - alpha
-    if visible.mean() <= 0.5:  # what is visible is ink, not paper with transparent margins
+    if visible.mean() <= 0.5:  # the visible pixels are ink, not paper with transparent margins
         is_light = float(seen.mean(axis=0) @ _LUMINANCE) > 127
         paper = np.zeros(3) if is_light else np.full(3, 255.0)
     ground = Image.new("RGB", picture.size, tuple(round(float(v)) for v in paper))
@@ -77,7 +77,7 @@ def _from_transparent(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def _from_colour(picture: Image.Image) -> NDArray[np.uint8]:
-    """Luminance, or a projection of the colours where luminance hardly shows what the colours show."""
+    """Luminance, or a projection of the colours if that has far more local contrast."""
     axis = _axis_of_contrast(picture)
     if axis is None:
         return np.array(picture.convert("L"))
@@ -89,7 +89,7 @@ def _axis_of_contrast(picture: Image.Image) -> NDArray[np.float64] | None:
     """Weights of red, green and blue, their absolute sum 1; None for luminance."""
     small = picture.reduce(max(1, min(picture.size) // _SAMPLE_SIDE))
     around = small.filter(ImageFilter.BoxBlur(max(2, min(small.size) // 8)))
-    # What light does changes slowly and is left out: the local contrast counts.
+    # Only local contrast counts: light and shadow vary slowly.
     local = (np.asarray(small).astype(np.float32) - np.asarray(around)).reshape(-1, 3)
     covariance = (local.T @ local).astype(np.float64) / len(local)
     axis: NDArray[np.float64] = np.linalg.eigh(covariance)[1][:, -1]

@@ -1,100 +1,64 @@
-"""The four files of MNIST, each known to the bit."""
+"""IDX files (LeCun's format of MNIST), verified by size and SHA-256."""
 
 import gzip
 import hashlib
+import io
 import math
 import os
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.datasets import IdxFile
 from mnistdiff.errors import DataError
-from mnistdiff.settings import IMAGE_SIZE
 
-
-@dataclass(frozen=True)
-class IdxFile:
-    """An IDX file as it must be: a header of four bytes and four more per dimension, then one byte per entry.
-
-    Attributes:
-        shape: of the array that it holds.
-        sha256: of all its bytes, unpacked.
-    """
-
-    shape: tuple[int, ...]
-    sha256: str
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return len(self.header) + math.prod(self.shape)
-
-    @property
-    def header(self) -> bytes:
-        """Two zeros, the kind of number, how many dimensions, and each of them."""
-        return bytes([0, 0, 8, len(self.shape)]) + b"".join(size.to_bytes(4, "big") for size in self.shape)
-
-
-FILES: Mapping[str, IdxFile] = {
-    "train-images-idx3-ubyte": IdxFile(
-        (60_000, IMAGE_SIZE, IMAGE_SIZE), "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-    ),
-    "train-labels-idx1-ubyte": IdxFile((60_000,), "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-    "t10k-images-idx3-ubyte": IdxFile(
-        (10_000, IMAGE_SIZE, IMAGE_SIZE), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-    ),
-    "t10k-labels-idx1-ubyte": IdxFile((10_000,), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
-}
-_OTHER_SET = "; it is laid out alike, as the files of Fashion-MNIST and others are, which have the same names"
-_CORRUPT_HINT = "Delete the file, or move it away, and run again; or point --data-dir at another folder."
+_CORRUPT_HINT = "Delete the file, or move it away, and run again; or set `data_dir` to another folder."
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file of that name in a folder: the first of ``candidates``."""
+    """The first of ``candidates``; None if there is none."""
     return next(iter(candidates(folder, name)), None)
 
 
 def candidates(folder: Path, name: str) -> list[Path]:
-    """The files in a folder that may be MNIST's ``name``; their digest says whether they are.
+    """The files in a folder that may be the file ``name``, to be verified by their digest.
 
-    Besides that name also the one that Windows and Kaggle know (``train-images.idx3-ubyte``), with ``.gz`` or without,
-    in upper or lower case; the file itself, or one in a folder of that name, as in Kaggle's archive.
+    Also accepted are the name that Windows and Kaggle use (``train-images.idx3-ubyte``), ``.gz``, upper and lower case,
+    and a file in a folder of that name, as in Kaggle's archive.
     """
-    found = _named(folder, name)
+    found = _entries(folder, name)
     files = [path for path in found if path.is_file()]
-    within = [path for path in found if path.is_dir() for path in _named(path, name) if path.is_file()]
-    return files + within or found  # a pipe, or an empty folder, is told of
+    inside = [path for path in found if path.is_dir() for path in _entries(path, name) if path.is_file()]
+    return files + inside or found  # a pipe or an empty folder is returned, so that it is reported
 
 
-def _named(folder: Path, name: str) -> list[Path]:
-    """Those entries of a folder that are called so, the ones with exactly that name first."""
+def _entries(folder: Path, name: str) -> list[Path]:
+    """The entries of a folder with this name in any spelling, exact spellings first."""
     try:
         entries = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return []
-    except PermissionError:  # a folder may be entered and not listed
+    except PermissionError:  # the folder may be searchable though not listable
         entries = [name, f"{name}.gz"]
     exact = (name, f"{name}.gz")
-    called_so = [each for each in entries if each.lower().removesuffix(".gz").replace(".idx", "-idx") == name]
-    ordered = sorted(called_so, key=lambda each: (exact.index(each) if each in exact else len(exact), each))
+    matching = [each for each in entries if each.lower().removesuffix(".gz").replace(".idx", "-idx") == name]
+    ordered = sorted(matching, key=lambda each: (exact.index(each) if each in exact else len(exact), each))
     return [path for path in (folder / each for each in ordered) if path.exists()]
 
 
-def read_any(folder: Path, name: str) -> bytes | None:
-    """The content of the first of ``candidates`` that is MNIST's ``name``; None if there are none.
+def read_any(folder: Path, file: IdxFile) -> bytes | None:
+    """The content of the first of ``candidates`` that has the right digest; None if there is no candidate.
 
     Raises:
-        DataError: if none of them is.
+        DataError: if no candidate has.
         OSError: if the file system refuses.
     """
     problem: DataError | None = None
-    for path in candidates(folder, name):
+    for path in candidates(folder, file.name):
         try:
-            return read_verified(path, name)
+            return verified(read_at_most(path, file.size + 1, _CORRUPT_HINT), file, source=str(path))
         except DataError as error:
             problem = problem or error
     if problem is not None:
@@ -102,47 +66,60 @@ def read_any(folder: Path, name: str) -> bytes | None:
     return None
 
 
-def read_verified(path: Path, name: str) -> bytes:
-    """The content of ``path``, unpacked, if it is to the bit the file that MNIST calls ``name``.
+def verified(content: bytes, file: IdxFile, *, source: str) -> bytes:
+    """The content of a file, if it has the right digest.
+
+    Args:
+        content: one byte more than ``file.size`` if the file is longer.
+        file: the expected file.
+        source: path or address, for errors.
 
     Raises:
-        DataError: if it is not.
-        OSError: if the file system refuses.
+        DataError: if its digest is another.
     """
-    known = FILES[name]
-    # One byte more than allowed shows that a file is too long without reading, or unpacking, all of it.
-    content = read_at_most(path, known.size + 1, _CORRUPT_HINT)
     digest = hashlib.sha256(content).hexdigest()
-    if digest != known.sha256:
-        found = "more" if len(content) > known.size else f"{len(content):,} bytes"
-        alike = len(content) == known.size and content[: -math.prod(known.shape)] == known.header
-        raise DataError(
-            f"{path} is not MNIST's {name}: expected {known.size:,} bytes with SHA-256 {known.sha256[:12]}..., "
-            f"found {found} with {digest[:12]}...{_OTHER_SET if alike else ''}",
-            _CORRUPT_HINT,
-        )
-    return content
+    if digest == file.sha256:
+        return content
+    size = "more" if len(content) > file.size else f"{len(content):,} bytes"
+    is_alike = len(content) == file.size and content[: -math.prod(file.shape)] == file.header
+    raise DataError(
+        f"{source} has the wrong content: {file.name} is {file.size:,} bytes with SHA-256 {file.sha256[:12]}..., "
+        f"and this is {size} with {digest[:12]}..."
+        + ("; its header is right, so it may be of another data set, such as Fashion-MNIST" if is_alike else ""),
+        _CORRUPT_HINT,
+    )
 
 
 def read_at_most(path: Path, limit: int, hint: str) -> bytes:
-    """The first ``limit`` bytes of a file, unpacked if its name ends in ``.gz``.
+    """The first ``limit`` bytes of a file, uncompressed if its name ends in ``.gz``.
 
     Raises:
-        DataError: if it is no regular file or no whole gzip file; ``hint`` is what to do.
+        DataError: with ``hint``, if it is no regular file or no complete gzip file.
         OSError: if the file system refuses.
     """
-    # Opening a FIFO would wait for a writer for ever.
+    # Opening a FIFO would wait for a writer.
     if not path.is_file():
         raise DataError(f"{path} is not a regular file", hint)
-    try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb") as file:
+    with open(path, "rb") as file:
+        if path.suffix.lower() != ".gz":
             return file.read(limit)
+        return uncompressed(file, limit, source=str(path), hint=hint)
+
+
+def uncompressed(file: io.BufferedIOBase, limit: int, *, source: str, hint: str = "") -> bytes:
+    """The first ``limit`` bytes of a gzip file.
+
+    Raises:
+        DataError: if it is not a complete gzip file.
+    """
+    try:
+        with gzip.open(file) as content:
+            return content.read(limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is not a whole gzip file: {error}", hint) from error
+        raise DataError(f"{source} is not a complete gzip file: {error}", hint) from error
 
 
-def parse(content: bytes, name: str) -> NDArray[np.uint8]:
+def parse(content: bytes, file: IdxFile) -> NDArray[np.uint8]:
     """The array in the verified content of a file."""
-    shape = FILES[name].shape
-    # The digest vouches for the header. Copied, since torch.from_numpy warns of the read-only memory of bytes.
-    return np.frombuffer(content, np.uint8)[-math.prod(shape) :].reshape(shape).copy()
+    # Copied: torch.from_numpy warns of read-only memory.
+    return np.frombuffer(content, np.uint8)[-math.prod(file.shape) :].reshape(file.shape).copy()

@@ -1,4 +1,4 @@
-"""Ink on a page: how much darker each point is than the paper around it, without ruled lines and frames."""
+"""Segmentation of the ink on a page: contrast to the paper around it, without ruled lines and frames."""
 
 from dataclasses import dataclass
 
@@ -6,28 +6,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# The planes are small; threads would cost more than they bring, most of all beside a busy program.
+# The planes are small: threads would cost more time than they save.
 cv2.setNumThreads(1)
 
 Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _LEAST_CONTRAST = 0.06
-"""Of the paper's brightness: fainter marks are taken for unevenness of paper and light (16 of 255 grey levels)."""
+"""As a share of the paper's brightness: fainter marks are uneven paper or light (16 of 255 grey levels)."""
 _NOISE_FACTOR = 8.0
 _DARKEST_PAPER = 0.35
-"""Paper counts as at least this bright, relative to the brightest: in black corners the ratio would be noise."""
+"""Minimum brightness of paper relative to the brightest: in black corners the contrast would be noise."""
 
 
 @dataclass(frozen=True)
 class Ink:
-    """What was found on a page.
+    """The ink on a page.
 
     Attributes:
         page: brightness, 0 to 1, shape (H, W).
         paper: brightness of the paper under and around the ink.
         contrast: share of the paper's light that is missing, 0 to 1, shape (H, W), lines removed.
-        mask: where the contrast passes for ink.
+        mask: true where there is ink.
         lines: where ruled lines or the sides of a frame were removed.
         has_frame: whether those lines close to a frame, instead of ruling the page.
     """
@@ -57,7 +57,7 @@ def find_ink(page: Plane, *, widest: int, noise: float, paper_beyond: bool) -> I
         widest: size of the closing that removes strokes and leaves the paper with its light and shadows.
         noise: standard deviation of the page's noise.
         paper_beyond: whether there is paper around the picture, as around a digit that fills it, or what is at its
-            edge goes on, as a desk or a shadow do.
+            edge continues, as a desk or a shadow does.
     """
     paper, contrast = _contrast(page, widest, paper_beyond=paper_beyond)
     least = max(_LEAST_CONTRAST, _NOISE_FACTOR * noise / max(float(np.median(page)), 1e-3))
@@ -77,7 +77,7 @@ def find_ink(page: Plane, *, widest: int, noise: float, paper_beyond: bool) -> I
 def _contrast(page: Plane, widest: int, *, paper_beyond: bool) -> tuple[Plane, Plane]:
     """The paper, and by how much each point is darker than it, as a share of the paper's brightness."""
     if paper_beyond:
-        # The brightest that is near: paper beside a stroke, but a shadow where there is nothing else.
+        # The brightest that is near: paper beside a stroke, or a shadow if there is nothing else.
         near = max(3, round(0.3 * max(page.shape)))
         light = np.asarray(cv2.dilate(page, np.ones((near, near), np.uint8)), np.float32)
         around = np.pad(light, widest, mode="edge")
@@ -120,20 +120,17 @@ def _lines_across(ink: Mask) -> tuple[Mask, int]:
     thickest = max(3, round(0.03 * max(ink.shape)))
     thick = cv2.morphologyEx(marks, cv2.MORPH_OPEN, np.ones((thickest, 1), np.uint8), borderValue=0)
     thin = cv2.subtract(marks, thick)
-    # Closed where other lines cross, as on squared paper.
+    # Closed at crossings, as on squared paper.
     thin = cv2.morphologyEx(thin, cv2.MORPH_CLOSE, np.ones((1, thickest + 2), np.uint8))
     thin = cv2.bitwise_and(thin, marks)
-    # Pieces that stay within two pixels of a horizontal: lines of a page that is turned by a few degrees, too.
+    # Pieces that stay within two pixels of a horizontal: includes lines of a page rotated by a few degrees.
     piece = max(5, round(0.1 * width))
     bold = cv2.dilate(thin, np.ones((3, 1), np.uint8))
     pieces = cv2.morphologyEx(bold, cv2.MORPH_OPEN, np.ones((1, piece), np.uint8), borderValue=0)
-    # Written over, a line is in pieces.
+    # A line with ink on it is in pieces.
     gap = round(0.5 * width)
-    joined = cv2.morphologyEx(
-        np.pad(pieces, ((3, 3), (gap, gap))),
-        cv2.MORPH_CLOSE,
-        np.ones((5, gap), np.uint8),
-    )[3:-3, gap:-gap]
+    padded = np.pad(pieces, ((3, 3), (gap, gap)))
+    joined = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((5, gap), np.uint8))[3:-3, gap:-gap]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     lengths = [int(((labels == i) & (pieces > 0)).any(axis=0).sum()) for i in range(count)]
     wide = [i for i in range(1, count) if stats[i, cv2.CC_STAT_WIDTH] >= 0.5 * width and lengths[i] >= 0.4 * width]
@@ -146,7 +143,7 @@ def _lines_across(ink: Mask) -> tuple[Mask, int]:
 
 
 def _without(contrast: Plane, lines: Mask) -> Plane:
-    """Lines removed; where ink goes on at both sides, it is closed again."""
+    """The contrast without lines; ink that they cross is closed again."""
     grown = cv2.dilate(lines.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     cleared: Plane = np.where(grown, np.float32(0), contrast)
     reach = 2 * _thickness(grown) + 3

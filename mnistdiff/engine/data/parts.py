@@ -1,4 +1,4 @@
-"""Connected pieces of ink, and what their shape says: frames, sheets and shadows are no strokes."""
+"""Connected components of ink, and their classification: strokes, frames, sheets, shadows."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from mnistdiff.engine.data.ink import Mask
 
 Labels = NDArray[np.int32]
-"""For each pixel the number of its part, 0 where there is none; shape (H, W)."""
+"""The number of each pixel's part, 0 for none; shape (H, W)."""
 _MOST_PARTS = 400
-"""More pieces than this are noise."""
+"""If there are more components, they are noise."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A connected piece of ink.
+    """A connected component of ink.
 
     Attributes:
         label: its number.
         left, top, width, height: its bounding box.
         area: pixels.
         stroke: width of its widest stroke.
-        contact: how many of its pixels lie at the edge of the picture.
+        contact: number of its pixels at the edge of the picture.
     """
 
     label: int
@@ -51,7 +51,7 @@ class Part:
 
 
 def parts_of(mask: Mask) -> tuple[list[Part], Labels]:
-    """The connected pieces, without specks."""
+    """The connected components, without specks."""
     marks = mask.astype(np.uint8)
     count, found, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
     labels = np.asarray(found, np.int32)
@@ -75,11 +75,7 @@ def parts_of(mask: Mask) -> tuple[list[Part], Labels]:
 
 def is_frame(part: Part, labels: Labels) -> bool:
     """Whether a part fills a rectangle or runs along its sides: a sheet of paper, a card, or a frame."""
-    own = np.ascontiguousarray(
-        labels[part.top : part.top + part.height, part.left : part.left + part.width] == part.label
-    )
-    points = cv2.findNonZero(own.astype(np.uint8))
-    hull = cv2.convexHull(points)
+    own, hull = _shape(part, labels)
     sides = cv2.minAreaRect(hull)[1]
     short, long = min(sides) + 1, max(sides) + 1
     if short < 0.45 * long:
@@ -95,17 +91,21 @@ def is_wedge(part: Part, labels: Labels) -> bool:
     """Whether a part is broad and convex, as a shadow between two edges."""
     if part.stroke < 0.3 * part.size:
         return False
+    return part.area > 0.9 * cv2.contourArea(_shape(part, labels)[1])
+
+
+def _shape(part: Part, labels: Labels) -> tuple[Mask, NDArray[np.int32]]:
+    """The mask of a part, shape (height, width), and its convex hull."""
     own = labels[part.top : part.top + part.height, part.left : part.left + part.width] == part.label
-    return part.area > 0.9 * cv2.contourArea(cv2.convexHull(cv2.findNonZero(own.astype(np.uint8))))
+    return own, np.asarray(cv2.convexHull(cv2.findNonZero(own.astype(np.uint8))), np.int32)
 
 
 def is_comparable(part: Part, main: Part) -> bool:
     """Whether a part could be a digit by itself, beside or below the main one."""
     if part.size < 0.5 * main.size or part.area < 0.2 * main.area:
         return False
-    across = min(part.left + part.width, main.left + main.width) - max(part.left, main.left)
-    down = min(part.top + part.height, main.top + main.height) - max(part.top, main.top)
-    # The bar of a five, set apart, is above the rest or beside its top, and flat.
+    across, down = _overlap(part, main)
+    # The separate bar of a five is flat, and above the rest or beside its top.
     beside = across < 0.3 * min(part.width, main.width) and down > 0.5 * min(part.height, main.height)
     below = down < 0.1 * min(part.height, main.height) and across > 0.3 * min(part.width, main.width)
     return part.height > 0.45 * main.height and (beside or below)
@@ -113,6 +113,11 @@ def is_comparable(part: Part, main: Part) -> bool:
 
 def gap(part: Part, main: Part) -> int:
     """Pixels between the boxes of two parts."""
-    across = max(part.left, main.left) - min(part.left + part.width, main.left + main.width)
-    down = max(part.top, main.top) - min(part.top + part.height, main.top + main.height)
-    return max(across, down, 0)
+    return max(*(-overlap for overlap in _overlap(part, main)), 0)
+
+
+def _overlap(part: Part, main: Part) -> tuple[int, int]:
+    """Pixels by which two boxes overlap horizontally and vertically; negative for a gap."""
+    across = min(part.left + part.width, main.left + main.width) - max(part.left, main.left)
+    down = min(part.top + part.height, main.top + main.height) - max(part.top, main.top)
+    return across, down

@@ -1,1 +1,1 @@
-"""The diffusion process of Ho et al. 2020: schedule, noise, guidance and samplers. Arrays in, arrays out."""
+"""The diffusion process: noise schedules, prediction types, guidance, samplers. Arrays in, arrays out."""

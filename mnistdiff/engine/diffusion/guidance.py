@@ -1,10 +1,10 @@
 """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598)."""
 
-from mnistdiff.engine.diffusion.parameterization import Array
+from mnistdiff.engine.diffusion.predictions import FloatArray
 
 
-def guided(eps_uncond: Array, eps_cond: Array, guidance_scale: float) -> Array:
-    """Eps = eps_uncond + s (eps_cond - eps_uncond): Eq. 6 with s = 1 + w.
+def guided(eps_uncond: FloatArray, eps_cond: FloatArray, guidance_scale: float) -> FloatArray:
+    """The guided noise: eps_uncond + s (eps_cond - eps_uncond), Eq. 6 with s = 1 + w.
 
     s = 0 is unconditional, s = 1 plain conditional, s > 1 moves further towards the label.
     """

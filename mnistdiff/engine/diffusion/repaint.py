@@ -1,63 +1,53 @@
-"""Filling in part of an image: RePaint (Lugmayr et al. 2022, arXiv 2201.09865)."""
+"""Inpainting: RePaint (Lugmayr et al. 2022, arXiv 2201.09865)."""
 
-import math
 from collections.abc import Iterator
 
-from mnistdiff.engine.diffusion.parameterization import Array, diffuse
-from mnistdiff.engine.diffusion.samplers import (
-    DrawNoise,
-    PredictEps,
-    SampleStep,
-    Timesteps,
-    posterior,
-    predict_x_0,
-)
+from mnistdiff.engine.diffusion.predictions import FloatArray, diffuse
+from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep, Timesteps, posterior
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 
 
 def repaint(
-    predict_eps: PredictEps,
-    x_T: Array,
+    predict_x_0: PredictX0,
+    x_T: FloatArray,
     *,
     schedule: NoiseSchedule,
     timesteps: Timesteps,
     noise: DrawNoise,
-    known: Array,
-    missing: Array,
-    rounds: int,
+    known: FloatArray,
+    missing: FloatArray,
+    resample_steps: int,
 ) -> Iterator[SampleStep]:
-    """Draw what is missing of an image so that it fits what is known (Algorithm 1).
+    """Sample the missing part of an image, given the rest (Algorithm 1).
 
-    Each step down is an ancestral one where the image is missing, and the known image with its noise elsewhere
-    (Eq. 8). The two halves know nothing of each other until the network sees them together, so all but the last step
-    are walked ``rounds`` times, going back up in between by the forward process.
+    Each step is an ancestral one where the image is missing, and the known image with its noise elsewhere (Eq. 8).
+    All steps but the last are repeated (resampling), going back to t by the forward process in between, so that known
+    and generated regions become consistent.
 
     Args:
-        predict_eps: the (guided) network.
+        predict_x_0: the (guided) network.
         x_T: standard normal noise, shape (B, 1, 28, 28).
         schedule: that of the training.
         timesteps: as for the samplers.
         noise: fresh noise by draw number: three for each evaluation.
         known: the image x_0 in [-1, 1], of a shape that broadcasts to x_T.
-        missing: 1 where the image is to be drawn, 0 where it is known; likewise.
-        rounds: U of Algorithm 1, at least 1.
+        missing: 1 where the image is missing, 0 where it is known; likewise.
+        resample_steps: how often each step is taken, at least 1: U of Algorithm 1.
 
     Yields:
-        a step after each of the (S - 1) * rounds + 1 evaluations.
+        a step after each of the (S - 1) * resample_steps + 1 evaluations.
     """
     x_t, draw = x_T, 0
     for t, t_prev in timesteps:
-        alpha_bar, alpha_bar_prev = schedule.alpha_bar(t), schedule.alpha_bar(t_prev)
-        for lap in range(rounds if t_prev >= 0 else 1):
-            if lap > 0:  # from t_prev up to t again (Ho et al. 2020, Eq. 2, over several steps)
-                kept = alpha_bar / alpha_bar_prev
-                x_t = diffuse(x_t, noise(draw), math.sqrt(kept), math.sqrt(1 - kept))
-            x_0 = predict_x_0(x_t, predict_eps(x_t, t), alpha_bar)
-            drawn, deviation = posterior(x_0, x_t, alpha_bar, alpha_bar_prev)
+        for repetition in range(resample_steps if t_prev >= 0 else 1):
+            if repetition > 0:
+                x_t = diffuse(x_t, noise(draw), *schedule.transition(t, t_prev))
+            x_0 = predict_x_0(x_t, t)
+            generated, deviation = posterior(x_0, x_t, schedule, t, t_prev)
             given = known
             if t_prev >= 0:
-                drawn = drawn + deviation * noise(draw + 1)
-                given = diffuse(known, noise(draw + 2), math.sqrt(alpha_bar_prev), math.sqrt(1 - alpha_bar_prev))
+                generated = generated + deviation * noise(draw + 1)
+                given = diffuse(known, noise(draw + 2), schedule.alpha(t_prev), schedule.sigma(t_prev))
             draw += 3
-            x_t = missing * drawn + (1 - missing) * given
+            x_t = missing * generated + (1 - missing) * given
             yield SampleStep(t, x_t, x_0)

@@ -1,31 +1,36 @@
-"""The noise schedule: how much of the image is left at step t (Ho et al. 2020, Section 2; arXiv 2006.11239)."""
+"""Noise schedules: the coefficients of image and noise in x_t = alpha x_0 + sigma eps, for t = 0 ... T - 1."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, assert_never
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.settings import Spacing, TrainSettings
+from mnistdiff.setting_types import SCHEDULES, Spacing
+from mnistdiff.settings import TrainSettings
 
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """The variances of the forward process, in float64.
+    """The coefficients of the forward process, in float64.
+
+    A schedule need not keep alpha^2 + sigma^2 = 1, but its signal-to-noise ratio alpha^2 / sigma^2 has to fall with t.
 
     Attributes:
-        betas: variance added at step t, shape (T,), in (0, 1).
-        alphas_cumprod: share of the signal's variance left at step t, shape (T,), falling.
+        alphas: of the image, shape (T,), positive. sqrt(alpha_bar_t) in Ho et al. 2020 (arXiv 2006.11239).
+        sigmas: of the noise, shape (T,), positive. sqrt(1 - alpha_bar_t) there.
     """
 
-    betas: NDArray[np.float64]
-    alphas_cumprod: NDArray[np.float64]
+    alphas: NDArray[np.float64]
+    sigmas: NDArray[np.float64]
 
     @classmethod
     def from_betas(cls, betas: NDArray[np.float64]) -> Self:
-        """alpha_bar_t = prod(1 - beta_s), s = 0 ... t (Ho et al. 2020, Eq. 4)."""
-        return cls(betas=betas, alphas_cumprod=np.cumprod(1.0 - betas, dtype=np.float64))
+        """alpha_bar_t = prod(1 - beta_s), s = 0 ... t (Ho et al. 2020, Eq. 4); betas in (0, 1), shape (T,)."""
+        alphas_cumprod = np.cumprod(1.0 - betas, dtype=np.float64)
+        return cls(np.sqrt(alphas_cumprod), np.sqrt(1.0 - alphas_cumprod))
 
     @classmethod
     def linear(cls, num_train_timesteps: int, beta_start: float, beta_end: float) -> Self:
@@ -41,39 +46,44 @@ class NoiseSchedule:
         return cls.from_betas(np.minimum(1.0 - f[1:] / f[:-1], 0.999))
 
     @classmethod
-    def from_settings(cls, settings: TrainSettings) -> Self:
-        """The schedule a model was, or will be, trained with."""
-        match settings.beta_schedule:
-            case "linear":
-                return cls.linear(settings.timesteps, settings.beta_start, settings.beta_end)
-            case "cosine":
-                return cls.cosine(settings.timesteps)
-            case _:
-                assert_never(settings.beta_schedule)
+    def from_settings(cls, settings: TrainSettings) -> "NoiseSchedule":
+        """The schedule that a model was, or will be, trained with."""
+        return SCHEDULES[settings.beta_schedule](settings)
 
     @property
     def num_train_timesteps(self) -> int:
         """T: t runs from 0 to T - 1."""
-        return len(self.betas)
+        return len(self.alphas)
 
-    @property
-    def terminal_signal(self) -> float:
-        """Amplitude of the image left in x_T, in (0, 1). Sampling starts as if it were 0."""
-        return math.sqrt(self.alphas_cumprod[-1])
+    def alpha(self, t: int) -> float:
+        """Coefficient of the image in x_t; 1 for t = -1, the clean image."""
+        return 1.0 if t < 0 else float(self.alphas[t])
 
-    def alpha_bar(self, t: int) -> float:
-        """alpha_bar_t, and 1 for t = -1: the clean image."""
-        return 1.0 if t < 0 else float(self.alphas_cumprod[t])
+    def sigma(self, t: int) -> float:
+        """Coefficient of the noise in x_t; 0 for t = -1, the clean image."""
+        return 0.0 if t < 0 else float(self.sigmas[t])
+
+    def half_log_snr(self, t: int) -> float:
+        """Half the log signal-to-noise ratio: lambda = log(alpha / sigma), for t in 0 ... T - 1."""
+        return math.log(self.alpha(t)) - math.log(self.sigma(t))
+
+    def transition(self, t: int, t_prev: int) -> tuple[float, float]:
+        """Coefficients of x_(t_prev) and of fresh noise in x_t (Kingma et al. 2021, Appendix A.1; arXiv 2107.00630).
+
+        For neighbouring timesteps of a schedule made of betas, these are sqrt(1 - beta_t) and sqrt(beta_t).
+        """
+        alpha = self.alpha(t) / self.alpha(t_prev)
+        return alpha, math.sqrt(max(self.sigma(t) ** 2 - (alpha * self.sigma(t_prev)) ** 2, 0.0))
 
     def inference_timesteps(
         self, num_inference_steps: int, spacing: Spacing = "even", *, start: int | None = None
     ) -> list[tuple[int, int]]:
-        """The pairs (t, t_prev) that a sampler walks, from ``start`` down, then to the image (-1).
+        """The pairs (t, t_prev) of a sampler's steps, from ``start`` down to the clean image (-1).
 
         Args:
             num_inference_steps: S, in 1 ... start + 1.
-            spacing: "even" ends at t = 0, a step away from the image that no noise is left to fill. "trailing" counts
-                the steps to the image itself as evenly long (Lin et al. 2023, Table 2; arXiv 2305.08891).
+            spacing: "even" takes the last step from t = 0, where hardly any noise is left to remove. "trailing" makes
+                the steps down to the clean image equally long (Lin et al. 2023, Table 2; arXiv 2305.08891).
             start: the first t, in 0 ... T - 1; by default T - 1, pure noise.
 
         Raises:
@@ -85,13 +95,14 @@ class NoiseSchedule:
             raise ValueError(f"start must be in 0...{T - 1}, not {first}")
         if not 1 <= S <= first + 1:
             raise ValueError(f"num_inference_steps must be in 1...{first + 1}, not {S}")
-        match spacing:
-            case "even":
-                exact = np.linspace(first, 0, S)
-            case "trailing":
-                exact = np.linspace(first + 1, 0, S, endpoint=False) - 1
-            case _:
-                assert_never(spacing)
+        even, trailing = np.linspace(first, 0, S), np.linspace(first + 1, 0, S, endpoint=False) - 1
+        exact = {"even": even, "trailing": trailing}[spacing]
         # Half-up rounding of values at least 1 apart: no timestep twice, so S steps are S evaluations.
         t = np.floor(exact + 0.5).astype(int).tolist()
         return list(zip(t, [*t[1:], -1], strict=True))
+
+
+ScheduleFactory = Callable[[TrainSettings], NoiseSchedule]
+
+SCHEDULES.add("linear", lambda train: NoiseSchedule.linear(train.timesteps, train.beta_start, train.beta_end))
+SCHEDULES.add("cosine", lambda train: NoiseSchedule.cosine(train.timesteps))

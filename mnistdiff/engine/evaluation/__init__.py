@@ -1,1 +1,1 @@
-"""How good are the digits: classifiers that judge them, and the measures of Fréchet, Naeem, Ravuri and others."""
+"""Evaluation of models: reference classifiers, Fréchet distance, PRDC, CAS, memorization check, and the report."""

@@ -1,9 +1,8 @@
-"""The measures: shares with their uncertainty, the Fréchet distance, and how far two clouds of features overlap.
+"""Metrics of predictions and features: confusion matrix, Fréchet distance, and PRDC.
 
-NumPy alone and float64 throughout, so that the numbers depend on the features and on nothing else.
+PRDC is precision, recall, density and coverage. All is computed by NumPy in float64.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -11,79 +10,32 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.settings import NUM_DIGITS
+from mnistdiff.engine.evaluation.results import PRDC
 
-# Between -z and z lies 95 % of a standard normal distribution.
-_Z_95 = 1.959963984540054
-# Rows of distances held at a time: with 10,000 columns, 10 MB, about what a cache holds.
+# Rows of distances computed at a time: with 10,000 columns 10 MB, about the size of a cache.
 _ROWS = 128
-# Share of the largest squared length that may separate two squared distances which are equal but for rounding.
+# Squared distances that differ by less than this share of the largest squared length count as equal (rounding).
 _TIE = 1e-12
 
 
-@dataclass(frozen=True)
-class Proportion:
-    """So many out of so many.
-
-    Attributes:
-        hits: 0 ... total.
-        total: at least 1.
-
-    Raises:
-        ValueError: if the numbers are out of range.
-    """
-
-    hits: int
-    total: int
-
-    def __post_init__(self) -> None:
-        if self.total < 1 or not 0 <= self.hits <= self.total:
-            raise ValueError(f"a proportion needs 0 <= hits <= total and total >= 1, not {self.hits} of {self.total}")
-
-    @property
-    def share(self) -> float:
-        """The ratio of the two, in [0, 1]."""
-        return self.hits / self.total
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The score interval at 95 % (Wilson 1927, JASA 22, 209-212): bounds in [0, 1], the share between them.
-
-        Unlike share +- 1.96 standard errors it does not shrink to nothing where all, or none, are hits.
-        """
-        weight = _Z_95**2 / self.total
-        centre = (self.share + weight / 2) / (1 + weight)
-        half_width = math.sqrt(weight * (self.share * (1 - self.share) + weight / 4)) / (1 + weight)
-        # At the ends the formula gives the end itself, were it not for rounding.
-        low = centre - half_width if self.hits else 0.0
-        high = centre + half_width if self.hits < self.total else 1.0
-        return low, high
-
-
-def confusion(wanted: NDArray[np.integer], found: NDArray[np.integer]) -> NDArray[np.int64]:
-    """How often each digit was taken for each.
+def confusion(labels: NDArray[np.integer], predicted: NDArray[np.integer], num_classes: int) -> NDArray[np.int64]:
+    """The confusion matrix.
 
     Args:
-        wanted: the digits asked for, 0 ... 9, shape (N,).
-        found: the digits seen by a judge, 0 ... 9, shape (N,).
+        labels: class indices, shape (N,).
+        predicted: class indices, shape (N,).
+        num_classes: C: class indices are 0 ... C - 1.
 
     Returns:
-        counts, shape (10, 10): row = digit asked for, column = digit seen.
-
-    Raises:
-        ValueError: if the shapes differ or a digit is out of range.
+        counts, shape (C, C): row = label, column = predicted class.
     """
-    if wanted.shape != found.shape or wanted.ndim != 1:
-        raise ValueError(f"wanted and found must be of one shape (N,), not {wanted.shape} and {found.shape}")
-    if any(np.any((digits < 0) | (digits >= NUM_DIGITS)) for digits in (wanted, found)):
-        raise ValueError(f"digits must be in 0...{NUM_DIGITS - 1}")
-    pairs = wanted.astype(np.int64) * NUM_DIGITS + found
-    return np.bincount(pairs, minlength=NUM_DIGITS**2).astype(np.int64).reshape(NUM_DIGITS, NUM_DIGITS)
+    pairs = labels.astype(np.int64) * num_classes + predicted
+    return np.bincount(pairs, minlength=num_classes**2).astype(np.int64).reshape(num_classes, num_classes)
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """The normal distribution with the mean and the covariance of a cloud of features.
+    """A normal distribution, fitted to features.
 
     Attributes:
         mean: float64, shape (D,).
@@ -95,15 +47,17 @@ class Gaussian:
 
     @classmethod
     def fit(cls, features: NDArray[np.floating]) -> Self:
-        """Mean and unbiased covariance (divided by N - 1).
+        """The normal distribution with the mean and the unbiased covariance (divided by N - 1) of features.
 
         Args:
             features: shape (N, D), N >= 2.
 
         Raises:
-            ValueError: if there are fewer than two rows, or a feature is not finite.
+            ValueError: if a feature is not finite.
         """
-        points = _checked(features, least=2)
+        if not np.isfinite(features).all():
+            raise ValueError("features must be finite")
+        points = features.astype(np.float64)
         mean = points.mean(axis=0)
         centred = points - mean
         return cls(mean=mean, covariance=centred.T @ centred / (len(points) - 1))
@@ -114,17 +68,12 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
     |m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) (Dowson & Landau 1982, J. Multivariate Anal. 12, 450-455;
     Heusel et al. 2017, Eq. 6, arXiv 1706.08500). The trace of the outer root is the sum of the singular values of
-    A^1/2 B^1/2. Computed so, it does not mind which of a and b comes first, and it takes no second root, which would
-    make 1e-8 of a rounding error of 1e-16 wherever a feature never fires.
+    A^1/2 B^1/2. Computed in this form the distance is symmetric, and there is no second matrix root, which would
+    turn a rounding error of 1e-16 into 1e-8 for every feature that is always 0.
 
     Returns:
         at least 0; 0 for a and a, within rounding.
-
-    Raises:
-        ValueError: if a and b are of different dimensions.
     """
-    if a.mean.shape != b.mean.shape:
-        raise ValueError(f"the features have different sizes: {a.mean.shape} and {b.mean.shape}")
     apart = a.mean - b.mean
     overlap = np.linalg.svd(_root(a.covariance) @ _root(b.covariance), compute_uv=False).sum()
     distance = apart @ apart + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap
@@ -132,51 +81,30 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 
 def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The symmetric square root; eigenvalues that rounding has pushed below zero are zero."""
+    """The symmetric square root; eigenvalues below zero (by rounding) count as zero."""
     values, vectors = np.linalg.eigh(covariance)
     root: NDArray[np.float64] = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     return root
 
 
-@dataclass(frozen=True)
-class Manifold:
-    """How two clouds of features overlap, where each point stands for the ball up to its k-th neighbour of its kind.
+def prdc(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5) -> PRDC:
+    """Precision, recall, density and coverage.
 
-    Attributes:
-        precision: share of the fake points in at least one real ball, in [0, 1].
-        recall: share of the real points in at least one fake ball, in [0, 1].
-        density: real balls that a fake point lies in, on average, over k: about 1 for equal distributions, at least 0.
-        coverage: share of the real balls with at least one fake point, in [0, 1].
-    """
-
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-
-
-def precision_recall_density_coverage(
-    real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5
-) -> Manifold:
-    """Precision and recall, density and coverage.
+    Each point stands for the ball around it up to its k-th nearest neighbour of its kind. Precision is the share of the
+    fake points in at least one real ball, recall that of the real points in at least one fake ball; density is the mean
+    number of real balls that contain a fake point, over k; coverage is the share of the real balls that contain a fake
+    point.
 
     The first two are Eqs. 1 and 2 of Kynkäänniemi et al. 2019 (arXiv 1904.06991), the others are Section 3 of Naeem
-    et al. 2020 (arXiv 2002.09797). The balls are closed, as in the former: a point at the very radius is inside.
+    et al. 2020 (arXiv 2002.09797). The balls are closed, as in the former: a point at the radius is inside.
 
     Args:
-        real: features, shape (N, D), N > k.
-        fake: features, shape (M, D), M > k.
-        k: which neighbour gives a ball its radius; a point is not its own neighbour.
-
-    Raises:
-        ValueError: if k < 1, a cloud has not more than k points, the sizes D differ or a feature is not finite.
+        real: finite features, shape (N, D), N > k.
+        fake: finite features, shape (M, D), M > k.
+        k: at least 1; a point is not its own neighbour.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k}")
-    x, y = _checked(real, least=k + 1), _checked(fake, least=k + 1)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"the features have different sizes: {x.shape[1]} and {y.shape[1]}")
-    # Far from the origin, the small distances would be lost in the rounding of large squares.
+    x, y = real.astype(np.float64), fake.astype(np.float64)
+    # Far from the origin, small distances would be lost in the rounding of large squares.
     centre = x.mean(axis=0)
     x, y = x - centre, y - centre
     x_radii, y_radii = _radii(x, k), _radii(y, k)
@@ -191,7 +119,7 @@ def precision_recall_density_coverage(
         covered[rows] = inside.any(axis=1)
         pairs += int(np.count_nonzero(inside))
         in_fake_ball[rows] = (distances <= y_radii).any(axis=1)
-    return Manifold(
+    return PRDC(
         precision=float(in_real_ball.mean()),
         recall=float(in_fake_ball.mean()),
         density=pairs / (k * len(y)),
@@ -200,16 +128,16 @@ def precision_recall_density_coverage(
 
 
 def _radii(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Squared distance of each point to its k-th neighbour, a hair more so that ties survive rounding, shape (N,)."""
+    """Squared distance of each point to its k-th neighbour, and a little more (ties, rounding), shape (N,)."""
     slack = _TIE * np.max(np.square(points).sum(axis=1))
-    # In order of distance, number 0 is the point itself.
+    # Index 0, in order of distance, is the point itself.
     kth = [np.partition(distances, k)[:, k].copy() for _, distances in _squared_distances(points, points)]
     radii: NDArray[np.float64] = np.concatenate(kth) + slack
     return radii
 
 
 def _squared_distances(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """|x_i - y_j|^2 = |x_i|^2 - 2 x_i y_j + |y_j|^2, some rows i at a time: all of them would fill the memory."""
+    """|x_i - y_j|^2 = |x_i|^2 - 2 x_i y_j + |y_j|^2, some rows i at a time, since all together need too much memory."""
     lengths = np.square(y).sum(axis=1)
     for start in range(0, len(x), _ROWS):
         rows = slice(start, start + _ROWS)
@@ -217,12 +145,3 @@ def _squared_distances(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterat
         distances += np.square(x[rows]).sum(axis=1)[:, None]
         distances += lengths
         yield rows, distances
-
-
-def _checked(features: NDArray[np.floating], *, least: int) -> NDArray[np.float64]:
-    """The features in float64, if they are ``least`` finite rows or more."""
-    if features.ndim != 2 or len(features) < least:
-        raise ValueError(f"features must have the shape (N, D) with N >= {least}, not {features.shape}")
-    if not np.isfinite(features).all():
-        raise ValueError("features must be finite")
-    return features.astype(np.float64)

@@ -1,16 +1,18 @@
-"""Does the model copy? For each image its nearest and second nearest training image, pixel by pixel."""
+"""Exact nearest-neighbour search among training images, in pixel space, and statistics of memorization."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.evaluation.results import NearestTrainingImages
+from mnistdiff.engine.progress import Progress, Work
+
 # 1,000 images by 2,000 training images: 8 MB of distances at a time, and two or three copies.
 _CHUNK = 1000
 _BLOCK = 2000
-# Sums of so many products of numbers in -128 ... 127 stay within 2^24, up to which float32 has every integer.
+# Sums of so many products of numbers in -128 ... 127 stay within 2^24, up to which float32 represents every integer.
 _MOST_PIXELS = 1024
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5)
 _RATIO = 1 / 3
@@ -30,58 +32,44 @@ class Neighbours:
     distance: NDArray[np.float64]
     second: NDArray[np.float64]
 
-    @classmethod
-    def join(cls, parts: "Iterable[Neighbours]") -> Self:
-        """Put the neighbours of some images after those of others; at least one part."""
-        columns = zip(*((part.index, part.distance, part.second) for part in parts), strict=True)
-        index, distance, second = map(np.concatenate, columns)
-        return cls(index=index, distance=distance, second=second)
-
     @property
     def ratio(self) -> NDArray[np.float64]:
-        """Distance over second distance, in [0, 1], shape (N,): small if one training image stands out as the source.
+        """``distance`` over ``second``, in [0, 1], shape (N,): small if one training image is much nearer than others.
 
-        A copy has ratio 0, even of an image that the training set has twice.
+        A copy has ratio 0, even of an image that is in the training set twice.
         """
         return np.divide(self.distance, self.second, out=np.zeros_like(self.distance), where=self.distance > 0)
 
 
-def nearest(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> Neighbours:
-    """The neighbours of all images at once; arguments and errors as in ``nearest_by_chunk``."""
-    return Neighbours.join(nearest_by_chunk(images, training))
-
-
-def nearest_by_chunk(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> Iterator[Neighbours]:
-    """The exact neighbours, of 1,000 images at a time: for 10,000 among all of MNIST it takes some ten seconds.
+def find_neighbours(images: NDArray[np.uint8], training: NDArray[np.uint8], *, stage: str) -> Work[Never, Neighbours]:
+    """The neighbours of images, exactly; 10,000 images among the 60,000 of MNIST take about ten seconds.
 
     Args:
         images: grey levels, shape (N, H, W), N >= 1, at most 1,024 pixels each.
         training: grey levels, shape (M, H, W), M >= 2.
+        stage: name of the progress.
 
     Yields:
-        neighbours of up to 1,000 images, in order; ``Neighbours.join`` puts them together.
-
-    Raises:
-        ValueError: if there are too few images, or they are not uint8 or not of one size.
+        progress in images.
     """
-    if images.dtype != np.uint8 or training.dtype != np.uint8:
-        raise ValueError(f"images must be uint8, not {images.dtype} and {training.dtype}")
-    if images.shape[1:] != training.shape[1:] or not 1 <= np.prod(images.shape[1:], dtype=int) <= _MOST_PIXELS:
-        raise ValueError(f"images must be of one size, at most {_MOST_PIXELS} pixels: {images.shape}, {training.shape}")
-    if len(images) < 1 or len(training) < 2:
-        raise ValueError(f"needs an image and two training images, not {len(images)} and {len(training)}")
-    return _search(images, _centred(training))
-
-
-def _search(images: NDArray[np.uint8], training: NDArray[np.float32]) -> Iterator[Neighbours]:
-    lengths = _squared_lengths(training)
+    assert images.dtype == training.dtype == np.uint8, "grey levels"
+    assert training[0].size <= _MOST_PIXELS, "the sums would be inexact"
+    targets = _centred(training)
+    lengths = _squared_lengths(targets)
+    index = np.empty(len(images), np.int64)
+    squared = np.empty((2, len(images)), np.int32)
     for start in range(0, len(images), _CHUNK):
-        queries = _centred(images[start : start + _CHUNK])
-        yield _nearest(queries, training, lengths)
+        chunk = slice(start, start + _CHUNK)
+        index[chunk], *squared[:, chunk] = _nearest(_centred(images[chunk]), targets, lengths)
+        yield Progress(stage, min(start + _CHUNK, len(images)), len(images))
+    distance, second = np.sqrt(squared) / 255
+    return Neighbours(index, distance, second)
 
 
-def _nearest(queries: NDArray[np.float32], training: NDArray[np.float32], lengths: NDArray[np.int32]) -> Neighbours:
-    """One chunk against all of the training images, block by block. All in integers, so nothing is rounded."""
+def _nearest(
+    queries: NDArray[np.float32], training: NDArray[np.float32], lengths: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Index of the nearest training image, squared distances to it and to the second nearest: integers, exactly."""
     rows = np.arange(len(queries))
     own = _squared_lengths(queries)
     index = np.zeros(len(queries), np.int64)
@@ -102,7 +90,7 @@ def _nearest(queries: NDArray[np.float32], training: NDArray[np.float32], length
         second = np.minimum(np.maximum(first, found), np.minimum(second, runner_up))
         index = np.where(found < first, start + best, index)
         first = np.minimum(first, found)
-    return Neighbours(index=index, distance=np.sqrt(first) / 255, second=np.sqrt(second) / 255)
+    return index, first, second
 
 
 def _centred(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -111,30 +99,13 @@ def _centred(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _squared_lengths(centred: NDArray[np.float32]) -> NDArray[np.int32]:
-    # einsum, for the squares of 60,000 images would take as much memory as the images.
+    # einsum, since the squares of 60,000 images would need as much memory as the images.
     lengths: NDArray[np.float32] = np.einsum("np,np->n", centred, centred)
     return lengths.astype(np.int32)
 
 
-@dataclass(frozen=True)
-class Memorisation:
-    """Signs that images come from memory. To be read beside the same numbers for real images never trained on.
-
-    Attributes:
-        copies: images that differ from their nearest training image by at most one grey level in every pixel.
-        quantiles: pairs of a share q and the distance to the nearest training image that the nearest q of the
-            images keep, q = 0, 1, 5, 25 and 50 %.
-        ratio_share: share of the images more than three times nearer to one training image than to any other, the
-            criterion of Gu et al. 2023 (arXiv 2310.02664), in [0, 1].
-    """
-
-    copies: int
-    quantiles: tuple[tuple[float, float], ...]
-    ratio_share: float
-
-
-def memorisation(neighbours: Neighbours, images: NDArray[np.uint8], training: NDArray[np.uint8]) -> Memorisation:
-    """Sum up what the neighbours say.
+def summarize(neighbours: Neighbours, images: NDArray[np.uint8], training: NDArray[np.uint8]) -> NearestTrainingImages:
+    """Statistics of memorization, to be compared with those of real images that no model was trained on.
 
     Args:
         neighbours: of the images among the training images.
@@ -142,25 +113,25 @@ def memorisation(neighbours: Neighbours, images: NDArray[np.uint8], training: ND
         training: grey levels, shape (M, H, W).
     """
     apart = np.abs(images.astype(np.int16) - training[neighbours.index])  # (N, H, W)
-    distances = np.quantile(neighbours.distance, _QUANTILES)
-    return Memorisation(
+    distances = np.quantile(neighbours.distance, _QUANTILES).tolist()
+    return NearestTrainingImages(
         copies=int(np.count_nonzero((apart <= 1).all(axis=(1, 2)))),
-        quantiles=tuple(zip(_QUANTILES, distances.tolist(), strict=True)),
+        quantiles={f"{share:g}": distance for share, distance in zip(_QUANTILES, distances, strict=True)},
         ratio_share=float(np.mean(neighbours.ratio < _RATIO)),
     )
 
 
 def closest_pairs(neighbours: Neighbours, count: int) -> NDArray[np.int64]:
-    """The images to look at beside their nearest training images: the most suspicious ones first.
+    """The images most likely to be memorized, in this order.
 
-    They are ordered by ratio, and equal ones by distance. The distance alone would show nothing but ones: thin
-    strokes are near to each other whoever drew them.
+    They are sorted by ratio, then by distance. Sorted by distance alone, nearly all would be the digit 1: its thin
+    strokes are near to each other in any handwriting.
 
     Args:
         neighbours: of N images.
-        count: how many are wanted; no more than N are returned.
+        count: maximum number to return.
 
     Returns:
-        indices of the images, shape (min(count, N),).
+        indices of images, shape (min(count, N),).
     """
     return np.lexsort((neighbours.distance, neighbours.ratio))[:count]

@@ -1,167 +1,116 @@
-"""What an evaluation found: plain frozen values, ready for a table or for JSON."""
+"""The evaluation report, written as JSON and read again."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Self
 
-import torch
+from pydantic import AliasChoices, ConfigDict, Field, ValidationError, computed_field
 
-from mnistdiff import __version__
-from mnistdiff.engine.checkpoint.subject import Subject
-from mnistdiff.engine.evaluation.metrics import Manifold, Proportion
-from mnistdiff.engine.evaluation.originality import Originality
-from mnistdiff.engine.evaluation.usefulness import Usefulness
-from mnistdiff.errors import BelowThresholdError
+from mnistdiff.engine.evaluation.results import CAS, ClassifierMetrics, Count, Memorization, Part
+from mnistdiff.errors import BelowThresholdError, StorageError, explain
+from mnistdiff.setting_types import Seed
 from mnistdiff.settings import SampleSettings
+from mnistdiff.settings_file import read_file_or_pipe
+
+_MAX_BYTES = 2**20
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """How the images came about.
+class EvaluatedModel(Part):
+    """The evaluated model; the attributes are those of ``ModelInfo``."""
 
-    Attributes:
-        settings: of the sampler.
-        seed: of the first image; each next one has the next.
-        seconds: that drawing took; no part of what makes two reports equal.
-    """
-
-    settings: SampleSettings
-    seed: int
-    seconds: float = field(compare=False)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one judge says of the images, and beside it what it says of real ones.
-
-    Attributes:
-        judge: its name; sha256: of its file, since no number here compares with that of another judge.
-        accuracy: images taken for the digit that was asked for.
-        ceiling: the same for the real test images.
-        accuracy_by_digit: for each digit that was asked for.
-        confusion: counts; row = digit asked for, column = digit seen.
-        fcd: Fréchet classifier distance to the training set, on the judge's features.
-        fcd_floor: that of as many real test images; None if unknown.
-        manifold: precision, recall, density and coverage against real test images; None if those are not here.
-        manifold_control: the same for real training images.
-        num_real: real test images that the last three were measured with.
-    """
-
-    judge: str
+    checkpoint: str
     sha256: str
-    accuracy: Proportion
-    ceiling: Proportion
-    accuracy_by_digit: Mapping[int, Proportion]
-    confusion: tuple[tuple[int, ...], ...]
-    fcd: float
-    fcd_floor: float | None
-    manifold: Manifold | None
-    manifold_control: Manifold | None
-    num_real: int
-
-    @property
-    def fcd_ratio(self) -> float | None:
-        """The distance over its floor: 1 for images as good as real ones."""
-        return self.fcd / self.fcd_floor if self.fcd_floor else None
-
-    @property
-    def lowest(self) -> tuple[int, Proportion]:
-        """The digit that is drawn worst, and its accuracy."""
-        return min(self.accuracy_by_digit.items(), key=lambda item: item[1].share)
-
-    @property
-    def confusions(self) -> list[tuple[int, int, int]]:
-        """(digit asked for, digit seen, count) of all mistakes, the most frequent first."""
-        rows = enumerate(self.confusion)
-        mistakes = [(d, seen, n) for d, row in rows for seen, n in enumerate(row) if n and seen != d]
-        return sorted(mistakes, key=lambda mistake: -mistake[2])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        lowest, _ = self.lowest
-        return {
-            "sha256": self.sha256,
-            "accuracy": proportion_to_dict(self.accuracy),
-            "accuracy_of_test_images": proportion_to_dict(self.ceiling),
-            "accuracy_by_digit": {str(d): proportion_to_dict(p) for d, p in self.accuracy_by_digit.items()},
-            "lowest_digit": lowest,
-            "confusion": [list(row) for row in self.confusion],
-            "fcd": self.fcd,
-            "fcd_floor": self.fcd_floor,
-            "fcd_ratio": self.fcd_ratio,
-            "manifold": asdict(self.manifold) if self.manifold else None,
-            "manifold_of_training_images": asdict(self.manifold_control) if self.manifold_control else None,
-            "num_test_images": self.num_real,
-        }
+    preset: str
+    step: Count
+    total_steps: Count | None = None
+    images_seen: Count | None = None
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The whole report. Equal for equal images, whatever the time they took.
+class Sampling(SampleSettings):
+    """The sample settings; ``seed`` is that of the first image, each next one has the next."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    seed: Seed
+
+
+class EvaluationReport(Part):
+    """An evaluation report.
 
     Attributes:
+        model: the evaluated model.
+        sampling: sample settings and seed.
         num_images: that were measured.
-        verdicts: one of each judge.
-        notices: sentences for the user: what was left out, and why.
-        drawn: how the images came about, if they were drawn here.
-        subject: which model drew them, if it was told.
-        usefulness: what a classifier learns from them, if asked for.
-        originality: their nearest training images, if asked for.
+        classifiers: metrics by the name of the reference classifier.
+        cas: classification accuracy score; None if not measured.
+        memorization: nearest training images; None if not measured.
+        seconds: that sampling took.
+        versions: of the program and of PyTorch.
+        notices: sentences for the user, such as what was left out, and why.
     """
 
-    num_images: int
-    verdicts: tuple[Verdict, ...]
+    model: EvaluatedModel
+    sampling: Sampling
+    num_images: Count
+    classifiers: Mapping[str, ClassifierMetrics] = Field(
+        min_length=1, validation_alias=AliasChoices("classifiers", "judges")
+    )
+    cas: CAS | None = None
+    memorization: Memorization | None = Field(None, validation_alias=AliasChoices("memorization", "memorisation"))
+    seconds: float | None = None
+    versions: Mapping[str, str] = Field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    drawn: Drawn | None = None
-    subject: Subject | None = None
-    usefulness: Usefulness | None = None
-    originality: Originality | None = None
 
+    @computed_field
     @property
     def images_per_second(self) -> float | None:
-        """How fast they were drawn."""
-        return self.num_images / self.drawn.seconds if self.drawn and self.drawn.seconds > 0 else None
+        """Sampling speed."""
+        return round(self.num_images / self.seconds, 1) if self.seconds else None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file, or a pipe, that holds the JSON of a report.
+
+        Raises:
+            StorageError: if it cannot be read, or is something else.
+        """
+        try:
+            content = read_file_or_pipe(path, max_bytes=_MAX_BYTES)
+            if len(content) > _MAX_BYTES:
+                raise _not_a_report(path, f"it holds more than {_MAX_BYTES // 2**20} MiB")
+            return cls.model_validate(json.loads(content))
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}", "Check the path.") from error
+        except ValidationError as error:
+            raise _not_a_report(path, explain(error)) from error
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise _not_a_report(path, "it is not JSON") from error
+        except ValueError as error:  # neither a file nor a pipe; or a number of thousands of digits
+            raise _not_a_report(path, str(error)[:80]) from error
 
     def require(self, *, min_accuracy: float | None = None, max_fcd: float | None = None) -> None:
-        """Hold the images to a standard, under the judge that thinks worse of them.
+        """Compare with thresholds, by the classifier with the worse value.
 
         Args:
             min_accuracy: in percent, 0 ... 100.
             max_fcd: at least 0.
 
         Raises:
-            BelowThresholdError: naming what was missed, by how much.
+            BelowThresholdError: naming each threshold that is missed, and the value.
         """
         missed = []
-        least = min(self.verdicts, key=lambda verdict: verdict.accuracy.share)
+        name, least = min(self.classifiers.items(), key=lambda item: item[1].accuracy.share)
         # Multiplied before it is divided: 9,950 of 10,000 are 99.5 %, exactly.
         percent = 100 * least.accuracy.hits / least.accuracy.total
         if min_accuracy is not None and percent < min_accuracy:
-            missed.append(f"accuracy {percent:.2f} % ({least.judge}) is less than {min_accuracy:g} %")
-        most = max(self.verdicts, key=lambda verdict: verdict.fcd)
+            missed.append(f"accuracy {percent:.2f} % ({name}) is less than {min_accuracy:g} %")
+        name, most = max(self.classifiers.items(), key=lambda item: item[1].fcd)
         if max_fcd is not None and most.fcd > max_fcd:
-            missed.append(f"fcd {most.fcd:.4g} ({most.judge}) is more than {max_fcd:g}")
+            missed.append(f"fcd {most.fcd:.4g} ({name}) is more than {max_fcd:g}")
         if missed:
             raise BelowThresholdError(" and ".join(missed))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        drawn, rate = self.drawn, self.images_per_second
-        return {
-            "model": self.subject.to_dict() if self.subject else None,
-            "sampling": {**drawn.settings.model_dump(mode="json"), "seed": drawn.seed} if drawn else None,
-            "num_images": self.num_images,
-            "judges": {verdict.judge: verdict.to_dict() for verdict in self.verdicts},
-            "cas": self.usefulness.to_dict() if self.usefulness else None,
-            "memorisation": self.originality.to_dict() if self.originality else None,
-            "seconds": round(drawn.seconds, 3) if drawn else None,
-            "images_per_second": round(rate, 1) if rate else None,
-            "versions": {"mnistdiff": __version__, "torch": str(torch.__version__)},
-            "notices": [*(self.subject.notices if self.subject else ()), *self.notices],
-        }
 
-
-def proportion_to_dict(proportion: Proportion) -> dict[str, Any]:
-    """Plain values, for JSON."""
-    low, high = proportion.interval
-    return {"hits": proportion.hits, "total": proportion.total, "share": proportion.share, "low": low, "high": high}
+def _not_a_report(path: Path, why: str) -> StorageError:
+    return StorageError(f"{path} is not the evaluation of a model: {why}", "Give a report that `evaluate` has written.")

@@ -1,1 +1,1 @@
-"""From a checkpoint to images: drawing, editing, reading, and the pictures, films and files that show it."""
+"""Sampling, editing, interpolation and classification with a trained model."""

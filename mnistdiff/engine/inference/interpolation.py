@@ -1,29 +1,32 @@
-"""From one digit to another: the noise turns from that of one image to that of the other, and the label with it."""
+"""Interpolation between two samples: of their noise, and of the predictions for their labels."""
 
-from collections.abc import Iterator
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.diffusion.guidance import guided
-from mnistdiff.engine.diffusion.parameterization import Array, eps_from_prediction
-from mnistdiff.engine.diffusion.samplers import SAMPLERS, PredictEps
+from mnistdiff.engine.diffusion.predictions import FloatArray
+from mnistdiff.engine.diffusion.samplers import PredictX0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.sampling import IMAGE_SHAPE, Model, Request
+from mnistdiff.engine.inference.model import DiffusionModel
+from mnistdiff.engine.inference.process import FROM_NOISE
+from mnistdiff.engine.inference.sampling import SampleSpec, clipped_x_0, predict_eps
+from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
-from mnistdiff.engine.rendering.png import to_uint8
-from mnistdiff.settings import NULL_LABEL, SampleSettings
+from mnistdiff.settings import SampleSettings
 
 
 def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Noise on the great circle from ``start`` to ``end``: in between it is as long as noise is, which a mean is not.
+    """Spherical linear interpolation of noise (Shoemake 1985; Song et al. 2021, DDIM, Section 5.3).
 
-    Spherical linear interpolation (Shoemake 1985), as Song et al. 2021 (DDIM, Section 5.3) use it.
+    It keeps the norm that noise has; a linear one would not.
 
     Args:
         start: shape (1, 28, 28).
         end: the same shape.
-        shares: of the way, shape (N,); 0 is the start, 1 the end.
+        shares: interpolation weights of ``end``, in [0, 1], shape (N,).
 
     Returns:
         shape (N, 1, 28, 28).
@@ -38,60 +41,58 @@ def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[
 
 
 def interpolate(
-    model: Model, start: Request, end: Request, frames: int, settings: SampleSettings
-) -> Iterator[tuple[int, int, NDArray[np.uint8] | None]]:
-    """Draw the images on the way from ``start`` to ``end``, which are the first and the last of them.
+    model: DiffusionModel, start: SampleSpec, end: SampleSpec, frames: int, settings: SampleSettings
+) -> Work[Never, NDArray[np.uint8]]:
+    """Sample the images between two samples, which are the first and the last of them.
 
     Args:
-        model: to draw from.
-        start: a digit and the seed of its noise.
-        end: the same.
-        frames: how many images, at least 2; drawn as one batch.
-        settings: a sampler that adds fresh noise adds the same to every frame.
+        model: to sample from.
+        start: label and seed of the first image.
+        end: label and seed of the last image.
+        frames: how many images, at least 2; sampled as one batch.
+        settings: sampler, steps, guidance. Fresh noise is interpolated between the two seeds as x_T is.
 
     Yields:
-        steps done, steps planned, and after the last the images, grey levels, shape (frames, 28, 28).
+        progress in network evaluations.
+
+    Returns:
+        the images, grey levels, shape (frames, 28, 28).
     """
-    schedule = NoiseSchedule.from_settings(model.settings)
+    dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
+    dataset.require_labels((start.label, end.label))
     shares = np.linspace(0, 1, frames, dtype=np.float32)
 
     def noise(draw: int) -> NDArray[np.float32]:
-        first, last = (sampling_noise([seed], draw, IMAGE_SHAPE)[0] for seed in (start.seed, end.seed))
+        first, last = (sampling_noise([seed], draw, dataset.image_shape)[0] for seed in (start.seed, end.seed))
         return slerp(first, last, shares)
 
-    steps = SAMPLERS[settings.sampler](
-        mixed_eps(model, schedule, (start.digit, end.digit), shares, settings),
-        noise(0),
-        schedule=schedule,
-        timesteps=schedule.inference_timesteps(settings.steps, settings.spacing),
-        noise=noise,
-        eta=settings.eta,
-    )
-    for done, step in enumerate(steps, start=1):
-        yield done, settings.steps, to_uint8(step.x_t[:, 0]) if done == settings.steps else None
+    predict_x_0 = interpolated_x_0(model, schedule, (start.label, end.label), shares, settings)
+    for done, step in enumerate(FROM_NOISE(predict_x_0, noise, schedule, settings), start=1):
+        x_0 = step.x_t
+        yield Progress("sampling", done, settings.steps)
+    return to_uint8(x_0[:, 0])
 
 
-def mixed_eps(
-    model: Model,
+def interpolated_x_0(
+    model: DiffusionModel,
     schedule: NoiseSchedule,
-    digits: tuple[int, int],
+    labels: tuple[int, int],
     shares: NDArray[np.float32],
     settings: SampleSettings,
-) -> PredictEps:
-    """The guided noise prediction of a batch whose labels go over from one digit to the other.
+) -> PredictX0:
+    """The guided prediction of a batch of images between two labels.
 
-    The label is mixed where it acts: eps_cond = (1 - a) eps(x_t | from) + a eps(x_t | to), with a of ``shares``, shape
-    (B,): the predictions of several conditions, weighted, as in Liu et al. 2022 (arXiv 2206.01714).
+    The conditional predictions are interpolated: eps_cond = (1 - a) eps(x_t | first) + a eps(x_t | last), with a of
+    ``shares``, shape (B,), a composition of conditions as in Liu et al. 2022 (arXiv 2206.01714).
     """
     weight = shares[:, None, None, None]
-    labels = np.repeat(np.array([*digits, NULL_LABEL], dtype=np.int64), len(shares))
+    three_labels = np.repeat(np.array([*labels, model.settings.spec.null_label], dtype=np.int64), len(shares))
 
-    def predict(x_t: Array, t: int) -> Array:
-        thrice = np.concatenate([x_t] * 3)
-        prediction = model.denoiser(thrice, t, labels)
-        eps = eps_from_prediction(prediction, thrice, schedule.alpha_bar(t), model.settings.prediction)
-        eps_from, eps_to, eps_uncond = np.split(eps, 3)
-        eps_cond = (1 - weight) * eps_from + weight * eps_to
-        return guided(eps_uncond, eps_cond, settings.guidance_at(t, schedule.num_train_timesteps))
+    def predict(x_t: FloatArray, t: int) -> FloatArray:
+        eps = predict_eps(model, schedule, np.concatenate([x_t] * 3), t, three_labels)
+        eps_first, eps_last, eps_uncond = np.split(eps, 3)
+        eps_cond = (1 - weight) * eps_first + weight * eps_last
+        eps = guided(eps_uncond, eps_cond, settings.guidance_at(t, schedule.num_train_timesteps))
+        return clipped_x_0(eps, x_t, schedule, t)
 
     return predict

@@ -1,1 +1,1 @@
-"""The network that predicts the noise, and where it runs."""
+"""Networks in PyTorch, their moving average, devices, and their evaluation with ONNX Runtime."""

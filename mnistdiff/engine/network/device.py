@@ -1,4 +1,4 @@
-"""Where the network runs."""
+"""Devices of PyTorch: selection, memory layout, fingerprint, out-of-memory errors."""
 
 import torch
 
@@ -6,38 +6,38 @@ from mnistdiff.errors import SettingsError
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device called ``auto``, ``cpu``, ``cuda`` or ``mps``; ``auto`` takes a GPU if there is one.
+    """The device of the name ``auto``, ``cpu``, ``cuda`` or ``mps``; ``auto`` is a GPU if there is one.
 
     Raises:
-        SettingsError: if it is asked for by name and not there.
+        SettingsError: if this PyTorch has no such device.
     """
     available = available_devices()
     if name == "auto":
         name = available[0]
     if name not in available:
         raise SettingsError(
-            f"--device {name}: this PyTorch has no {name} device", f"Available: {', '.join(available)}."
+            f"`device` {name}: this PyTorch has no {name} device", f"Available: {', '.join(available)}."
         )
     if name == "cuda":
-        # The same bits on every run, where cuDNN has a choice.
+        # Bit-exact from run to run.
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
     return torch.device(name)
 
 
 def available_devices() -> tuple[str, ...]:
-    """What this PyTorch can compute on, the fastest first."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    return tuple(name for name, is_there in there.items() if is_there)
+    """The devices that this PyTorch can compute on, the fastest first."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return tuple(name for name, is_available in available.items() if is_available)
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """The layout of images in memory: channels last is 1.2 to 1.4 times faster on a CPU."""
+    """The memory layout of images on a device: channels last is 1.2 to 1.4 times faster on a CPU."""
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
 
 
 def execution_fingerprint(device: torch.device) -> dict[str, str]:
-    """What the bits of a training depend on beside its settings: library, threads, device, layout."""
+    """Everything besides the settings that the bits of a training depend on: library, threads, device, layout."""
     return {
         "torch": str(torch.__version__),
         "threads": str(torch.get_num_threads()),
@@ -47,6 +47,6 @@ def execution_fingerprint(device: torch.device) -> dict[str, str]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether this is one of the many ways in which torch says so."""
+    """Whether an error is one of PyTorch's several out-of-memory errors."""
     text = str(error)
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -1,4 +1,4 @@
-"""The moving average of the weights: what samples are drawn from (Ho et al. 2020, Appendix B)."""
+"""The exponential moving average (EMA) of the weights, used for sampling (Ho et al. 2020, Appendix B)."""
 
 import torch
 from torch import Tensor, nn
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 class ExponentialMovingAverage:
     """Averaged copies of a model's weights.
 
-    The decay warms up as (1 + step) / (10 + step), so that the average follows the weights closely at first and a
-    short run is not drawn from its random start.
+    The decay warms up as (1 + step) / (10 + step), so that in a short run the average does not keep the random initial
+    weights.
 
     Args:
-        model: whose weights are followed; the average starts as a copy of them.
-        decay: after warm-up, in [0, 1); 0 makes the average the weights themselves.
+        model: the model to average; the averages start as copies of its weights.
+        decay: after warm-up, in [0, 1); with 0 the averages are the weights themselves.
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
@@ -23,7 +23,7 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, *, step: int) -> None:
-        """Move the average towards the weights after optimizer step number ``step`` (1, 2, ...)."""
+        """Update the averages after optimizer step number ``step`` (1, 2, ...)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         weights = [parameter.detach() for parameter in model.parameters()]
         torch._foreach_lerp_(list(self.weights.values()), weights, 1 - decay)

@@ -1,9 +1,9 @@
-"""The conditional U-Net: (x_t, t, label) -> prediction.
+"""The network ``unet``: a conditional U-Net, (x_t, t, labels) -> prediction.
 
-The shape is that of Ho et al. 2020 (Appendix B): residual blocks with group normalisation, self-attention at the
-lowest resolution, skip connections. It is built to be trained on a CPU: what changes the width or the resolution is a
-convolution without overlap, so that nearly all multiplications are those of residual blocks, of which the finest level
-may have none on the way down.
+Its architecture is that of Ho et al. 2020 (Appendix B): residual blocks with group normalisation, self-attention at the
+lowest resolution, skip connections. It is made to be trained on a CPU: the layers that change the width or the
+resolution are convolutions without overlap, so that nearly all multiplications are those of the residual blocks, of
+which the encoder may have none at the finest level.
 """
 
 import itertools
@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from mnistdiff.settings import NULL_LABEL, TrainSettings
+from mnistdiff.engine.network.build import Network
+from mnistdiff.setting_types import NETWORKS
+from mnistdiff.settings import TrainSettings
 
 _MAX_PERIOD = 10_000.0
 _TIME_WIDTH = 64
@@ -35,12 +37,29 @@ def timestep_embedding(t: Tensor, width: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-def _group_norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(num_groups=math.gcd(8, channels), num_channels=channels)
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation in up to 8 groups.
+
+    Attributes:
+        by_rows: compute it as a layer normalisation: ONNX Runtime has no kernel for the former, and then samples in
+            three quarters of the time.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(num_groups=math.gcd(8, channels), num_channels=channels)
+        self.by_rows = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        if not self.by_rows:
+            return super().forward(x)
+        rows = x.reshape(x.shape[0], self.num_groups, -1)  # (B, groups, C / groups H W)
+        normalised = F.layer_norm(rows, rows.shape[2:], eps=self.eps).reshape(x.shape)
+        return normalised * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """Start a branch as a no-op, so that a deep network starts as a shallow one."""
+    """Initialise the last layer of a residual branch with zeros: the branch then starts as a no-op."""
     nn.init.zeros_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
@@ -48,14 +67,14 @@ def _zero(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside an identity; time and label scale and shift the second normalisation."""
+    """Two convolutions and a skip connection; time and label scale and shift the second normalisation."""
 
     def __init__(self, channels: int, embedding: int) -> None:
         super().__init__()
-        self.norm_1 = _group_norm(channels)
+        self.norm_1 = GroupNorm(channels)
         self.conv_1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.scale_shift = nn.Linear(embedding, 2 * channels)
-        self.norm_2 = _group_norm(channels)
+        self.norm_2 = GroupNorm(channels)
         self.conv_2 = _zero(nn.Conv2d(channels, channels, kernel_size=3, padding=1))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -68,7 +87,7 @@ class ResidualBlock(nn.Module):
 
 
 class Level(nn.ModuleList):
-    """Residual blocks of one width at one resolution, one after another; none is the identity."""
+    """A sequence of residual blocks of one width and resolution; without blocks it is the identity."""
 
     def __init__(self, channels: int, blocks: int, embedding: int) -> None:
         super().__init__(ResidualBlock(channels, embedding) for _ in range(blocks))
@@ -81,12 +100,12 @@ class Level(nn.ModuleList):
 
 
 class SelfAttention(nn.Module):
-    """Every place of the image looks at every other."""
+    """Self-attention over all positions of the image, with 4 heads."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.heads = 4
-        self.norm = _group_norm(channels)
+        self.norm = GroupNorm(channels)
         self.query_key_value = nn.Conv2d(channels, 3 * channels, kernel_size=1)
         self.project = _zero(nn.Conv2d(channels, channels, kernel_size=1))
 
@@ -100,15 +119,8 @@ class SelfAttention(nn.Module):
         return x + out
 
 
-class Downsample(nn.Conv2d):
-    """Halve height and width: each square of four pixels becomes one."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size=2, stride=2)
-
-
 class Upsample(nn.Module):
-    """Double height and width: each pixel becomes a square of four, and what was set aside at this level joins in."""
+    """Double height and width by a pixel shuffle, and merge the skip connection of this level."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -122,15 +134,16 @@ class Upsample(nn.Module):
         return out
 
 
-class ConditionalUNet(nn.Module):
-    """Predicts the noise (or v) in a noisy digit, given the timestep and the label.
+class ConditionalUNet(Network):
+    """A U-Net that is conditioned on the timestep and the label.
 
     Args:
         channels: of each level, finest first; each a multiple of 4.
-        down_blocks: residual blocks of each level on the way down.
-        up_blocks: the same on the way up.
+        down_blocks: residual blocks of each level of the encoder.
+        up_blocks: residual blocks of each level of the decoder.
         embedding: width of the embedding of time and label.
-        patch_size: side of the squares of pixels that the stem makes channels of; 1 keeps every pixel.
+        patch_size: side of the pixel squares that the stem folds into channels; 1 keeps every pixel.
+        num_classes: of the data set; one more label means "no label".
     """
 
     def __init__(
@@ -141,62 +154,44 @@ class ConditionalUNet(nn.Module):
         up_blocks: tuple[int, ...],
         embedding: int,
         patch_size: int,
+        num_classes: int,
     ) -> None:
         super().__init__()
         self.patch_size = patch_size
         self.embed_time = nn.Sequential(nn.Linear(_TIME_WIDTH, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        # Uniform of variance 1: the usual normal_ makes torch import its compiler when a network is laid out on the
-        # meta device, which took a third of the time of drawing a digit.
-        label_weights = torch.empty(NULL_LABEL + 1, embedding).uniform_(-math.sqrt(3), math.sqrt(3))
-        self.embed_label = nn.Embedding(NULL_LABEL + 1, embedding, _weight=label_weights)
+        # Uniform of variance 1: the default normal_ makes torch import its compiler when a network is built on the
+        # meta device, which took a third of the time of sampling a digit.
+        label_weights = torch.empty(num_classes + 1, embedding).uniform_(-math.sqrt(3), math.sqrt(3))
+        self.embed_label = nn.Embedding(num_classes + 1, embedding, _weight=label_weights)
         self.stem = nn.Conv2d(patch_size**2, channels[0], kernel_size=3, padding=1)
 
         steps = list(itertools.pairwise(channels))
         self.down = nn.ModuleList(
             Level(width, blocks, embedding) for width, blocks in zip(channels, down_blocks, strict=True)
         )
-        self.downsample = nn.ModuleList(Downsample(fine, coarse) for fine, coarse in steps)
+        self.downsample = nn.ModuleList(nn.Conv2d(fine, coarse, kernel_size=2, stride=2) for fine, coarse in steps)
         self.attention = SelfAttention(channels[-1])
         self.upsample = nn.ModuleList(Upsample(coarse, fine) for fine, coarse in steps)
         self.up = nn.ModuleList(
             Level(width, blocks, embedding) for width, blocks in zip(channels, up_blocks, strict=True)
         )
-        self.norm = _group_norm(channels[0])
+        self.norm = GroupNorm(channels[0])
         self.head = _zero(nn.Conv2d(channels[0], patch_size**2, kernel_size=3, padding=1))
 
-    @classmethod
-    def from_settings(cls, settings: TrainSettings) -> "ConditionalUNet":
-        """The network that the settings describe."""
-        down_blocks, up_blocks = settings.blocks_by_level()
-        return cls(
-            channels=settings.channels,
-            down_blocks=down_blocks,
-            up_blocks=up_blocks,
-            embedding=settings.embedding,
-            patch_size=settings.patch_size,
-        )
-
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are trained."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def inner_kernels(self) -> list[nn.Parameter]:
-        """The weights of all convolutions but those that read or write pixels."""
+    def muon_parameters(self) -> list[nn.Parameter]:
+        """The kernels of all convolutions but the first and the last, which read and write pixels."""
         ends = {id(self.stem.weight), id(self.head.weight)}
         return [p for p in self.parameters() if p.ndim == 4 and id(p) not in ends]
 
+    def for_export(self) -> nn.Module:
+        """This network with its group normalisation in a form that ONNX Runtime computes fast."""
+        for module in self.modules():
+            if isinstance(module, GroupNorm):
+                module.by_rows = True
+        return self
+
     def forward(self, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """Predict for a batch in which each image has its own timestep and label.
-
-        Args:
-            x_t: noisy images, shape (B, 1, 28, 28).
-            t: timesteps in 0 ... T - 1, shape (B,).
-            labels: digits 0 ... 9, or 10 for no label, shape (B,).
-
-        Returns:
-            the predicted noise or v, shape (B, 1, 28, 28).
-        """
+        """Predict for a batch: (B, 1, 28, 28), (B,), (B,) -> (B, 1, 28, 28)."""
         embedding = F.silu(self.embed_time(timestep_embedding(t, _TIME_WIDTH)) + self.embed_label(labels))
         x = self.stem(F.pixel_unshuffle(x_t, self.patch_size))
         skips: list[Tensor] = []
@@ -212,3 +207,17 @@ class ConditionalUNet(nn.Module):
                 x = self.upsample[number - 1](x, skips.pop())
         out: Tensor = self.head(F.silu(self.norm(x)))
         return F.pixel_shuffle(out, self.patch_size)
+
+
+@NETWORKS.register("unet")
+def build_unet(settings: TrainSettings) -> ConditionalUNet:
+    """Build the U-Net of the settings."""
+    down_blocks, up_blocks = settings.blocks_by_level()
+    return ConditionalUNet(
+        channels=settings.channels,
+        down_blocks=down_blocks,
+        up_blocks=up_blocks,
+        embedding=settings.embedding,
+        patch_size=settings.patch_size,
+        num_classes=settings.spec.num_classes,
+    )

@@ -1,4 +1,4 @@
-"""The folder of a run from before its training until after it."""
+"""Create and lock a run folder, and remove it again if nothing was written."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from mnistdiff.errors import StorageError
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a folder holds no file, or is not there; what a killed training left of itself does not count."""
+    """Whether a folder is missing or holds no file, temporary and lock files of a killed training aside."""
     folders = [path]
     while folders:
         folder = folders.pop()
@@ -39,15 +39,15 @@ def is_empty(path: Path) -> bool:
 
 @contextmanager
 def held_for_a_run(path: Path, *, is_new: bool) -> Iterator[None]:
-    """Make a folder with those for samples and checkpoints, and hold it; remove what was made if nothing comes of it.
+    """Create a run folder and its subfolders, and lock it; after an error, remove what was created if it is empty.
 
     Args:
         path: of the folder.
-        is_new: it was made for this run; so it is if it is not there.
+        is_new: whether it was created for this run, if it exists.
 
     Raises:
-        RunInUseError: if another process holds it.
-        StorageError: if something that is no folder is in the way.
+        RunInUseError: if another process has locked it.
+        StorageError: if the path is not a folder.
         OSError: if the file system refuses.
     """
     made = [path / name for name in FOLDERS if not (path / name).exists()]
@@ -56,31 +56,31 @@ def held_for_a_run(path: Path, *, is_new: bool) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise StorageError(f"{path} is not a folder", "Choose another --run-dir.") from error
-    to_tidy = False
+        raise StorageError(f"{path} is not a folder", "Choose another `run_dir`.") from error
+    must_tidy = False
     try:
         with held(path):
             try:
                 for folder in (path, path / "samples", path / "checkpoints"):
                     folder.mkdir(exist_ok=True)
                     sweep_temporaries(folder)
-                    require_writable(folder)  # better now than after an hour
+                    require_writable(folder)  # an error now rather than after an hour of training
                 yield
             except BaseException:
                 if OPEN_FILES_CAN_BE_DELETED:
                     _tidy(path, made, keep_lock=had_lock)
-                to_tidy = not OPEN_FILES_CAN_BE_DELETED
+                must_tidy = not OPEN_FILES_CAN_BE_DELETED
                 raise
     finally:
-        if to_tidy:
+        if must_tidy:
             _tidy(path, made, keep_lock=had_lock)
 
 
 def _tidy(path: Path, made: Sequence[Path], *, keep_lock: bool) -> None:
-    """Remove what was made for a run of which nothing came.
+    """Remove the empty run folder, its lock file last.
 
-    The lock goes while it is held, so that nobody can be waiting for it; on Windows it goes afterwards, unless another
-    process has it open.
+    The lock file is removed while it is locked, so that no other process waits for it. On Windows it is removed
+    afterwards, unless another process has it open.
     """
     with suppress(OSError):
         if not is_empty(path):

@@ -1,9 +1,9 @@
-"""What a training tells its caller, one small value at a time."""
+"""The events of a training, as the pipeline yields them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistdiff.engine.inference.sampling import Drawing
+from mnistdiff.engine.inference.sampling import Sample
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.settings import TrainSettings
@@ -11,11 +11,11 @@ from mnistdiff.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Started:
-    """The run is about to take its first step, or its next.
+    """The training is about to begin, or to continue.
 
     Attributes:
-        step: steps done already: 0 unless resumed.
-        notices: sentences the user should read, such as why a resumed run will not be bit-exact.
+        step: optimizer steps done; 0 unless resumed.
+        notices: sentences for the user, such as why a resumed run will not be bit-exact.
     """
 
     run: RunDir
@@ -31,7 +31,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Logged:
-    """A line was added to the metrics: mean loss of the last steps, epoch counted from 1."""
+    """A record was added to the metrics: the mean loss of the last steps; epochs count from 1."""
 
     step: int
     epoch: int
@@ -42,7 +42,7 @@ class Logged:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch is over: its number, from 1, and the mean loss of its steps."""
+    """An epoch ended: its number, from 1, and the mean loss of its steps."""
 
     epoch: int
     step: int
@@ -51,23 +51,23 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Saved:
-    """A file for people was written: a kept checkpoint, the final weights, or a preview grid.
+    """A file for the user was written: a kept checkpoint, the final weights, or a preview grid.
 
     Attributes:
         path: of the file.
-        drawings: of a preview grid: the first image of each digit.
+        samples: of a preview grid: the first image of each class.
     """
 
     path: Path
-    drawings: tuple[Drawing, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Training ended: all steps done, or stopped by the caller. Everything is saved.
+    """The training ended, complete or stopped by the caller, and is saved.
 
     Attributes:
-        loss: mean of the last steps; NaN if none was done.
+        loss: mean of the last steps; NaN before the first step.
     """
 
     run: RunDir
@@ -79,7 +79,7 @@ class Finished:
 
     @property
     def complete(self) -> bool:
-        """Whether all steps were done."""
+        """Whether all steps are done."""
         return self.step >= self.total_steps
 
 

@@ -1,9 +1,9 @@
-"""One training at a time in a run folder.
+"""Locks of run folders: one training at a time.
 
-The kernel's lock on ``.lock`` is the normal way: it ends with its process, even on ``kill -9``. A file system without
-such locks (some network and FUSE mounts) gets ``.lock-owner`` instead, a file that exists while a training runs and
-names its process. What a dead process of this machine left is taken over; of another machine nobody here can tell, so
-the file to delete is named.
+Usually a kernel lock on ``.lock``, which is released when its process ends, even on ``kill -9``. On a file system
+without such locks (some network and FUSE mounts), ``.lock-owner`` is used instead: a file that exists while a training
+runs and names its process. One of a dead process of this machine is replaced; for a process of another machine, which
+cannot be checked, the error names the file to delete.
 """
 
 import errno
@@ -17,22 +17,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, SoftFileLock, Timeout
-
 from mnistdiff.errors import RunInUseError
 from mnistdiff.shell import quoted
 
 LOCK, OWNER = ".lock", ".lock-owner"
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
-_KERNEL_HAS_LOCKS = not issubclass(FileLock, SoftFileLock)
 _MAX_BYTES = 1024
-# Time to put aside what a dead process left, and to try again.
+# Time to replace the file of a dead process.
 _SECONDS_TO_TAKE_OVER = 0.5
 
 
 @dataclass(frozen=True)
 class _Holder:
-    """Who holds a folder, as the lock file says; ``host`` is empty where it says nothing."""
+    """The process that holds a lock, by its lock file; ``host`` is empty if the file names none."""
 
     file: Path
     pid: int
@@ -44,11 +41,11 @@ class _Holder:
         return self.host == socket.gethostname()
 
     def in_use(self, folder: Path, *, ends_with_its_process: bool) -> RunInUseError:
-        """The error for whoever wants the folder, too."""
+        """The error for another process that needs the folder."""
         host = "this machine" if self.is_here else self.host
-        who = f"process {self.pid} on {host}" if self.host else "a process that left no name"
+        who = f"process {self.pid} on {host}" if self.host else "an unknown process"
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
-        hint = "Wait for it, stop it, or choose another --run-dir."
+        hint = "Wait for it, stop it, or choose another `run_dir`."
         if not ends_with_its_process:
             hint += f" If it no longer runs, delete its lock file: rm {quoted(self.file)}"
         return RunInUseError(f"another training is writing to {folder}: {who}, since {since} ({self.file})", hint)
@@ -56,18 +53,20 @@ class _Holder:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder, or refuse.
+    """Lock a folder.
 
     Raises:
-        RunInUseError: if another process holds it.
+        RunInUseError: if another process has locked it.
         OSError: if the file system refuses.
     """
+    from filelock import SoftFileLock, Timeout
+
     kernel, owner = folder / LOCK, folder / OWNER
     with ExitStack() as locks:
         has_kernel_lock = _take_kernel_lock(locks, kernel)
         if not has_kernel_lock:
-            _require_nobody_recorded(kernel)
-        # Also beside the kernel's lock: whoever came before may not have got that one.
+            _require_no_holder(kernel)
+        # Also with a kernel lock: an earlier process may not have got one.
         if not has_kernel_lock or owner.exists():
             try:
                 locks.enter_context(SoftFileLock(owner, timeout=_SECONDS_TO_TAKE_OVER))
@@ -79,19 +78,17 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def require_unheld(folder: Path) -> None:
-    """Raise RunInUseError if another process holds a folder; changes nothing there."""
+    """Raise RunInUseError if another process has locked a folder; changes nothing."""
     kernel, owner = folder / LOCK, folder / OWNER
     if is_lock_file(kernel):
         with ExitStack() as locks:
             _take_kernel_lock(locks, kernel)
-    if is_lock_file(owner) and owner.stat().st_size:
-        holder = _holder(owner)
-        if not holder.is_here or _is_alive(holder.pid):
-            raise holder.in_use(folder, ends_with_its_process=False)
+    if is_lock_file(owner):
+        _require_no_holder(owner)
 
 
 def is_lock_file(path: Path) -> bool:
-    """Whether a file can be one that ``held`` made: it is empty or names a process."""
+    """Whether a file can be a lock file: it is empty or names a process."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -100,8 +97,10 @@ def is_lock_file(path: Path) -> bool:
 
 
 def _take_kernel_lock(locks: ExitStack, file: Path) -> bool:
-    """Take it until ``locks`` are closed; False if the file system has none."""
-    if not _KERNEL_HAS_LOCKS:
+    """Take the kernel lock until ``locks`` are closed; False if the file system has no locks."""
+    from filelock import FileLock, SoftFileLock, Timeout  # sampling looks into run folders, and locks none
+
+    if issubclass(FileLock, SoftFileLock):  # a system without locks
         return False
     try:
         locks.enter_context(FileLock(file, timeout=0, fallback_to_soft=False))
@@ -115,8 +114,11 @@ def _take_kernel_lock(locks: ExitStack, file: Path) -> bool:
     return True
 
 
-def _require_nobody_recorded(file: Path) -> None:
-    """Where the kernel's lock cannot be asked, another process may have got it before, as when a server has run out."""
+def _require_no_holder(file: Path) -> None:
+    """Raise RunInUseError if the lock file names a living process.
+
+    It may have got the kernel lock before, as when a file server has none left.
+    """
     holder = _holder(file)
     if holder.host and (not holder.is_here or _is_alive(holder.pid)):
         raise holder.in_use(file.parent, ends_with_its_process=False)
@@ -124,8 +126,8 @@ def _require_nobody_recorded(file: Path) -> None:
 
 @contextmanager
 def _signed(file: Path) -> Iterator[None]:
-    """Say in the lock file who holds it; for the message alone, so failing to is no failure."""
-    with suppress(OSError):  # Windows lets nobody write to a locked file
+    """Write this process into the lock file while it is locked, for the error message; failures are ignored."""
+    with suppress(OSError):  # Windows refuses to write to a locked file
         file.write_bytes(f"{os.getpid()}\n{socket.gethostname()}\n".encode(errors="replace"))
     try:
         yield
@@ -136,18 +138,18 @@ def _signed(file: Path) -> Iterator[None]:
 
 
 def _holder(file: Path) -> _Holder:
-    """What a lock file says: a process and a machine, on a line each; filelock adds when the process began."""
+    """Read a lock file: a process and a machine, on a line each; filelock adds when the process began."""
     since, content = time.time(), ""
     with suppress(OSError):
         since = file.stat().st_mtime
         with open(file, "rb") as opened:
             content = opened.read(_MAX_BYTES).decode(errors="replace")
-    found = re.match(r"([1-9][0-9]{0,9})\n([^\n?]+)", content)  # behind ? filelock names the container
+    found = re.match(r"([1-9][0-9]{0,9})\n([^\n?]+)", content)  # after a ``?`` filelock names the container
     return _Holder(file, int(found[1]), found[2], since) if found else _Holder(file, 0, "", since)
 
 
 def _is_alive(pid: int) -> bool:
-    if os.name != "posix":  # where signal 0 ends a process
+    if os.name != "posix":  # on Windows signal 0 ends a process
         return True
     try:
         os.kill(pid, 0)

@@ -1,9 +1,9 @@
-"""The metrics of a run: one JSON object a line."""
+"""The metrics file of a run: one JSON object a line."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict, TypeGuard
 
 from mnistdiff.engine.storage import new_file
 from mnistdiff.errors import StorageError
@@ -12,14 +12,26 @@ _MAX_LINE_BYTES = 4096
 _MAX_BYTES = 2**30
 _BEGINNING = b'{"kind": "'
 _MOST_RECORDS = 20_000
-"""A curve shows no more; of a longer run every second record is read, every fourth, and so on."""
+"""A curve shows no more; of a longer run every second record is read, or every fourth, and so on."""
 _MAX_STEP = 10**12
 _NUMBERS = ("lr", "images_per_second")
-"""Read back if they are there."""
+"""Optional fields of a record."""
 
 
-def append(path: Path, record: dict[str, Any]) -> None:
-    """Add a line.
+class Record(TypedDict):
+    """A line: the mean loss of the last steps (``step``) or of an epoch (``epoch``), after ``step`` optimizer steps."""
+
+    kind: Literal["step", "epoch"]
+    step: int
+    epoch: NotRequired[int]
+    images_seen: NotRequired[int]
+    loss: float
+    lr: NotRequired[float]
+    images_per_second: NotRequired[float]
+
+
+def append(path: Path, record: Record) -> None:
+    """Append a record.
 
     Raises:
         OSError: if the file system refuses.
@@ -28,19 +40,19 @@ def append(path: Path, record: dict[str, Any]) -> None:
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record) + "\n")
     except OSError as error:
-        error.filename = str(path)  # a write does not name its file
+        error.filename = str(path)  # errors of write() name no file
         raise
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The records written so far; a line torn by a crash, or written by somebody else, is left out.
+def read(path: Path) -> list[Record]:
+    """Read the records; a line that was cut off by a crash, or is not a record, is left out.
 
-    Of a very long run they are thinned out evenly, those of steps and those of epochs for themselves.
+    Of a very long run, every n-th record of steps and of epochs is kept.
 
     Raises:
-        StorageError: if it is no regular file, or larger than any training writes.
+        StorageError: if it is not a regular file, or larger than any training writes.
     """
-    kept: dict[str, list[tuple[int, dict[str, Any]]]] = {"step": [], "epoch": []}
+    kept: dict[str, list[tuple[int, Record]]] = {"step": [], "epoch": []}
     counts, strides = dict.fromkeys(kept, 0), dict.fromkeys(kept, 1)
     for place, (_, record) in enumerate(_records(path)):
         kind = record["kind"]
@@ -53,9 +65,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def rewind(path: Path, step: int, *, log_every: int) -> None:
-    """Leave what a run without an end so far would have recorded up to ``step``.
+    """Remove the records after ``step``, which a resumed run writes again.
 
-    What came later is recorded again; the extra record at the end of a run that now goes on is no longer due.
+    The extra record at the end of a shorter run, which an unbroken run would not have, is removed, too.
 
     Raises:
         StorageError: as ``read``.
@@ -67,16 +79,16 @@ def rewind(path: Path, step: int, *, log_every: int) -> None:
                 file.write(line.rstrip() + b"\n")
 
 
-def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines that ``append`` could have written, and what they hold."""
+def _records(path: Path) -> Iterator[tuple[bytes, Record]]:
+    """The lines that are records, with the records."""
     if not path.exists():
         return
     if not path.is_file():
-        raise StorageError(f"{path} is no regular file", "Move it out of the run folder.")
+        raise StorageError(f"{path} is not a regular file", "Move it out of the run folder.")
     if path.stat().st_size > _MAX_BYTES:
         raise StorageError(
             f"{path} has {path.stat().st_size / 2**20:,.0f} MiB, and at most {_MAX_BYTES // 2**20:,} MiB are read",
-            "Move it out of the run folder: the run can do without it.",
+            "Move it out of the run folder: the run does not need it.",
         )
     with path.open("rb") as file:
         while line := file.readline(_MAX_LINE_BYTES):
@@ -90,7 +102,7 @@ def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
                 yield line, record
 
 
-def _is_record(record: Any) -> bool:
+def _is_record(record: Any) -> TypeGuard[Record]:
     if not isinstance(record, dict) or not {"kind", "step", "loss"} <= record.keys():
         return False
     step, loss = record["step"], record["loss"]
@@ -100,5 +112,5 @@ def _is_record(record: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a plot can show it: neither NaN nor beyond what Matplotlib computes with."""
+    """Whether a value is a number that Matplotlib can plot: not NaN, and not too large."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30

@@ -1,20 +1,21 @@
-"""What a training writes into its run folder: metrics, checkpoints, previews, the loss curve."""
+"""The files of a training run: metrics, checkpoints, preview grids, the loss curve, and when each is written."""
 
 import shutil
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, Drawing, Model, draw, requests
-from mnistdiff.engine.inference.sheets import sheet
-from mnistdiff.engine.network.denoiser import TorchDenoiser, build_unet
+from mnistdiff.engine.inference.model import DiffusionModel
+from mnistdiff.engine.inference.sampling import Sample, sample, specs_for_labels
+from mnistdiff.engine.network.build import load_network
+from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.device import execution_fingerprint
-from mnistdiff.engine.rendering.png import encode_png
-from mnistdiff.engine.runs.events import EpochDone, Logged, Saved
+from mnistdiff.engine.outputs.png import encode_png
+from mnistdiff.engine.outputs.sheets import sheet
+from mnistdiff.engine.runs.events import EpochDone, Event, Finished, Logged, Saved, Started
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.storage import is_open_elsewhere, remove, write_atomically
 from mnistdiff.engine.training.loop import TrainStep
@@ -24,39 +25,117 @@ from mnistdiff.settings import SampleSettings, TrainSettings
 PREVIEW_COLUMNS = 8
 PREVIEW_SEED = 0
 _PLOT_INTERVAL_SECONDS = 30.0
-"""Between two drawings of the loss curve within an epoch: each takes a third of a second."""
+"""Between two plots of the loss curve within an epoch: each takes a third of a second."""
 
 
 class Recorder:
-    """Keeps the files of a run current while ``state`` is trained.
-
-    Attributes:
-        saved_step: the step of the latest state that was written; -1 before the first.
+    """Writes the files of a run while its state is trained.
 
     Args:
         run: locked by the caller.
         settings: of the run.
         state: in training; read, never changed.
         num_images: in the data set.
-        stop: asked while a preview is drawn, which may take a while.
+        notices: sentences for the user; empty ones are left out, and a warning of a small disk is added.
+        stop: whether to stop; called after every step and during previews.
     """
 
     def __init__(
-        self, run: RunDir, settings: TrainSettings, state: TrainState, num_images: int, stop: Callable[[], bool]
+        self,
+        run: RunDir,
+        settings: TrainSettings,
+        state: TrainState,
+        *,
+        num_images: int,
+        notices: Iterable[str],
+        stop: Callable[[], bool],
     ) -> None:
         self._run, self._settings, self._state, self._num_images = run, settings, state, num_images
         self._stop = stop
-        self.saved_step = -1
+        self._total_steps = settings.total_steps(num_images)
+        self._steps_per_epoch = settings.steps_per_epoch(num_images)
+        self._notices = tuple(filter(None, [*notices, self._space_notice()]))
+        self._saved_step = -1
         self._fingerprint = Fingerprint(mnistdiff=__version__, **execution_fingerprint(state.device))
         self._images_since_log, self._logged_at, self._plotted_at = 0, time.monotonic(), 0.0
 
-    def log(self, step: TrainStep) -> Logged:
+    def record(self, steps: Iterable[TrainStep]) -> Iterator[Event]:
+        """Consume the steps of a training until they end or ``stop`` returns True, and write the files that are due.
+
+        Yields:
+            each step, and the other events, each once its files are written.
+        """
+        yield from self._begin()
+        for step in steps:
+            yield step
+            yield from self._after(step)
+            if self._stop():
+                break
+        yield from self._finish()
+
+    def _begin(self) -> Iterator[Event]:
+        """Write what a run has from its start, and a preview that is missing because the run was stopped before it."""
+        state = self._state
+        yield Started(
+            run=self._run,
+            settings=self._settings,
+            device=state.device.type,
+            parameters=state.model.num_parameters,
+            num_images=self._num_images,
+            step=state.step,
+            total_steps=self._total_steps,
+            steps_per_epoch=self._steps_per_epoch,
+            notices=self._notices,
+        )
+        # At once: a run killed in its first minute can be resumed, and a full disk is known before the first step.
+        self._save()
+        self._run.write_settings(self._settings)
+        if state.step < self._total_steps and self._run.metrics_file.exists():
+            self._run.rewind_metrics(state.step, log_every=self._settings.log_every)
+        epoch, in_epoch = divmod(state.step, self._steps_per_epoch)
+        if epoch > 0 and in_epoch == 0:
+            yield from self._preview(epoch)
+
+    def _after(self, step: TrainStep) -> Iterator[Event]:
+        """Write what is due after a step: metrics, the state, at the end of an epoch a preview and the loss curve."""
+        self._images_since_log += step.batch_size
+        epoch, in_epoch = divmod(step.step, self._steps_per_epoch)
+        # Metrics before the state: a killed run records again what comes after the state that it resumes from.
+        if step.step % self._settings.log_every == 0 or step.step == self._total_steps:
+            yield self._log(step)
+        if in_epoch == 0:
+            yield self._epoch_done(epoch)
+            yield from self._save(keep_epoch=epoch if _is_due(epoch, self._settings.checkpoint_every) else None)
+            if not self._stop():
+                yield from self._preview(epoch)
+                self._plot()
+        elif step.step % self._settings.save_every == 0:
+            self._save()
+
+    def _finish(self) -> Iterator[Event]:
+        """Write what is due at the end of a training, complete or stopped."""
+        if self._saved_step != self._state.step:
+            self._save()
+        if self._state.step >= self._total_steps:
+            weights = encode_checkpoint(self._metadata("weights"), self._state.ema_tensors())
+            write_atomically(self._run.weights, weights)
+            yield Saved(self._run.weights)
+        self._plot()
+        yield Finished(
+            run=self._run,
+            step=self._state.step,
+            total_steps=self._total_steps,
+            epoch=self._settings.epochs_done(self._state.step, self._num_images),
+            loss=self._state.recent_loss,
+            notices=self._notices,
+        )
+
+    def _log(self, step: TrainStep) -> Logged:
         """Record the recent loss, the learning rate and the speed since the last record."""
         seconds = time.monotonic() - self._logged_at
         speed = self._images_since_log / seconds if seconds > 0 else 0.0
         self._images_since_log, self._logged_at = 0, time.monotonic()
-        epoch = (step.step - 1) // self._settings.steps_per_epoch(self._num_images) + 1
-        logged = Logged(step.step, epoch, step.recent_loss, step.lr, speed)
+        epoch = (step.step - 1) // self._steps_per_epoch + 1
         self._run.append_metrics(
             {
                 "kind": "step",
@@ -69,47 +148,39 @@ class Recorder:
             }
         )
         if time.monotonic() - self._plotted_at > _PLOT_INTERVAL_SECONDS:
-            self.plot()
-        return logged
+            self._plot()
+        return Logged(step.step, epoch, step.recent_loss, step.lr, speed)
 
-    def count(self, step: TrainStep) -> None:
-        """Count the images of a step for the speed."""
-        self._images_since_log += step.batch_size
-
-    def epoch_done(self) -> EpochDone:
-        """Record the mean loss of the epoch that is just over."""
-        steps_per_epoch = self._settings.steps_per_epoch(self._num_images)
-        done = EpochDone(
-            self._state.step // steps_per_epoch, self._state.step, self._state.epoch_loss_sum / steps_per_epoch
-        )
+    def _epoch_done(self, epoch: int) -> EpochDone:
+        """Record the mean loss of the epoch."""
+        done = EpochDone(epoch, self._state.step, self._state.epoch_loss_sum / self._steps_per_epoch)
         self._run.append_metrics({"kind": "epoch", "step": done.step, "epoch": done.epoch, "loss": done.loss})
         return done
 
-    def save(self, *, keep_epoch: int | None = None) -> Path | None:
-        """Write the complete state; with ``keep_epoch`` also as a file that later saves leave alone.
+    def _save(self, *, keep_epoch: int | None = None) -> tuple[Saved, ...]:
+        """Write the complete state; with ``keep_epoch`` also as a file that later saves do not replace.
 
-        The kept file comes first: the latest state is what a killed run goes on from, and it must not claim an epoch
-        whose files were not yet written.
+        The kept file comes first: a killed run resumes from the latest state, which must not claim an epoch whose
+        files are not yet written.
 
         Returns:
-            the kept file.
+            the event of the kept file.
         """
         content = encode_checkpoint(self._metadata("training"), self._state.to_tensors())
-        kept = None
-        if keep_epoch is not None:
-            kept = self._run.epoch_checkpoint(keep_epoch)
-            write_atomically(kept, content)
-        # The first save of a process writes the state that it started from, perhaps over a damaged one.
-        write_atomically(self._run.latest, content, previous=self._run.previous if self.saved_step >= 0 else None)
-        self.saved_step = self._state.step
-        # Weights of an earlier end are out of date now; the state just written holds newer ones.
+        kept = () if keep_epoch is None else (Saved(self._run.epoch_checkpoint(keep_epoch)),)
+        for saved in kept:
+            write_atomically(saved.path, content)
+        # The first save writes the state that the training started from, perhaps over a damaged file.
+        write_atomically(self._run.latest, content, previous=self._run.previous if self._saved_step >= 0 else None)
+        self._saved_step = self._state.step
+        # Final weights of an earlier end are stale once the training continues.
         remove(self._run.weights)
         return kept
 
-    def space_notice(self, total_steps: int) -> str:
+    def _space_notice(self) -> str:
         """A warning if the disk may be full before the end of the run; empty if there is room."""
         epochs_done, epochs = (
-            self._settings.epochs_done(step, self._num_images) for step in (self._state.step, total_steps)
+            self._settings.epochs_done(step, self._num_images) for step in (self._state.step, self._total_steps)
         )
         every = self._settings.checkpoint_every
         kept = epochs // every - epochs_done // every if every else 0
@@ -120,48 +191,42 @@ class Recorder:
             return ""
         return (
             f"{self._run.path} has {free / 1e6:,.0f} MB left, and the checkpoints of this run will take up to "
-            f"{needed / 1e6:,.0f} MB; make room, or keep fewer with a larger --checkpoint-every"
+            f"{needed / 1e6:,.0f} MB; make room, or keep fewer with a larger `checkpoint_every`"
         )
 
-    def save_weights(self) -> Path:
-        """Write the averaged weights alone, to be sampled from and shared."""
-        write_atomically(self._run.weights, encode_checkpoint(self._metadata("weights"), self._state.ema_tensors()))
-        return self._run.weights
-
-    def preview(self, epoch: int) -> Saved | None:
-        """Draw every digit from fixed noise, as ``mnistdiff grid`` does; None if stopped on the way."""
+    def _preview(self, epoch: int) -> Iterator[Saved]:
+        """Sample every class from fixed noise, if that is due and not yet done; nothing if stopped meanwhile."""
+        path = self._run.epoch_samples(epoch)
+        if not _is_due(epoch, self._settings.sample_every) or path.exists():
+            return
         began = time.monotonic()
         weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
-        network = build_unet(self._settings, weights, self._state.device, source="the model in training")
-        model = Model(TorchDenoiser(network), self._settings)
-        settings = SampleSettings.for_model(self._settings, images_seen=self._planned_images)
-        drawings: list[Drawing] = []
-        for progress in draw(model, requests(ALL_DIGITS, PREVIEW_COLUMNS, PREVIEW_SEED), settings):
-            drawings += progress.drawings
+        network = load_network(self._settings, weights, self._state.device, source="the model in training")
+        model = DiffusionModel(TorchDenoiser(network), self._settings)
+        # The same settings for the previews of all epochs, to be compared.
+        planned_images = self._settings.images_seen(self._total_steps, self._num_images)
+        settings = SampleSettings.for_model(self._settings, images_seen=planned_images)
+        specs = specs_for_labels(range(self._settings.spec.num_classes), PREVIEW_COLUMNS, PREVIEW_SEED)
+        samples: list[Sample] = []
+        for progress in sample(model, specs, settings):
+            samples += progress.results
             if self._stop():
-                return None
-        path = self._run.epoch_samples(epoch)
-        write_atomically(path, encode_png(sheet(drawings)))
+                return
+        write_atomically(path, encode_png(sheet(samples)))
         self._logged_at += time.monotonic() - began  # the speed is that of training alone
-        return Saved(path, tuple(drawings[::PREVIEW_COLUMNS]))
+        yield Saved(path, tuple(samples[::PREVIEW_COLUMNS]))
 
-    @property
-    def _planned_images(self) -> int:
-        """Images seen at the end of the run: previews of all epochs are drawn in the same way, to be compared."""
-        return self._settings.images_seen(self._settings.total_steps(self._num_images), self._num_images)
-
-    def plot(self) -> None:
-        """Draw the loss curve from the metrics."""
-        from mnistdiff.engine.rendering.loss_plot import loss_curve
+    def _plot(self) -> None:
+        """Plot the loss curve from the metrics."""
+        from mnistdiff.engine.outputs.loss_plot import loss_curve
 
         records = [record for record in self._run.read_metrics() if record["kind"] == "step"]
         if records:
             steps, losses = [record["step"] for record in records], [record["loss"] for record in records]
-            steps_per_epoch = self._settings.steps_per_epoch(self._num_images)
             try:
-                write_atomically(self._run.loss_plot, loss_curve(steps, losses, steps_per_epoch=steps_per_epoch))
+                write_atomically(self._run.loss_plot, loss_curve(steps, losses, steps_per_epoch=self._steps_per_epoch))
             except PermissionError as error:
-                if not is_open_elsewhere(error):  # in a picture viewer: the next curve will be written
+                if not is_open_elsewhere(error):  # in an image viewer: the next curve will be written
                     raise
         self._plotted_at = time.monotonic()
 
@@ -175,3 +240,8 @@ class Recorder:
             epoch_loss_sum=self._state.epoch_loss_sum,
             fingerprint=self._fingerprint,
         )
+
+
+def _is_due(epoch: int, every: int) -> bool:
+    """Whether something that happens every so many epochs happens after this one; 0 is never."""
+    return every > 0 and epoch % every == 0

@@ -1,4 +1,4 @@
-"""A run folder: every file name of a run, in one place."""
+"""The layout of a run folder: the name of every file of a run."""
 
 import os
 import re
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mnistdiff.engine.runs import claim, metrics
 from mnistdiff.engine.runs.links import FOLDERS, require_plain
@@ -21,72 +20,59 @@ RUNS_FOLDER = Path("runs")
 _KEPT_CHECKPOINTS = "checkpoints/diffusion_checkpoint_epoch_*.safetensors"
 
 
+class _Named:
+    """An attribute of a run: the path of this name in its folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: "RunDir", owner: object) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunDir:
-    """The files of one run. The names are those of the script this project grew from."""
+    """The files of a run. The names are those of the original script of this project."""
 
     path: Path
 
     def __str__(self) -> str:
         return str(self.path)
 
-    @property
-    def settings_file(self) -> Path:
-        """The complete settings, as JSON; ``train --config`` reads it."""
-        return self.path / "settings.json"
-
-    @property
-    def metrics_file(self) -> Path:
-        """One JSON object a line: losses by step and by epoch."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def loss_plot(self) -> Path:
-        """The loss curve."""
-        return self.path / "loss.png"
-
-    @property
-    def latest(self) -> Path:
-        """The latest complete state: what ``resume`` reads."""
-        return self.path / "diffusion_checkpoint.safetensors"
-
-    @property
-    def previous(self) -> Path:
-        """The state before the latest: what ``resume`` falls back on if the latest is damaged."""
-        return self.path / "diffusion_checkpoint_previous.safetensors"
-
-    @property
-    def weights(self) -> Path:
-        """The final averaged weights alone: what ``sample`` reads."""
-        return self.path / "conditional_diffusion_mnist.safetensors"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Event files for TensorBoard, with ``--log tensorboard``."""
-        return self.path / "tensorboard"
-
-    @property
-    def evaluation(self) -> Path:
-        """Where ``evaluate -o`` is asked to write, for the run's report to show it."""
-        return self.path / "evaluation.json"
+    settings_file = _Named("settings.json")
+    """All settings, as JSON; ``train`` reads it as ``config``."""
+    metrics_file = _Named("metrics.jsonl")
+    """The metrics, one JSON object a line: losses of steps and of epochs."""
+    loss_plot = _Named("loss.png")
+    """The plot of the loss curve."""
+    latest = _Named("diffusion_checkpoint.safetensors")
+    """The latest complete state, which ``resume`` reads."""
+    previous = _Named("diffusion_checkpoint_previous.safetensors")
+    """The state before the latest, which ``resume`` reads if the latest is damaged."""
+    weights = _Named("conditional_diffusion_mnist.safetensors")
+    """The final averaged weights, which ``sample`` reads."""
+    tensorboard = _Named("tensorboard")
+    """The folder of event files for TensorBoard, with ``log`` tensorboard."""
+    evaluation = _Named("evaluation.json")
+    """An evaluation report, which the HTML report of the run shows."""
 
     def epoch_checkpoint(self, epoch: int) -> Path:
-        """A kept state, by epochs done."""
+        """A kept state, by the number of epochs done."""
         return self.path / "checkpoints" / f"diffusion_checkpoint_epoch_{epoch:04d}.safetensors"
 
     def epoch_samples(self, epoch: int) -> Path:
-        """The preview grid, by epochs done."""
+        """A preview grid, by the number of epochs done."""
         return self.path / "samples" / f"epoch_{epoch:04d}.png"
 
     def previews(self) -> dict[int, Path]:
-        """The preview grids, by epochs done, in their order."""
+        """The preview grids by the number of epochs done, in that order."""
         found = {path: re.fullmatch(r"epoch_([0-9]+)\.png", path.name) for path in self.path.glob("samples/*.png")}
         by_epoch = {int(match[1]): path for path, match in found.items() if match}
         return dict(sorted(by_epoch.items()))
 
     @classmethod
     def allocate(cls, preset: str, parent: Path = RUNS_FOLDER) -> "RunDir":
-        """A new folder ``runs/NNN-PRESET`` with the next free number, made at once so that nobody else takes it."""
+        """Create the folder ``runs/NNN-PRESET`` with the next free number."""
         parent.mkdir(parents=True, exist_ok=True)
         numbers = [entry.name.partition("-")[0] for entry in parent.iterdir()]
         number = max((int(text) for text in numbers if text.isdecimal()), default=0)
@@ -101,8 +87,8 @@ class RunDir:
 
     @classmethod
     def of(cls, checkpoint: Path) -> "RunDir | None":
-        """The run that a checkpoint file lies in, if it lies in one."""
-        # Absolute first: the parent of a bare file name is ".", and that of "." is "." again.
+        """The run that contains a checkpoint file; None if there is none."""
+        # Absolute first: the parent of a bare file name is ".", and the parent of "." is "." again.
         for folder in Path(os.path.abspath(checkpoint)).parents[:2]:
             run = cls(folder if checkpoint.is_absolute() else Path(os.path.relpath(folder)))
             if os.path.lexists(run.settings_file):
@@ -111,14 +97,14 @@ class RunDir:
 
     @classmethod
     def newest(cls, start: Path = Path()) -> "RunDir | None":
-        """The run written to last, of those in ``runs/`` and in the current folder."""
+        """The most recently written run in ``runs/`` and in the current folder; None if there is none."""
         return next(iter(cls.all(start)), None)
 
     @classmethod
     def all(cls, start: Path = Path()) -> "list[RunDir]":
-        """The runs in ``runs/`` and in the current folder, the one written to last first.
+        """The runs in ``runs/`` and in the current folder, the most recently written first.
 
-        What cannot be looked at, such as a folder of somebody else or one that is gone by now, is no run.
+        Folders that cannot be read are left out.
         """
         folders = [start, *_subfolders(start), *_subfolders(start / RUNS_FOLDER)]
         written = [(cls(folder), _time_written(cls(folder).latest)) for folder in folders]
@@ -126,24 +112,24 @@ class RunDir:
         return [run for run, _ in sorted(found, key=lambda pair: pair[1], reverse=True)]
 
     def checkpoints(self) -> "list[Path]":
-        """Every checkpoint in the folder: the final weights and the complete states, the latest first."""
+        """The final weights and all complete states, the latest first."""
         return [path for path in (self.weights, *self.states()) if path.is_file()]
 
     def states(self) -> list[Path]:
-        """Every complete state in the folder, the latest first."""
+        """All complete states, the latest first."""
         kept = sorted(self.path.glob(_KEPT_CHECKPOINTS), reverse=True)
         return [path for path in (self.latest, self.previous, *kept) if path.is_file()]
 
     def best(self) -> Path:
-        """The final weights of a finished run, else the latest state: what to draw from."""
+        """The checkpoint to sample from: the final weights of a finished run, else the latest state."""
         return self.weights if self.weights.is_file() else self.latest
 
     def is_empty(self) -> bool:
-        """Whether the folder holds no file, or is not there; what a killed training left of itself does not count."""
+        """Whether the folder is missing or holds no file, temporary and lock files of a killed training aside."""
         return claim.is_empty(self.path)
 
     def require_free(self, *, force: bool) -> None:
-        """Refuse a folder that holds something which a new run would replace, unless ``force`` allows it.
+        """Refuse a folder that is not empty, unless ``force`` is set.
 
         Raises:
             RunInUseError: if another process trains in it.
@@ -155,68 +141,64 @@ class RunDir:
         raise self._not_empty()
 
     def _not_empty(self) -> SettingsError:
-        resume = f"Go on with it: mnistdiff resume {quoted(self.path)}. Or use" if self.states() else "Use"
+        resume = f"Continue it: mnistdiff resume {quoted(self.path)}. Or use" if self.states() else "Use"
         return SettingsError(
             f"{self.path} is not empty, and a run is never overwritten",
-            f"{resume} another --run-dir, or replace what a run left there by --force.",
+            f"{resume} another `run_dir`, or replace the run with `force`.",
         )
 
     @contextmanager
     def locked(self, *, must_be_free: bool = False, is_new: bool = False) -> Iterator[None]:
-        """Make the folder and hold it: one training at a time. If nothing comes of it, nothing is left.
+        """Create the folder and lock it for one training; after an error, remove it if it is empty.
 
         Args:
-            must_be_free: refuse a folder that is not empty; what is in it is then as it was.
-            is_new: the folder was made for this run; so it is if it is not there.
+            must_be_free: refuse a folder that is not empty.
+            is_new: whether the folder was created for this run, if it exists.
 
         Raises:
-            RunInUseError: if another process trains here.
+            RunInUseError: if another process trains in it.
             SettingsError: if the folder must be free and is not.
-            StorageError: if something that is no folder, or a link, is in the way.
+            StorageError: if the path is not a folder, or one of its files is a link.
             OSError: if the file system refuses.
         """
         self.require_free(force=not must_be_free)
-        require_plain(self._folders(), self._files())
+        folders = [self.path / name for name in FOLDERS]
+        require_plain(folders, [self.path / LOCK, self.path / OWNER, *self._files()])
         with claim.held_for_a_run(self.path, is_new=is_new):
             if must_be_free and not self.is_empty():
                 raise self._not_empty()
             yield
 
-    def _folders(self) -> "list[Path]":
-        return [self.path / name for name in FOLDERS]
-
     def _files(self) -> "list[Path]":
-        """What a training writes or deletes, besides the events for TensorBoard."""
-        states = (self.latest, self.previous, *self.path.glob(_KEPT_CHECKPOINTS))
+        """The files that a training writes or deletes, besides locks and those for TensorBoard."""
         curves = (self.metrics_file, self.loss_plot, *self.previews().values())
-        return [self.path / LOCK, self.path / OWNER, self.settings_file, *curves, self.weights, *states]
+        states = (self.latest, self.previous, *self.path.glob(_KEPT_CHECKPOINTS))
+        return [self.settings_file, *curves, self.weights, *states]
 
     def clear(self) -> None:
-        """Delete what an earlier training wrote here, and nothing else."""
-        previews, events = self.previews().values(), self.tensorboard.glob("events.out.tfevents.*")
-        curves = (self.metrics_file, self.loss_plot, *events)
-        for file in (self.settings_file, *curves, *previews, self.weights, *self.states()):
+        """Delete the files of an earlier training, and no others."""
+        for file in (*self._files(), *self.tensorboard.glob("events.out.tfevents.*")):
             remove(file)
 
     def write_settings(self, settings: TrainSettings) -> None:
-        """Write the complete settings."""
+        """Write the settings file."""
         write_atomically(self.settings_file, (settings.model_dump_json(indent=2) + "\n").encode())
 
-    def append_metrics(self, record: dict[str, Any]) -> None:
-        """Add a line to the metrics."""
+    def append_metrics(self, record: metrics.Record) -> None:
+        """Append a record to the metrics."""
         metrics.append(self.metrics_file, record)
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """The records written so far, as ``metrics.read`` gives them."""
+    def read_metrics(self) -> list[metrics.Record]:
+        """Read the metrics; see ``metrics.read``."""
         return metrics.read(self.metrics_file)
 
     def rewind_metrics(self, step: int, *, log_every: int) -> None:
-        """Leave what a run without an end so far would have recorded up to ``step``."""
+        """Remove the metrics after ``step``; see ``metrics.rewind``."""
         metrics.rewind(self.metrics_file, step, log_every=log_every)
 
 
 def _subfolders(parent: Path) -> list[Path]:
-    """The folders in a folder, links to folders included; none if it cannot be listed."""
+    """The subfolders of a folder, links to folders included; none if it cannot be listed."""
     try:
         with os.scandir(parent) as entries:
             return sorted(parent / entry.name for entry in entries if _is_folder(entry))
@@ -232,7 +214,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _time_written(file: Path) -> int | None:
-    """When a file was last written, in nanoseconds; None if it is no file that can be read."""
+    """The modification time of a file in nanoseconds; None if it is not a readable file."""
     try:
         status = file.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A training recorded for TensorBoard, on its way to whoever watches it."""
+"""Record the events of a training for TensorBoard."""
 
 import os
 import threading
@@ -6,39 +6,29 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mnistdiff.engine.libraries import require
-from mnistdiff.engine.rendering.picture import Picture
+from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.runs.events import EpochDone, Event, Logged, Saved, Started
 from mnistdiff.engine.training.loop import TrainStep
 
 
-def require_tensorboard() -> None:
-    """Ask for the package before a training begins.
-
-    Raises:
-        MissingLibraryError: if it is not installed, or cannot be loaded.
-    """
-    require("tensorboard")
-
-
 def recorded(events: Iterable[Event]) -> Iterator[Event]:
-    """Pass the events of a training on, and write what they tell into ``tensorboard/`` of its run folder.
+    """Yield the events of a training, and record them in ``tensorboard/`` of its run folder.
 
-    Scalars loss, lr, images_per_second and epoch_loss over optimizer steps, previews as images. A resumed run goes on
-    in a file of its own; what had been recorded beyond the step that it goes on from is marked as void.
+    Scalars loss, lr, images_per_second and epoch_loss over optimizer steps; previews as images. A resumed run writes a
+    file of its own, which makes TensorBoard drop records after the step it was resumed from.
 
     Args:
         events: of ``pipeline.train`` or ``pipeline.resume``, from the first.
     """
     stream = iter(events)
     started = next(stream)
-    assert isinstance(started, Started), "a training starts by saying so"
+    assert isinstance(started, Started), "the first event of a training"
     yield started
 
     from torch.utils.tensorboard import SummaryWriter
 
-    step, place = started.step, started.run.tensorboard
-    with _failing_with(place), _in_utf_8(place) as folder, SummaryWriter(folder, purge_step=step + 1) as writer:
+    step, folder = started.step, started.run.tensorboard
+    with _failing_with(folder), _in_utf_8(folder) as name, SummaryWriter(name, purge_step=step + 1) as writer:
         for event in stream:
             if isinstance(event, TrainStep):
                 step = event.step
@@ -48,14 +38,14 @@ def recorded(events: Iterable[Event]) -> Iterator[Event]:
                 writer.add_scalar("images_per_second", event.images_per_second, event.step)
             elif isinstance(event, EpochDone):
                 writer.add_scalar("epoch_loss", event.loss, event.step)
-            elif isinstance(event, Saved) and event.drawings:
+            elif isinstance(event, Saved) and event.samples:
                 writer.add_image("previews", Picture.read(event.path).grey_levels(), step, dataformats="HW")
             yield event
 
 
 @contextmanager
 def _failing_with(folder: Path) -> Iterator[None]:
-    """Have errors of the file system name the folder, once: TensorBoard writes in a thread, which prints them, too."""
+    """Let errors of the file system name the folder, and keep TensorBoard's thread from printing them as well."""
     usual = threading.excepthook
 
     def leave_to_the_training(arguments: threading.ExceptHookArgs) -> None:
@@ -74,7 +64,7 @@ def _failing_with(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _in_utf_8(folder: Path) -> Iterator[str]:
-    """The name of a folder, or for bytes that are not UTF-8, which TensorBoard refuses, another name by Linux."""
+    """The name of a folder; for one that is not UTF-8, which TensorBoard refuses, a path below ``/proc``."""
     try:
         os.fspath(folder).encode()
     except UnicodeEncodeError:

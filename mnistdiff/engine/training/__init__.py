@@ -1,1 +1,1 @@
-"""The training objective, the loop, and the state it moves."""
+"""Training: the loss, the loop, the optimizers, and the state as named tensors."""

@@ -1,4 +1,4 @@
-"""The training objective: one equation a function. Every image has its own timestep, noise and label-dropout draw."""
+"""The diffusion loss and its random numbers. Every image has its own timestep, noise and label-dropout draw."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistdiff.engine.diffusion.parameterization import diffuse, prediction_target
+from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
-from mnistdiff.settings import NULL_LABEL, TrainSettings
+from mnistdiff.setting_types import PREDICTIONS
+from mnistdiff.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Draws:
 
     @classmethod
     def at_step(cls, step: int, shape: tuple[int, ...], settings: TrainSettings) -> "Draws":
-        """The numbers of step 0, 1, 2, ...: the same whenever they are asked for, drawn on the CPU."""
+        """The numbers of step 0, 1, 2, ..., drawn on the CPU: a function of the seed and the step."""
         offset = generator(settings.seed, Stream.TIMESTEPS, step).random()
         t = spread_timesteps(shape[0], offset, settings)
         eps = generator(settings.seed, Stream.TRAINING_NOISE, step).standard_normal(shape, dtype=np.float32)
@@ -43,14 +44,14 @@ class Draws:
 
 
 def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) -> NDArray[np.int64]:
-    """A timestep for each image of a batch: spread over all noise levels, and denser where it matters, if so set.
+    """Draw a timestep for each image of a batch: stratified over the schedule, with a density set by the settings.
 
-    Each alone is as random as ``offset``; that they do not clump makes the gradient less noisy (Kingma et al. 2021,
-    Appendix I; arXiv 2107.00630). Ho et al. draw uniformly: mode scale 0 and shift 1. Both other settings are of
+    The timesteps of a batch are spread evenly behind a common random offset, which makes the gradient less noisy
+    (Kingma et al. 2021, Appendix I; arXiv 2107.00630). Ho et al. draw uniformly: mode scale 0 and shift 1. Both are of
     Esser et al. 2024 (arXiv 2403.03206). With a mode scale m, the middle of the schedule is drawn
     1 / (1 - (pi / 2 - 1) m) times as often, and the ends 1 / (1 + m) times ("mode sampling with heavy tails",
-    Section 3.1). A shift s then moves share u of the schedule to s u / (1 + (s - 1) u) (Eq. 23): above 1 towards the
-    noise, where it is decided which shape the digit takes.
+    Section 3.1). A shift s then moves share u of the schedule to s u / (1 + (s - 1) u) (Eq. 23): with s > 1 towards the
+    noise, where the shape of a digit is decided.
 
     Args:
         batch_size: B.
@@ -67,31 +68,28 @@ def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) ->
     return t
 
 
-class Objective:
-    """The loss of Ho et al. 2020 (Eq. 14), for noise or v prediction, with hidden labels for guidance.
+class DiffusionLoss:
+    """The simple loss of Ho et al. 2020 (Eq. 14) for any prediction type, with label dropout for guidance.
 
     Args:
-        schedule: how much of the image is left at each t.
-        settings: what to predict.
-        device: where the images are.
+        settings: the noise schedule, and what the network predicts.
+        device: of the images.
     """
 
-    def __init__(self, schedule: NoiseSchedule, settings: TrainSettings, device: torch.device) -> None:
-        self._prediction = settings.prediction
-        alphas_cumprod = torch.from_numpy(schedule.alphas_cumprod)
-        # Square roots in float64, stored as the images are: MPS has no float64.
-        self._signal = alphas_cumprod.sqrt().float().to(device)
-        self._sigma = (1 - alphas_cumprod).sqrt().float().to(device)
+    def __init__(self, settings: TrainSettings, device: torch.device) -> None:
+        schedule = NoiseSchedule.from_settings(settings)
+        self._prediction, self._null_label = PREDICTIONS[settings.prediction], settings.spec.null_label
+        # Computed in float64, stored as the images are: MPS has no float64.
+        self._alpha = torch.from_numpy(schedule.alphas).float().to(device)
+        self._sigma = torch.from_numpy(schedule.sigmas).float().to(device)
 
     def q_sample(self, x_0: Tensor, draws: Draws) -> Tensor:
         """x_t ~ q(x_t | x_0) (Ho et al. 2020, Eq. 4): shape (B, 1, 28, 28)."""
-        x_t: Tensor = diffuse(x_0, draws.eps, *self._coefficients(draws.t))
-        return x_t
+        return diffuse(x_0, draws.eps, *self._coefficients(draws.t))
 
     def target(self, x_0: Tensor, draws: Draws) -> Tensor:
-        """What the network should predict: eps, or v; shape (B, 1, 28, 28)."""
-        target: Tensor = prediction_target(x_0, draws.eps, *self._coefficients(draws.t), self._prediction)
-        return target
+        """What the network should predict, shape (B, 1, 28, 28)."""
+        return self._prediction.target(x_0, draws.eps, *self._coefficients(draws.t))
 
     def loss(self, model: torch.nn.Module, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         """Mean squared error of the prediction.
@@ -99,16 +97,16 @@ class Objective:
         Args:
             model: (x_t, t, labels) -> prediction.
             x_0: images in [-1, 1], shape (B, 1, 28, 28).
-            labels: digits 0 ... 9, shape (B,).
+            labels: classes 0 ... C - 1, shape (B,).
             draws: the random numbers of the step.
         """
-        prediction = model(self.q_sample(x_0, draws), draws.t, drop_labels(labels, draws.drop))
+        prediction = model(self.q_sample(x_0, draws), draws.t, drop_labels(labels, draws.drop, self._null_label))
         return F.mse_loss(prediction, self.target(x_0, draws))
 
     def _coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        return self._signal[t, None, None, None], self._sigma[t, None, None, None]  # (B, 1, 1, 1)
+        return self._alpha[t, None, None, None], self._sigma[t, None, None, None]  # (B, 1, 1, 1)
 
 
-def drop_labels(labels: Tensor, drop: Tensor) -> Tensor:
-    """Hide labels behind "no label", so that one network learns both terms of guidance (Ho & Salimans 2022)."""
-    return torch.where(drop, NULL_LABEL, labels)
+def drop_labels(labels: Tensor, drop: Tensor, null_label: int) -> Tensor:
+    """Replace labels by "no label" where ``drop`` is set, for classifier-free guidance (Ho & Salimans 2022)."""
+    return torch.where(drop, null_label, labels)

@@ -1,27 +1,27 @@
-"""What moves the weights: AdamW, Muon for the matrices inside the network, and the learning rate through a run."""
+"""Optimizers (AdamW and Muon) and the learning rate schedule."""
 
 import math
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
-from typing import assert_never
 
 import torch
 from torch import Tensor
 
-from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.network.build import Network
+from mnistdiff.errors import SettingsError
 from mnistdiff.settings import TrainSettings
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose steps are orthogonalised (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
+    """Momentum with orthogonalised updates (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
 
-    A weight of shape (out, in, height, width) is taken as the matrix (out, in height width). torch.optim.Muon takes
+    A weight of shape (out, in, height, width) is treated as the matrix (out, in height width). torch.optim.Muon takes
     matrices only and computes in bfloat16, which a CPU emulates: this one, in float32, is three times faster there.
 
     Args:
         parameters: of two or more dimensions.
-        lr: length of a step, as the spectral norm of a square matrix's change.
-        momentum: share of the past in the running mean of gradients, in [0, 1).
+        lr: learning rate: the spectral norm of the update of a square matrix.
+        momentum: decay of the running mean of gradients, in [0, 1).
     """
 
     def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95) -> None:
@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         assert closure is None, "the loss is not evaluated again"
         for group in self.param_groups:
             for weight in group["params"]:
@@ -37,7 +37,7 @@ class Muon(torch.optim.Optimizer):
                     continue
                 mean = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
                 mean.lerp_(weight.grad, 1 - group["momentum"])
-                # Nesterov: look ahead by one more step of the running mean.
+                # Nesterov momentum: the running mean after one more step.
                 ahead = weight.grad.lerp(mean, group["momentum"])
                 direction = orthogonalised(ahead.flatten(1))
                 rows, columns = direction.shape
@@ -47,14 +47,14 @@ class Muon(torch.optim.Optimizer):
 MOMENTS: MappingProxyType[type[torch.optim.Optimizer], tuple[str, ...]] = MappingProxyType(
     {torch.optim.AdamW: ("exp_avg", "exp_avg_sq"), Muon: ("momentum",)}
 )
-"""What an optimizer remembers of each weight, beside the number of steps."""
+"""The state of each optimizer for each weight, besides the number of steps."""
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """A matrix with the same singular vectors and singular values near 1 (between about 0.7 and 1.2).
+    """Orthogonalise a matrix: the same singular vectors, with singular values between about 0.7 and 1.2.
 
-    Five steps of a quintic Newton-Schulz iteration, whose coefficients lift small singular values fast rather than
-    reach 1 exactly (Jordan et al. 2024).
+    Five steps of a quintic Newton-Schulz iteration, whose coefficients increase small singular values fast rather than
+    converge to 1 exactly (Jordan et al. 2024).
 
     Args:
         matrix: shape (M, N).
@@ -72,48 +72,39 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
-def build_optimizers(model: ConditionalUNet, settings: TrainSettings) -> tuple[torch.optim.Optimizer, ...]:
-    """The optimizers of a run; together they hold every weight once.
+def build_optimizers(model: Network, settings: TrainSettings) -> tuple[torch.optim.Optimizer, ...]:
+    """Build the optimizers of a run; every parameter belongs to exactly one.
 
-    Muon moves the kernels inside the network. AdamW moves the rest, since it has no shape to respect there: biases,
-    scales, embeddings, and the first and the last layer, one side of which is a pixel.
+    With Muon, the network chooses its parameters; AdamW optimizes the others.
+
+    Raises:
+        SettingsError: if Muon is chosen and the network has no parameters for it.
     """
-    match settings.optimizer:
-        case "adamw":
-            kernels = []
-        case "muon":
-            kernels = model.inner_kernels()
-        case _:
-            assert_never(settings.optimizer)
-    held = {id(kernel) for kernel in kernels}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in held]
-    adamw = torch.optim.AdamW(rest, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    kernels = {"adamw": [], "muon": model.muon_parameters()}[settings.optimizer]
+    if settings.optimizer == "muon" and not kernels:
+        raise SettingsError(f"`optimizer` muon: the network {settings.network} has no parameters for it")
+    of_muon = {id(kernel) for kernel in kernels}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in of_muon]
+    adamw = torch.optim.AdamW(others, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     return (adamw, Muon(kernels, lr=settings.muon_lr)) if kernels else (adamw,)
 
 
 def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Make the next step as long as ``factor`` of the learning rates that the settings name."""
+    """Multiply the initial learning rates by ``factor`` for the next step."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = optimizer.defaults["lr"] * factor
 
 
 def learning_rate_factor(step: int, total_steps: int, settings: TrainSettings) -> float:
-    """What the learning rates are multiplied by, in (0, 1].
+    """The factor of the learning rates at a step, in (0, 1].
 
     Args:
         step: optimizer steps done before, in 0 ... total_steps - 1.
         total_steps: of the whole run, as planned at its start.
-        settings: ``warmup_steps`` of linear rise; then constant, or down to 0 along a line or a half cosine.
+        settings: a linear warm-up of ``warmup_steps``, then constant, or a linear or cosine decay to 0.
     """
     warmup = min(1.0, (step + 1) / (settings.warmup_steps + 1))
     done = step / total_steps
-    match settings.lr_schedule:
-        case "constant":
-            return warmup
-        case "linear":
-            return warmup * (1 - done)
-        case "cosine":
-            return warmup * (1 + math.cos(math.pi * done)) / 2
-        case _:
-            assert_never(settings.lr_schedule)
+    decay = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+    return warmup * decay[settings.lr_schedule]

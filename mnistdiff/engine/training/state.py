@@ -1,4 +1,4 @@
-"""The state that training moves, as an object and as named arrays."""
+"""The training state, as an object and as named tensors for checkpoints."""
 
 import math
 from collections import deque
@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mnistdiff.engine.network.denoiser import build_unet, place, require_same_shapes
+from mnistdiff.engine.network.build import Network, build_network, load_network, place, require_same_shapes
 from mnistdiff.engine.network.ema import ExponentialMovingAverage
-from mnistdiff.engine.network.unet import ConditionalUNet
 from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.engine.training.optimizer import MOMENTS, build_optimizers
 from mnistdiff.settings import TrainSettings
@@ -22,18 +21,18 @@ RECENT_LOSSES = 100
 
 @dataclass
 class TrainState:
-    """Everything an optimizer step reads and changes.
+    """Everything that an optimizer step reads and changes.
 
     Attributes:
         model: the network in training.
-        ema: its average.
-        optimizers: what moves the model's parameters; each parameter belongs to one.
+        ema: the moving average of its weights.
+        optimizers: of the network's parameters; each parameter belongs to exactly one.
         step: optimizer steps done.
         recent_losses: of the last steps, at most 100.
         epoch_loss_sum: sum of the losses of the current epoch's steps, in the order of the steps.
     """
 
-    model: ConditionalUNet
+    model: Network
     ema: ExponentialMovingAverage
     optimizers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
@@ -42,10 +41,10 @@ class TrainState:
 
     @classmethod
     def initial(cls, settings: TrainSettings, device: torch.device) -> "TrainState":
-        """A random network before its first step; the same for the same seed."""
+        """The state before the first step: a random network, the same for the same seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(generator(settings.seed, Stream.INITIAL_WEIGHTS).integers(2**63)))
-            model = ConditionalUNet.from_settings(settings)
+            model = build_network(settings)
         return cls._around(place(model, device), settings)
 
     @classmethod
@@ -58,12 +57,13 @@ class TrainState:
         step: int,
         source: str,
     ) -> "TrainState":
-        """The state that ``to_tensors`` wrote after ``step`` steps; ``source`` names it in an error.
+        """Restore the state that ``to_tensors`` returned after ``step`` steps; ``source`` is its name in an error.
 
         Raises:
             CheckpointError: if the tensors are not those of this network.
         """
-        state = cls._around(build_unet(settings, _under("model.", tensors), device, source=source), settings)
+        weights = {name.removeprefix("model."): a for name, a in tensors.items() if name.startswith("model.")}
+        state = cls._around(load_network(settings, weights, device, source=source), settings)
         state.step = step
         parameters = dict(state.model.named_parameters())
         shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in ("model.", "ema.") for name, p in parameters.items()}
@@ -73,7 +73,7 @@ class TrainState:
             weight.copy_(torch.tensor(tensors[f"ema.{name}"]))
         if step > 0:
             for key, optimizer, parameter, moment in state._moments():
-                # empty_like keeps the memory layout: another layout would round differently.
+                # empty_like keeps the memory layout; another one would round differently.
                 value = torch.empty_like(parameter).copy_(torch.tensor(tensors[key]))
                 optimizer.state[parameter][moment] = value
                 if isinstance(optimizer, torch.optim.AdamW):
@@ -81,7 +81,7 @@ class TrainState:
         return state
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of all weights, averages and optimizer moments, by name."""
+        """Copies of all weights, moving averages and optimizer moments, by name."""
         tensors = {f"model.{name}": _to_numpy(parameter) for name, parameter in self.model.named_parameters()}
         tensors |= self.ema_tensors()
         for key, optimizer, parameter, moment in self._moments():
@@ -90,12 +90,12 @@ class TrainState:
         return tensors
 
     def ema_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of the averaged weights alone, by name."""
+        """Copies of the averaged weights, by name."""
         return {f"ema.{name}": _to_numpy(weight) for name, weight in self.ema.weights.items()}
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         return next(self.model.parameters()).device
 
     @property
@@ -104,22 +104,18 @@ class TrainState:
         return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else math.nan
 
     @classmethod
-    def _around(cls, model: ConditionalUNet, settings: TrainSettings) -> "TrainState":
+    def _around(cls, model: Network, settings: TrainSettings) -> "TrainState":
         average = ExponentialMovingAverage(model, decay=settings.ema_decay)
         return cls(model.train(), average, build_optimizers(model, settings))
 
     def _moments(self) -> Iterator[tuple[str, torch.optim.Optimizer, nn.Parameter, str]]:
-        """What the optimizers remember: name in the file, whose it is, of which weight, and its name there."""
+        """The optimizers' state: for each tensor its name in a file, its optimizer, parameter, and state key."""
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
                     for moment in MOMENTS[type(optimizer)]:
                         yield f"optimizer.{moment}.{names[id(parameter)]}", optimizer, parameter, moment
-
-
-def _under(prefix: str, tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Checkpoints that chance has damaged, and checkpoints that somebody who knows the format has made up."""
+"""Checkpoints that chance has damaged, and forged ones with a valid digest."""
 
 import hashlib
 import json
@@ -77,7 +77,7 @@ def damaged(chance):
     return bytes(content)
 
 
-@pytest.mark.parametrize("trials", [20_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("trials", [3_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 def test_no_damage_goes_unnoticed(monkeypatch, trials):
     """In memory: opening a file takes longer than all the rest."""
     chance, accepted, tried = random.Random(trials), 0, 0
@@ -193,7 +193,7 @@ def forgery_is_refused_or_a_model_of_the_schema(path, content):
 LIMITS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
 
 
-@settings(max_examples=2_000, **LIMITS)
+@settings(max_examples=120, **LIMITS)
 @given(content=forged().map(Content))
 def test_a_forged_file_is_refused_or_a_model_of_the_schema(tmp_path_factory, content):
     forgery_is_refused_or_a_model_of_the_schema(tmp_path_factory.getbasetemp() / "forged", content)

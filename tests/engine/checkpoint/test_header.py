@@ -112,7 +112,7 @@ def test_an_altered_weight_is_described_as_damage_and_refused_when_insisted_on(p
     found = describe(path)
     assert not found.digest_valid
     assert (found.step, found.parameters, found.sha256) == (7, 16, digest_of(TRAINING))
-    with pytest.raises(CheckpointError, match="SHA-256 does not match: the file was damaged or altered"):
+    with pytest.raises(CheckpointError, match="SHA-256"):
         read_checkpoint_file(path).require_valid()
 
 

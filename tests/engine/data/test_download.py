@@ -1,57 +1,133 @@
-"""What torchvision is asked for when MNIST is fetched."""
+"""Downloads: mirrors, attempts, and what is refused."""
 
-import errno
+import gzip
+import hashlib
 import socket
 import sys
-import urllib.request
-from pathlib import Path
+import urllib.error
+from collections.abc import Iterator
+from dataclasses import replace
+from http.client import IncompleteRead
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from mnistdiff.engine.data.download import download
+from mnistdiff.engine.data import download
+from mnistdiff.engine.data.datasets import MNIST, IdxFile
+from mnistdiff.errors import DataError
+
+CONTENT = bytes([0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3])
+FILE = IdxFile("three-idx1-ubyte", (3,), hashlib.sha256(CONTENT).hexdigest())
+PACKED = gzip.compress(CONTENT)
+FIRST, SECOND = "https://first.example/mnist/three-idx1-ubyte.gz", "https://second.example/three-idx1-ubyte.gz"
 
 
-def test_torchvision_is_quiet_and_keeps_to_https(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    seen = SimpleNamespace(roots=[], mirrors=[], names=[], timeouts=[], http_errors=[])
+class Mirrors:
+    """Answers by address: bytes, or an error to raise; the last one of a list repeats."""
 
-    class Original:
-        mirrors = ("http://plain.example/", "https://safe.example/")
+    def __init__(self, **answers: list[bytes | Exception]) -> None:
+        self.answers, self.asked = answers, []
 
-        def __init__(self, root: Path, *, download: bool) -> None:
-            assert download
-            seen.roots.append(root)
-            seen.mirrors += self.mirrors
-            seen.names.append(type(self).__name__)
-            seen.timeouts.append(socket.getdefaulttimeout())
-            print("Downloading")  # noqa: T201
-            print("0%|     |", file=sys.stderr)  # noqa: T201
-            # A closed port of this machine: a handler that tried would say "Connection refused".
-            with pytest.raises(OSError, match="is not https"):
-                urllib.request.urlopen("http://127.0.0.1:9/")
-            try:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            except OSError:
-                urllib.request.urlopen("http://127.0.0.1:9/")
+    def __call__(self, address: str, limit: int) -> bytes:
+        self.asked.append(address)
+        answers = self.answers["first" if address == FIRST else "second"]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer[:limit]
 
+
+@pytest.fixture(autouse=True)
+def _torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     torchvision = ModuleType("torchvision")
-    torchvision.datasets = SimpleNamespace(MNIST=Original)  # type: ignore[attr-defined]
+    addresses = ["http://plain.example/", "https://first.example/mnist/", "https://second.example/"]
+    torchvision.datasets = SimpleNamespace(MNIST=SimpleNamespace(mirrors=addresses))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torchvision", torchvision)
-    opener = urllib.request.build_opener()
-    urllib.request.install_opener(opener)
-    try:
-        with pytest.raises(OSError, match="No space left"):
-            download(tmp_path)
-        assert urllib.request._opener is opener  # type: ignore[attr-defined]
-    finally:
-        urllib.request.install_opener(None)
+    monkeypatch.setattr(download, "_PAUSE_SECONDS", 0)
 
-    assert seen.roots == [tmp_path]
-    assert seen.mirrors == ["https://safe.example/"]
-    assert seen.names == ["MNIST"]
-    assert 0 < seen.timeouts[0] <= 60
-    assert socket.getdefaulttimeout() is None
-    assert Original.mirrors == ("http://plain.example/", "https://safe.example/")
-    assert capsys.readouterr() == ("", "")
+
+def unreachable() -> urllib.error.URLError:
+    return urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
+
+
+def answered(code: int) -> urllib.error.HTTPError:
+    return urllib.error.HTTPError("https://example.org", code, "no", None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [
+        ([PACKED], [FIRST]),
+        ([TimeoutError(), ConnectionResetError(), PACKED], [FIRST] * 3),
+        ([answered(503), PACKED], [FIRST] * 2),
+        ([IncompleteRead(b""), PACKED], [FIRST] * 2),
+        ([TimeoutError()], [FIRST] * 3 + [SECOND]),
+        ([unreachable()], [FIRST, SECOND]),
+        ([answered(404)], [FIRST, SECOND]),
+        ([b"<html>"], [FIRST, SECOND]),
+        ([PACKED[:-3]], [FIRST, SECOND]),
+        ([gzip.compress(CONTENT + b"\0")], [FIRST, SECOND]),
+    ],
+)
+def test_a_failure_that_may_pass_is_tried_again_then_the_next_mirror(monkeypatch, first, asked):
+    mirrors = Mirrors(first=first, second=[PACKED])
+    monkeypatch.setattr(download, "read_url", mirrors)
+    assert download.download(MNIST, FILE) == CONTENT
+    assert mirrors.asked == asked  # never http
+
+
+@pytest.mark.parametrize("error", [unreachable(), answered(404), TimeoutError("timed out"), DataError("other content")])
+def test_the_last_error_is_raised_when_no_mirror_serves(monkeypatch, error):
+    monkeypatch.setattr(download, "read_url", Mirrors(first=[TimeoutError()], second=[error]))
+    with pytest.raises(type(error)) as raised:
+        download.download(MNIST, FILE)
+    assert raised.value is error
+
+
+def test_a_data_set_of_no_known_address_is_a_data_error():
+    with pytest.raises(DataError, match="MNIST"):
+        download.download(replace(MNIST, torchvision_name=""), FILE)
+
+
+@pytest.fixture
+def server() -> Iterator[SimpleNamespace]:
+    """A server of http that redirects, and keeps the paths it was asked for."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield SimpleNamespace(address=f"http://127.0.0.1:{http.server_port}/", asked=asked)
+        http.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["http", "ftp", "file", "data"])
+def test_nothing_but_https_is_opened(server, scheme):
+    with pytest.raises(urllib.error.URLError, match="unknown url type"):
+        download.read_url(server.address.replace("http", scheme), 10)
+    assert server.asked == []
+
+
+def test_a_server_without_a_valid_certificate_is_refused(server):
+    with pytest.raises(OSError, match="(?i)ssl"):
+        download.read_url(server.address.replace("http", "https"), 10)
+    assert server.asked == []
+
+
+def test_the_process_keeps_its_time_limit_and_opener(monkeypatch):
+    monkeypatch.setattr(download, "read_url", Mirrors(first=[TimeoutError()], second=[PACKED]))
+    before = socket.getdefaulttimeout(), urllib.request._opener
+    download.download(MNIST, FILE)
+    assert (socket.getdefaulttimeout(), urllib.request._opener) == before

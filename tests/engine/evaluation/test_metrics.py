@@ -4,18 +4,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mnistdiff.engine.evaluation.metrics import (
     Gaussian,
-    Manifold,
-    Proportion,
     confusion,
     frechet_distance,
-    precision_recall_density_coverage,
+    prdc,
 )
+from mnistdiff.engine.evaluation.results import PRDC
 
 seeds = st.integers(0, 2**32 - 1)
 # Few values, so that ties and repeated points abound; whole numbers, so that a reference can be exact.
@@ -36,66 +35,15 @@ def cloud(rng, num_points, dimensions):
     return points @ rotation(rng, dimensions) + rng.normal(size=dimensions)
 
 
-# Proportions
-
-
-@pytest.mark.parametrize(
-    ("hits", "total", "low", "high"),
-    [
-        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, Statist. Med. 17, Table I, method 3
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_the_interval_is_as_published(hits, total, low, high):
-    assert Proportion(hits, total).interval == pytest.approx((low, high), abs=5e-5)
-
-
-@given(st.integers(1, 10**7).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
-@example((10_000, 10_000))
-@example((0, 1))
-def test_the_bounds_are_where_the_score_test_just_rejects(pair):
-    hits, total = pair
-    share, (low, high) = Proportion(hits, total).share, Proportion(hits, total).interval
-    assert 0 <= low <= share <= high <= 1
-    assert (low == 0) == (hits == 0)
-    assert (high == 1) == (hits == total)
-    for bound in {low, high} - {0.0, 1.0}:
-        score = (share - bound) / math.sqrt(bound * (1 - bound) / total)
-        assert abs(score) == pytest.approx(1.959964, rel=1e-4)
-
-
-@given(st.integers(0, 500), st.integers(0, 500))
-def test_misses_have_the_mirrored_interval(hits, misses):
-    total = hits + misses or 1
-    low, high = Proportion(min(hits, total), total).interval
-    assert Proportion(total - min(hits, total), total).interval == pytest.approx((1 - high, 1 - low), abs=1e-12)
-
-
-@pytest.mark.parametrize(("hits", "total"), [(0, 0), (-1, 3), (4, 3), (0, -2)])
-def test_a_proportion_of_impossible_numbers_is_refused(hits, total):
-    with pytest.raises(ValueError, match="0 <= hits <= total"):
-        Proportion(hits, total)
-
-
 # Confusion
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=40), st.sampled_from([np.int64, np.uint8]))
 def test_confusion_counts_each_pair_once(pairs, dtype):
-    wanted, found = np.array(pairs, dtype).reshape(-1, 2).T
-    table = confusion(wanted, found)
+    labels, predicted = np.array(pairs, dtype).reshape(-1, 2).T
+    table = confusion(labels, predicted, 10)
     assert (table.shape, table.dtype) == ((10, 10), np.int64)
     assert all(table[row, column] == pairs.count((row, column)) for row in range(10) for column in range(10))
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"), [([0, 10], [0, 1]), ([0, 1], [-1, 1]), ([1, 2], [1]), ([[1, 2]], [[1, 2]])]
-)
-def test_confusion_refuses_what_is_no_digit_or_no_pair(wanted, found):
-    with pytest.raises(ValueError, match=r"digits must be|of one shape"):
-        confusion(np.array(wanted), np.array(found))
 
 
 # The Fréchet distance
@@ -109,21 +57,10 @@ def test_fit_is_the_unbiased_estimate():
     np.testing.assert_allclose(fit.covariance, np.cov(points.astype(np.float64), rowvar=False))
 
 
-@pytest.mark.parametrize("features", [np.ones((1, 3)), np.ones((0, 3)), np.ones(5)])
-def test_fit_refuses_fewer_than_two_rows(features):
-    with pytest.raises(ValueError, match="N >= 2"):
-        Gaussian.fit(features)
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_fit_refuses_what_is_not_finite(value):
     with pytest.raises(ValueError, match="finite"):
         Gaussian.fit(np.array([[0.0, 1.0], [value, 2.0], [1.0, 1.0]]))
-
-
-def test_distributions_of_different_sizes_have_no_distance():
-    with pytest.raises(ValueError, match="different sizes"):
-        frechet_distance(Gaussian.fit(np.eye(3)), Gaussian.fit(np.eye(4)))
 
 
 @given(*(st.floats(-50, 50) for _ in range(2)), *(st.floats(0, 50) for _ in range(2)))
@@ -202,7 +139,7 @@ def by_hand(real, fake, k):
 
     real, fake = real.tolist(), fake.tolist()
     real_radii, fake_radii = radii(real), radii(fake)
-    return Manifold(
+    return PRDC(
         precision=sum(in_balls(y, real, real_radii) > 0 for y in fake) / len(fake),
         recall=sum(in_balls(x, fake, fake_radii) > 0 for x in real) / len(real),
         density=float(Fraction(sum(in_balls(y, real, real_radii) for y in fake), k * len(fake))),
@@ -210,12 +147,12 @@ def by_hand(real, fake, k):
     )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(lattice, st.integers(1, 3))
 def test_it_is_what_one_counts_by_hand_ties_included(points, k):
     real, fake = points
     expected = by_hand(real, fake, k)
-    assert precision_recall_density_coverage(real.astype(np.float64), fake.astype(np.float32), k=k) == expected
+    assert prdc(real.astype(np.float64), fake.astype(np.float32), k=k) == expected
 
 
 @settings(deadline=None)
@@ -224,45 +161,42 @@ def test_turning_moving_scaling_and_reordering_leave_it_alone(points, k, seed):
     rng = np.random.default_rng(seed)
     turn, move = rotation(rng, points[0].shape[1]), rng.normal(scale=3, size=points[0].shape[1])
     real, fake = (0.3 * rng.permutation(x) @ turn + move for x in points)
-    expected = precision_recall_density_coverage(*(x.astype(np.float64) for x in points), k=k)
-    assert precision_recall_density_coverage(real, fake, k=k) == expected
+    expected = prdc(*(x.astype(np.float64) for x in points), k=k)
+    assert prdc(real, fake, k=k) == expected
 
 
 def test_the_blocks_change_nothing(monkeypatch):
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(150, 5)), rng.normal(size=(101, 5)) * 1.2
-    whole = precision_recall_density_coverage(real, fake)
+    whole = prdc(real, fake)
     for rows in (1, 7, 100, 150, 1000):
         monkeypatch.setattr("mnistdiff.engine.evaluation.metrics._ROWS", rows)
-        assert precision_recall_density_coverage(real, fake) == whole
+        assert prdc(real, fake) == whole
 
 
 def test_far_from_the_origin_small_distances_still_count():
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(150, 5)), rng.normal(size=(101, 5)) * 1.2
-    expected = precision_recall_density_coverage(real, fake)
-    assert precision_recall_density_coverage(real + 1e8, fake + 1e8) == expected
+    expected = prdc(real, fake)
+    assert prdc(real + 1e8, fake + 1e8) == expected
 
 
 def test_a_cloud_covers_itself():
     points = np.random.default_rng(0).normal(size=(400, 8)) + 100
     # Each ball holds its k neighbours and its own centre.
-    assert precision_recall_density_coverage(points, points, k=5) == Manifold(1.0, 1.0, 6 / 5, 1.0)
+    assert prdc(points, points, k=5) == PRDC(precision=1, recall=1, density=6 / 5, coverage=1)
 
 
 def test_clouds_far_apart_have_nothing_in_common():
     points = np.random.default_rng(0).normal(size=(100, 8))
-    assert precision_recall_density_coverage(points, points + 1e4) == Manifold(0.0, 0.0, 0.0, 0.0)
+    assert prdc(points, points + 1e4) == PRDC(precision=0, recall=0, density=0, coverage=0)
 
 
 @pytest.mark.parametrize(("num_real", "num_fake", "k"), [(120, 120, 5), (60, 200, 1), (150, 50, 8)])
 def test_equal_distributions_give_what_counting_ranks_predicts(num_real, num_fake, k):
     """Seen from a real point, all orders of the other real points and the fake ones are equally likely."""
     rng = np.random.default_rng(0)
-    found = [
-        precision_recall_density_coverage(rng.normal(size=(num_real, 3)), rng.normal(size=(num_fake, 3)), k=k)
-        for _ in range(60)
-    ]
+    found = [prdc(rng.normal(size=(num_real, 3)), rng.normal(size=(num_fake, 3)), k=k) for _ in range(30)]
     # Not covered: the first k are real, each time one real fewer and one point fewer to draw.
     uncovered = math.prod((num_real - i) / (num_real + num_fake - i) for i in range(1, k + 1))
     for name, expected in (("coverage", 1 - uncovered), ("density", 1.0)):
@@ -278,9 +212,9 @@ def test_a_dropped_mode_costs_recall_and_coverage_and_noise_costs_precision_and_
 
     real, same = modes([0.5, 0.5]), modes([0.5, 0.5])
     dropped, noisy = modes([1, 0]), same + rng.normal(scale=1.5, size=same.shape)
-    equal = precision_recall_density_coverage(real, same)
-    without = precision_recall_density_coverage(real, dropped)
-    blurred = precision_recall_density_coverage(real, noisy)
+    equal = prdc(real, same)
+    without = prdc(real, dropped)
+    blurred = prdc(real, noisy)
     assert min(equal.precision, equal.recall, equal.density, equal.coverage) > 0.85
     assert without.recall < 0.5 * equal.recall
     assert without.coverage < 0.6 * equal.coverage
@@ -293,25 +227,8 @@ def test_the_distances_are_never_all_in_memory():
     points = np.random.default_rng(0).normal(size=(3000, 2))
     tracemalloc.start()
     try:
-        precision_recall_density_coverage(points, points)
+        prdc(points, points)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 3000 * 3000 * 8 / 4
-
-
-@pytest.mark.parametrize(
-    ("real", "fake", "k", "message"),
-    [
-        (np.eye(6), np.eye(6), 0, "k must be at least 1, not 0"),
-        (np.eye(5), np.eye(6, 5), 5, "N >= 6"),
-        (np.eye(6, 5), np.eye(5), 5, "N >= 6"),
-        (np.eye(6), np.eye(6, 7), 5, "different sizes: 6 and 7"),
-        (np.eye(6), np.full((6, 6), np.nan), 5, "finite"),
-        (np.full((6, 6), np.inf), np.eye(6), 5, "finite"),
-        (np.ones(6), np.ones(6), 5, "shape"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(real, fake, k, message):
-    with pytest.raises(ValueError, match=message):
-        precision_recall_density_coverage(real, fake, k=k)

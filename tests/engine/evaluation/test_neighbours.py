@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mnistdiff.engine.data.mnist import load_split
+from mnistdiff.engine.data.datasets import MNIST
+from mnistdiff.engine.data.load import load_images
 from mnistdiff.engine.evaluation import neighbours as module
 from mnistdiff.engine.evaluation.neighbours import (
-    Memorisation,
     Neighbours,
     closest_pairs,
-    memorisation,
-    nearest,
-    nearest_by_chunk,
+    find_neighbours,
+    summarize,
 )
+from mnistdiff.engine.progress import finish
 
 # Few levels, so that ties and copies abound.
 levels = st.sampled_from([0, 1, 2, 127, 128, 255])
@@ -34,6 +34,10 @@ def by_hand(images, training):
         yield squared.index(first), first, second
 
 
+def nearest(images, training):
+    return finish(find_neighbours(images, training, stage=""))
+
+
 def in_grey_levels(distance):
     return np.rint((distance * 255) ** 2).astype(int).tolist()
 
@@ -44,7 +48,6 @@ def test_the_neighbours_are_those_of_a_search_by_hand_whatever_the_blocks(images
     index, first, second = zip(*by_hand(images, training), strict=True)
     with patch.object(module, "_CHUNK", chunk), patch.object(module, "_BLOCK", block):
         found = nearest(images, training)
-        assert len(list(nearest_by_chunk(images, training))) == -(-len(images) // chunk)
     assert found.index.tolist() == list(index)
     assert in_grey_levels(found.distance) == list(first)
     assert in_grey_levels(found.second) == list(second)
@@ -79,14 +82,11 @@ def test_a_copy_has_distance_exactly_zero_and_an_image_may_be_there_twice():
     assert np.all(found.ratio == 0)
 
 
-def test_the_chunks_come_one_by_one_and_join_to_the_whole():
-    rng = np.random.default_rng(0)
-    images, training = (rng.integers(0, 256, (n, 4, 4)).astype(np.uint8) for n in (2100, 30))
-    parts = list(nearest_by_chunk(images, training))
-    assert [len(part.index) for part in parts] == [1000, 1000, 100]
-    joined, whole = Neighbours.join(parts), nearest(images, training)
-    for column in ("index", "distance", "second"):
-        np.testing.assert_array_equal(getattr(joined, column), getattr(whole, column))
+def test_progress_counts_images(monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 20)
+    images = np.random.default_rng(0).integers(0, 256, (45, 4, 4)).astype(np.uint8)
+    steps = list(find_neighbours(images, images, stage="searching"))
+    assert [(step.stage, step.done, step.total) for step in steps] == [("searching", n, 45) for n in (20, 40, 45)]
 
 
 def test_the_distances_are_never_all_in_memory():
@@ -101,24 +101,7 @@ def test_the_distances_are_never_all_in_memory():
     assert peak < 3000 * 12_000 * 4 / 3
 
 
-@pytest.mark.parametrize(
-    ("images", "training", "message"),
-    [
-        (np.zeros((0, 2, 2), np.uint8), np.zeros((2, 2, 2), np.uint8), "two training images, not 0 and 2"),
-        (np.zeros((1, 2, 2), np.uint8), np.zeros((1, 2, 2), np.uint8), "two training images, not 1 and 1"),
-        (np.zeros((1, 2, 2), np.float32), np.zeros((2, 2, 2), np.uint8), "uint8, not float32"),
-        (np.zeros((1, 2, 2), np.uint8), np.zeros((2, 2, 2), np.int64), "uint8 and int64"),
-        (np.zeros((1, 2, 3), np.uint8), np.zeros((2, 3, 2), np.uint8), "of one size"),
-        (np.zeros((1, 33, 32), np.uint8), np.zeros((2, 33, 32), np.uint8), "at most 1024 pixels"),
-        (np.zeros((1, 0, 2), np.uint8), np.zeros((2, 0, 2), np.uint8), "of one size"),
-    ],
-)
-def test_what_has_no_neighbours_is_refused_before_anything_is_asked_of_the_generator(images, training, message):
-    with pytest.raises(ValueError, match=message):
-        nearest_by_chunk(images, training)
-
-
-# Memorisation
+# Signs of memorization
 
 
 def test_copies_may_differ_by_one_grey_level_in_every_pixel_and_not_by_two_in_any():
@@ -131,7 +114,7 @@ def test_copies_may_differ_by_one_grey_level_in_every_pixel_and_not_by_two_in_an
     images[3, 5, 5] ^= 2
     images[4, 0, 0] = np.where(images[4, 0, 0] > 128, 0, 255)
     images[5] = 255 - images[5]
-    summary = memorisation(nearest(images, training), images, training)
+    summary = summarize(nearest(images, training), images, training)
     assert summary.copies == 3
     assert summary.ratio_share == pytest.approx(5 / 6)
 
@@ -140,17 +123,17 @@ def test_images_not_learned_show_no_sign_of_it():
     rng = np.random.default_rng(0)
     images, training = (rng.integers(0, 256, (n, 28, 28)).astype(np.uint8) for n in (100, 300))
     found = nearest(images, training)
-    summary = memorisation(found, images, training)
+    summary = summarize(found, images, training)
     assert (summary.copies, summary.ratio_share) == (0, 0.0)
-    assert summary.quantiles[0] == (0.0, found.distance.min())
+    assert summary.quantiles["0"] == found.distance.min()
 
 
 def test_the_quantiles_are_of_the_distance_to_the_nearest():
     distance = np.random.default_rng(0).permutation(np.arange(101) / 10)
     image = np.zeros((101, 1, 1), np.uint8)
-    summary = memorisation(Neighbours(np.zeros(101, np.int64), distance, distance + 1), image, image + 9)
-    assert summary.quantiles == tuple((share, pytest.approx(10 * share)) for share in (0, 0.01, 0.05, 0.25, 0.5))
-    assert summary == Memorisation(0, summary.quantiles, pytest.approx(5 / 101))  # 0.0 / 1.0 ... 0.4 / 1.4
+    summary = summarize(Neighbours(np.zeros(101, np.int64), distance, distance + 1), image, image + 9)
+    assert summary.quantiles == {f"{share:g}": pytest.approx(10 * share) for share in (0, 0.01, 0.05, 0.25, 0.5)}
+    assert (summary.copies, summary.ratio_share) == (0, pytest.approx(5 / 101))  # 0.0 / 1.0 ... 0.4 / 1.4
 
 
 @pytest.mark.parametrize(("second", "share"), [(29, 0.0), (31, 1.0)])
@@ -159,7 +142,7 @@ def test_more_than_three_times_nearer_is_suspicious(second, share):
     image = np.zeros((1, 1, 1), np.uint8)
     found = nearest(image, training)
     assert found.ratio == pytest.approx(10 / second)
-    assert memorisation(found, image, training).ratio_share == share
+    assert summarize(found, image, training).ratio_share == share
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=12), st.integers(0, 14))
@@ -174,13 +157,13 @@ def test_the_closest_pairs_have_the_smallest_ratio_then_the_smallest_distance(pa
 
 
 def test_on_mnist_the_search_by_hand_agrees(real_data_dir):
-    training, labels = load_split(real_data_dir, "train")
-    images, digits = load_split(real_data_dir, "test")
-    images, digits = images[:100], digits[:100]
+    data = load_images(MNIST, "train", data_dir=real_data_dir)
+    test = load_images(MNIST, "test", data_dir=real_data_dir)[:50]
+    training, images = data.images, test.images
     found = nearest(images, training)
-    for i, (index, first, second) in enumerate(by_hand(images[:2], training)):
+    for i, (index, first, second) in enumerate(by_hand(images[:1], training)):
         assert found.index[i] == index
         assert (found.distance[i], found.second[i]) == pytest.approx((first**0.5 / 255, second**0.5 / 255), rel=1e-12)
     # Published for all 10,000 test images: 3.09 % of the nearest images show another digit.
-    assert np.mean(labels[found.index] == digits) > 0.9
-    assert memorisation(found, images, training).copies == 0
+    assert np.mean(data.labels[found.index] == test.labels) > 0.9
+    assert summarize(found, images, training).copies == 0

@@ -1,87 +1,125 @@
 import json
+import math
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from mnistdiff.engine.checkpoint import pretrained
-from mnistdiff.engine.evaluation.metrics import Manifold, Proportion
-from mnistdiff.engine.evaluation.report import Drawn, Evaluation, Subject, Verdict
+from mnistdiff.engine.checkpoint.pretrained import MODEL_CARD, PRETRAINED
+from mnistdiff.engine.evaluation.model_card import model_card
+from mnistdiff.engine.evaluation.report import EvaluationReport
+from mnistdiff.engine.evaluation.results import PRDC, BinomialProportion, ClassifierMetrics
 from mnistdiff.errors import BelowThresholdError
-from mnistdiff.settings import SampleSettings
+
+OLD_KEYS = {
+    "classifiers": "judges",
+    "memorization": "memorisation",
+    "fcd_real": "fcd_floor",
+    "prdc": "manifold",
+    "prdc_of_training_images": "manifold_of_training_images",
+}
 
 
-def verdict(judge="conv", hits=9950, fcd=1.5, **changes):
-    values = {
-        "judge": judge,
-        "sha256": "ab" * 32,
-        "accuracy": Proportion(hits, 10_000),
-        "ceiling": Proportion(9960, 10_000),
-        "accuracy_by_digit": {0: Proportion(9, 10), 4: Proportion(7, 10)},
-        "confusion": tuple(
+def metrics(hits=9950, fcd=1.5, fcd_real=0.5):
+    return ClassifierMetrics(
+        sha256="ab" * 32,
+        accuracy=BinomialProportion(hits=hits, total=10_000),
+        accuracy_of_test_images=BinomialProportion(hits=9960, total=10_000),
+        accuracy_by_digit={0: BinomialProportion(hits=9, total=10), 4: BinomialProportion(hits=7, total=10)},
+        confusion=tuple(
             tuple(3 if (row, column) == (4, 9) else 9 * (row == column) for column in range(10)) for row in range(10)
         ),
-        "fcd": fcd,
-        "fcd_floor": 0.5,
-        "manifold": Manifold(0.7, 0.7, 0.9, 0.9),
-        "manifold_control": None,
-        "num_real": 10_000,
-    }
-    return Verdict(**{**values, **changes})
+        fcd=fcd,
+        fcd_real=fcd_real,
+        prdc=PRDC(precision=0.7, recall=0.7, density=0.9, coverage=0.9),
+    )
 
 
-def test_a_verdict_knows_its_ratio_and_what_goes_wrong():
-    found = verdict()
-    assert found.fcd_ratio == 3
-    assert found.lowest == (4, Proportion(7, 10))
-    assert found.confusions == [(4, 9, 3)]
-    assert verdict(fcd_floor=None).fcd_ratio is None
+def evaluation(**classifiers):
+    return model_card(PRETRAINED).evaluation.model_copy(update={"classifiers": classifiers or {"conv": metrics()}})
 
 
 @pytest.mark.parametrize(
-    ("standard", "missed"),
+    ("hits", "total", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, Statist. Med. 17, Table I, method 3
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_as_published(hits, total, low, high):
+    assert BinomialProportion(hits=hits, total=total).interval == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 10**7).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
+@example((10_000, 10_000))
+@example((0, 1))
+def test_the_bounds_are_where_the_score_test_just_rejects(pair):
+    hits, total = pair
+    found = BinomialProportion(hits=hits, total=total)
+    share, low, high = found.share, found.low, found.high
+    assert 0 <= low <= share <= high <= 1
+    assert (low == 0) == (hits == 0)
+    assert (high == 1) == (hits == total)
+    for bound in {low, high} - {0.0, 1.0}:
+        score = (share - bound) / math.sqrt(bound * (1 - bound) / total)
+        assert abs(score) == pytest.approx(1.959964, rel=1e-4)
+    misses = BinomialProportion(hits=total - hits, total=total)
+    assert misses.interval == pytest.approx((1 - high, 1 - low), abs=1e-12)
+
+
+@pytest.mark.parametrize(("hits", "total"), [(0, 0), (-1, 3), (4, 3), (0, -2)])
+def test_a_proportion_of_impossible_numbers_is_refused(hits, total):
+    with pytest.raises(ValueError, match="BinomialProportion"):
+        BinomialProportion(hits=hits, total=total)
+
+
+def test_metrics_know_their_ratio_and_the_mistakes():
+    found = metrics()
+    assert found.fcd_ratio == 3
+    assert found.lowest_digit == 4
+    assert found.confusions == [(4, 9, 3)]
+    assert metrics(fcd_real=None).fcd_ratio is None
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "missed"),
     [
         ({}, None),
         ({"min_accuracy": 99.4, "max_fcd": 2.0}, None),  # just reached
-        ({"min_accuracy": 99.41}, ["accuracy 99.40 % (residual)", "99.41 %"]),
-        ({"max_fcd": 1.99}, ["fcd 2 (conv)", "1.99"]),
-        ({"min_accuracy": 100, "max_fcd": 0}, ["99.40 %", "fcd 2"]),
+        ({"min_accuracy": 99.41}, ["99.40", "residual", "99.41"]),
+        ({"max_fcd": 1.99}, ["fcd 2", "conv", "1.99"]),
+        ({"min_accuracy": 100, "max_fcd": 0}, ["99.40", "fcd 2"]),
     ],
 )
-def test_a_standard_is_held_against_the_less_pleased_judge(standard, missed):
-    evaluation = Evaluation(10_000, (verdict("conv", 9950, 2.0), verdict("residual", 9940, 1.0)))
+def test_thresholds_are_for_the_classifier_with_the_worse_value(thresholds, missed):
+    report = evaluation(conv=metrics(9950, 2.0), residual=metrics(9940, 1.0))
     if missed is None:
-        evaluation.require(**standard)
+        report.require(**thresholds)
         return
     with pytest.raises(BelowThresholdError) as caught:
-        evaluation.require(**standard)
+        report.require(**thresholds)
     assert [part for part in missed if part not in caught.value.message] == []
 
 
-def test_reports_are_equal_but_for_the_time_they_took():
-    quick, slow, other = (
-        Evaluation(10, (verdict(),), drawn=Drawn(SampleSettings(), seed, seconds))
-        for seed, seconds in ((0, 1.0), (0, 9.0), (1, 1.0))
-    )
-    assert quick == slow != other
-    assert (quick.images_per_second, Evaluation(10, (verdict(),)).images_per_second) == (10, None)
+def test_what_is_written_is_read(tmp_path):
+    report = model_card(PRETRAINED).evaluation
+    (tmp_path / "report.json").write_text(report.model_dump_json())
+    assert EvaluationReport.read(tmp_path / "report.json") == report
 
 
-def test_a_report_is_plain_json():
-    content = Evaluation(10, (verdict(), verdict("residual"))).to_dict()
-    assert json.loads(json.dumps(content, allow_nan=False)) == content
-    assert list(content["judges"]) == ["conv", "residual"]
-    assert content["judges"]["conv"]["accuracy"]["share"] == 0.995
-    assert content["judges"]["conv"]["accuracy"]["low"] < 0.995 < content["judges"]["conv"]["accuracy"]["high"]
-    assert content["judges"]["conv"]["lowest_digit"] == 4
+def test_a_report_of_version_0_1_is_read_and_written_with_the_new_keys():
+    """The bundled card holds one: nothing but keys has changed, and what was derived then is derived again."""
 
+    def with_old_keys(value):
+        if isinstance(value, dict):
+            return {OLD_KEYS.get(key, key): with_old_keys(part) for key, part in value.items()}
+        return [with_old_keys(part) for part in value] if isinstance(value, list) else value
 
-def test_a_subject_is_the_head_of_its_file(tiny_run):
-    file = tiny_run / "conditional_diffusion_mnist.safetensors"
-    subject = Subject.read(file)
-    assert (subject.checkpoint, subject.preset, subject.step) == (str(file), "tiny", 45)
-    assert len(subject.sha256) == 64
-
-
-def test_the_bundled_model_is_named_without_its_place(tiny_run, monkeypatch):
-    file = tiny_run / "conditional_diffusion_mnist.safetensors"
-    monkeypatch.setattr(pretrained, "PRETRAINED", file)
-    assert Subject.read(file).checkpoint == "bundled"
+    old = json.loads(MODEL_CARD.read_text())["evaluation"]
+    new = json.loads(model_card(PRETRAINED).evaluation.model_dump_json())
+    assert {"judges", "memorisation"} < old.keys()
+    assert not {"judges", "memorisation"} & new.keys()
+    assert [new["model"].pop(key) for key in ("total_steps", "images_seen")] == [None, None]  # unknown to version 0.1
+    assert with_old_keys(new) == old

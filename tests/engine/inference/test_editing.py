@@ -1,15 +1,17 @@
-"""Drawing that begins with a picture."""
+"""Sampling processes that start from an image."""
 
 import numpy as np
 import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.inference.editing import HALVES, Edit, Inpaint, half
-from mnistdiff.engine.inference.sampling import ALL_DIGITS, Request, draw, load_model, requests
+from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.process import FROM_NOISE
+from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import SampleSettings
 
-WALKS = [("dpmpp_2m", 0.0), ("ddim", 0.5), ("ddpm", 0.0)]
+SAMPLERS = [("dpmpp_2m", 0.0), ("ddim", 0.5), ("ddpm", 0.0)]
 
 
 @pytest.fixture(scope="module")
@@ -19,24 +21,24 @@ def model():
 
 @pytest.fixture(scope="module")
 def nine(model):
-    return drawn(model, [Request(9, 3)], SampleSettings())[0]
+    return sampled(model, [SampleSpec(9, 3)], SampleSettings())[0]
 
 
-def drawn(model, wanted, settings, walk=None, **how):
-    steps = list(draw(model, wanted, settings, **({"walk": walk} if walk else {}), **how))
-    assert [step.done for step in steps] == list(range(1, steps[-1].total + 1))
-    return np.stack([drawing.pixels for step in steps for drawing in step.drawings])
+def sampled(model, specs, settings, process=FROM_NOISE, **options):
+    events = list(sample(model, specs, settings, process=process, **options))
+    assert [event.done for event in events] == list(range(1, events[-1].total + 1))
+    return np.stack([image.pixels for event in events for image in event.results])
 
 
 def distance(a, b):
     return float(np.abs(a.astype(float) - b).mean())
 
 
-@pytest.mark.parametrize(("sampler", "eta"), WALKS)
-def test_the_stronger_the_edit_the_less_is_left_of_the_picture(model, nine, sampler, eta):
+@pytest.mark.parametrize(("sampler", "eta"), SAMPLERS)
+def test_the_stronger_the_edit_the_less_is_left_of_the_image(model, nine, sampler, eta):
     settings = SampleSettings(sampler=sampler, eta=eta, steps=6)
-    wanted = requests(ALL_DIGITS, 2, 1)
-    edits = [drawn(model, wanted, settings, Edit(image=nine, strength=s)) for s in (0.05, 0.5, 0.8, 1.0)]
+    specs = specs_for_labels(range(10), 1, 1)
+    edits = [sampled(model, specs, settings, SDEdit(image=nine, strength=s)) for s in (0.05, 0.5, 0.8, 1.0)]
     distances = [distance(images, nine) for images in edits]
     assert distances == sorted(distances)
     assert distances[0] < 4
@@ -45,8 +47,10 @@ def test_the_stronger_the_edit_the_less_is_left_of_the_picture(model, nine, samp
 
 def test_at_full_strength_nothing_is_left_of_it(model, nine):
     """Cosine betas leave nothing of an image in x_T, so this is what sample draws."""
-    wanted, settings = requests([2, 7], 2, 5), SampleSettings(steps=5)
-    assert distance(drawn(model, wanted, settings, Edit(image=nine, strength=1)), drawn(model, wanted, settings)) < 1
+    specs, settings = specs_for_labels([2, 7], 2, 5), SampleSettings(steps=5)
+    assert (
+        distance(sampled(model, specs, settings, SDEdit(image=nine, strength=1)), sampled(model, specs, settings)) < 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,45 +58,60 @@ def test_at_full_strength_nothing_is_left_of_it(model, nine):
 )
 def test_steps_are_evaluations_as_far_as_there_are_timesteps(model, nine, strength, steps, evaluations):
     settings = SampleSettings(steps=steps)
-    assert len(list(draw(model, [Request(4, 0)], settings, walk=Edit(image=nine, strength=strength)))) == evaluations
+    assert (
+        len(list(sample(model, [SampleSpec(4, 0)], settings, process=SDEdit(image=nine, strength=strength))))
+        == evaluations
+    )
 
 
 @pytest.mark.parametrize("side", HALVES)
-def test_inpainting_leaves_what_is_there_to_the_bit_and_draws_the_rest(model, nine, side):
-    missing = half(side)
-    walk = Inpaint(image=nine, missing=missing, rounds=2)
-    images = drawn(model, requests([9, 4], 2, 7), SampleSettings(steps=4), walk)
+def test_inpainting_keeps_the_known_part_to_the_bit_and_samples_the_rest(model, nine, side):
+    missing = half(side, 28)
+    process = RePaint(image=nine, missing=missing, resample_steps=2)
+    images = sampled(model, specs_for_labels([9, 4], 2, 7), SampleSettings(steps=4), process)
     assert (images[:, ~missing] == nine[~missing]).all()
     assert all(image[missing].max() > 100 for image in images)
     assert len({image.tobytes() for image in images}) == 4
     # What is hidden is not looked at.
-    hidden = Inpaint(image=np.where(missing, 77, nine).astype(np.uint8), missing=walk.missing, rounds=2)
-    assert np.array_equal(drawn(model, requests([9, 4], 2, 7), SampleSettings(steps=4), hidden), images)
+    hidden = RePaint(image=np.where(missing, 77, nine).astype(np.uint8), missing=process.missing, resample_steps=2)
+    assert np.array_equal(sampled(model, specs_for_labels([9, 4], 2, 7), SampleSettings(steps=4), hidden), images)
 
 
 def test_the_four_halves_are_halves():
-    assert all(half(side).sum() == 28 * 14 for side in HALVES)
-    assert (half("left") ^ half("right")).all()
-    assert (half("top") ^ half("bottom")).all()
-    assert half("left")[5, 0]
-    assert half("top")[0, 5]
+    assert all(half(side, 28).sum() == 28 * 14 for side in HALVES)
+    assert (half("left", 28) ^ half("right", 28)).all()
+    assert (half("top", 28) ^ half("bottom", 28)).all()
+    assert half("left", 28)[5, 0]
+    assert half("top", 28)[0, 5]
 
 
 @pytest.mark.parametrize("kind", ["edit", "inpaint"])
 def test_an_image_does_not_depend_on_its_neighbours(model, nine, kind):
-    walk = Edit(image=nine, strength=0.8)
+    process = SDEdit(image=nine, strength=0.8)
     if kind == "inpaint":
-        walk = Inpaint(image=nine, missing=half("top"), rounds=3)
-    wanted, settings = requests([3, 8], 3, 11), SampleSettings(steps=4, sampler="ddim", eta=1)
-    together = drawn(model, wanted, settings, walk)
-    assert np.array_equal(drawn(model, wanted, settings, walk, batch_size=4), together)
-    for k, request in enumerate(wanted):
-        assert np.array_equal(drawn(model, [request], settings, walk)[0], together[k])
+        process = RePaint(image=nine, missing=half("top", 28), resample_steps=3)
+    specs, settings = specs_for_labels([3, 8], 3, 11), SampleSettings(steps=4, sampler="ddim", eta=1)
+    together = sampled(model, specs, settings, process)
+    assert np.array_equal(sampled(model, specs, settings, process, batch_size=4), together)
+    for k, spec in enumerate(specs):
+        assert np.array_equal(sampled(model, [spec], settings, process)[0], together[k])
 
 
 @pytest.mark.parametrize(
-    "make", [lambda i: Edit(image=i, strength=0.5), lambda i: Inpaint(image=i, missing=i, rounds=1)]
+    "make", [lambda i: SDEdit(image=i, strength=0.5), lambda i: RePaint(image=i, missing=i > 0, resample_steps=1)]
 )
 def test_more_steps_than_timesteps_are_refused(model, nine, make):
-    with pytest.raises(SettingsError, match="--steps 501"):
-        next(draw(model, [Request(1, 1)], SampleSettings(steps=501), walk=make(nine)))
+    with pytest.raises(SettingsError, match="`steps` 501"):
+        next(sample(model, [SampleSpec(1, 1)], SampleSettings(steps=501), process=make(nine)))
+
+
+@pytest.mark.parametrize("strength", [-1, 0, 1.01, float("nan")])
+def test_a_strength_out_of_range_is_refused(nine, strength):
+    with pytest.raises(SettingsError, match="`strength`"):
+        SDEdit(image=nine, strength=strength)
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_resample_steps_out_of_range_are_refused(nine, count):
+    with pytest.raises(SettingsError, match="`resample_steps`"):
+        RePaint(image=nine, missing=half("top", 28), resample_steps=count)

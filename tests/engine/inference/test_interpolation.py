@@ -1,11 +1,13 @@
-"""From one digit to another."""
+"""Interpolation between two samples."""
 
 import numpy as np
 import pytest
 
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.inference.interpolation import interpolate, slerp
-from mnistdiff.engine.inference.sampling import Request, draw, load_model
+from mnistdiff.engine.inference.model import load_model
+from mnistdiff.engine.inference.sampling import SampleSpec, sample
+from mnistdiff.engine.progress import collect, finish
 from mnistdiff.settings import SampleSettings
 
 RNG = np.random.default_rng(0)
@@ -16,29 +18,33 @@ def model():
     return load_model(PRETRAINED, weights="ema", device="cpu")
 
 
-def test_on_the_way_noise_stays_as_long_as_noise_is():
+def test_interpolated_noise_has_the_norm_of_noise():
     start, end = RNG.standard_normal((2, 1, 28, 28), dtype=np.float32)
     shares = np.linspace(0, 1, 9, dtype=np.float32)
-    way = slerp(start, end, shares)
-    np.testing.assert_allclose(way[[0, -1]], [start, end], atol=1e-6)
-    norms = np.sqrt((way**2).sum(axis=(1, 2, 3)))
+    between = slerp(start, end, shares)
+    np.testing.assert_allclose(between[[0, -1]], [start, end], atol=1e-6)
+    norms = np.sqrt((between**2).sum(axis=(1, 2, 3)))
     np.testing.assert_allclose(norms, 28, rtol=0.06)
     assert np.sqrt((((start + end) / 2) ** 2).sum()) < 0.75 * norms[4]
-    np.testing.assert_array_equal(slerp(end, start, shares), way[::-1])
+    np.testing.assert_array_equal(slerp(end, start, shares), between[::-1])
     assert np.array_equal(slerp(start, start, shares), np.repeat(start[None], 9, axis=0))
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{}, {"guidance": 0.0}, {"guidance": 1.0}, {"sampler": "ddpm", "steps": 20}, {"guidance_interval": "0.3:1"}],
+    ("start", "end", "changes"),
+    [
+        (SampleSpec(3, 1), SampleSpec(8, 1), {}),
+        (SampleSpec(3, 1), SampleSpec(8, 1), {"guidance": 0.0}),
+        (SampleSpec(3, 1), SampleSpec(8, 1), {"sampler": "ddpm", "steps": 10}),
+        (SampleSpec(4, 2), SampleSpec(9, 7), {"guidance": 1.0}),
+        (SampleSpec(4, 2), SampleSpec(9, 7), {"guidance_interval": "0.3:1"}),
+    ],
 )
-@pytest.mark.parametrize(("start", "end"), [(Request(3, 1), Request(8, 1)), (Request(4, 2), Request(9, 7))])
-def test_both_ends_are_the_images_drawn_alone_and_the_way_is_gradual(model, start, end, changes):
+def test_both_ends_are_the_samples_themselves_and_the_images_between_change_gradually(model, start, end, changes):
     settings = SampleSettings(**{"steps": 6, **changes})
-    *_, (done, total, images) = interpolate(model, start, end, 13, settings)
-    assert done == total == settings.steps
+    images = finish(interpolate(model, start, end, 13, settings))
     assert images.shape == (13, 28, 28)
-    alone = [d.pixels for progress in draw(model, [start, end], settings) for d in progress.drawings]
+    alone = [image.pixels for image in collect(sample(model, [start, end], settings))]
     assert np.abs(images[[0, -1]].astype(int) - np.array(alone).astype(int)).max() <= 1
     if settings.guidance == 0 and start.seed == end.seed:
         return  # without labels and with one noise there is nothing to change
@@ -48,6 +54,5 @@ def test_both_ends_are_the_images_drawn_alone_and_the_way_is_gradual(model, star
 
 
 def test_each_step_is_one_evaluation(model):
-    events = list(interpolate(model, Request(1, 0), Request(2, 0), 3, SampleSettings(steps=4)))
-    assert [(done, total) for done, total, _ in events] == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert [images is None for *_, images in events] == [True, True, True, False]
+    events = list(interpolate(model, SampleSpec(1, 0), SampleSpec(2, 0), 3, SampleSettings(steps=4)))
+    assert [(event.done, event.total) for event in events] == [(1, 4), (2, 4), (3, 4), (4, 4)]

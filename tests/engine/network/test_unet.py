@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.unet import ConditionalUNet, ResidualBlock, timestep_embedding
 from mnistdiff.presets import resolve
 
@@ -16,10 +17,15 @@ SHAPE_NAMES = ("patch_size", "channels", "down_blocks", "up_blocks")
 
 
 def unet(patch_size=2, channels=(8, 16), down_blocks=(1, 2), up_blocks=(2, 2)):
-    """A network whose every weight is random: nothing is zero as it is at the start of a training."""
+    """A network with random weights: at the start of a training some are zero."""
     torch.manual_seed(0)
     model = ConditionalUNet(
-        channels=channels, down_blocks=down_blocks, up_blocks=up_blocks, embedding=16, patch_size=patch_size
+        channels=channels,
+        down_blocks=down_blocks,
+        up_blocks=up_blocks,
+        embedding=16,
+        patch_size=patch_size,
+        num_classes=10,
     )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -33,7 +39,7 @@ def inputs(batch=5):
 
 
 def preset(name):
-    return ConditionalUNet.from_settings(resolve([("test", {"preset": name})]).train)
+    return build_network(resolve([("test", {"preset": name})]).train)
 
 
 def test_the_base_network_has_about_one_and_a_half_million_parameters():
@@ -97,7 +103,7 @@ def test_every_pixel_may_depend_on_every_other():
     assert (x_t.grad != 0).all()
 
 
-def test_each_label_says_something_else():
+def test_each_label_changes_the_prediction():
     x_t, t, _ = inputs(1)
     with torch.no_grad():
         out = unet()(x_t.expand(11, -1, -1, -1), t.expand(11), torch.arange(11)).flatten(1)
@@ -109,7 +115,7 @@ def test_each_skip_connection_reaches_the_output_by_itself(patch_size, channels,
     model, skips = unet(patch_size, channels, down_blocks, up_blocks), []
 
     def keep_the_skip_alone(layer, inputs):
-        """Let nothing flow into this level but what was set aside on the way down."""
+        """Zero the input from below, so that only the skip connection is left."""
         x, skip = inputs
         skips.append(skip.detach().requires_grad_())
         return torch.zeros_like(x), skips[-1]
@@ -120,11 +126,11 @@ def test_each_skip_connection_reaches_the_output_by_itself(patch_size, channels,
 
     sides = [skip.shape[-1] for skip in skips]
     assert sides == [28 // patch_size // 2**level for level in reversed(range(len(channels) - 1))]
-    # What lies below is cut off by the finer level's own skip; only the finest is still connected.
+    # The finer level's own skip cuts off the levels below; only the finest is still connected.
     assert skips[-1].grad.abs().max() > 1e-4
 
 
-def test_levels_are_walked_down_and_up_with_as_many_blocks_as_asked_for():
+def test_each_level_has_its_number_of_blocks_on_the_way_down_and_up():
     model, sides = unet(1, (4, 8, 12), (0, 1, 2), (1, 3, 2)), []
     for module in model.modules():
         if isinstance(module, ResidualBlock):
@@ -168,9 +174,9 @@ def test_every_timestep_has_an_embedding_of_its_own(width):
     assert torch.pdist(embedding[:500]).min() > 1e-3
 
 
-def test_the_kernels_inside_are_all_but_those_at_the_pixels():
+def test_muon_gets_all_kernels_but_the_first_and_the_last():
     model = unet()
-    inner = {id(kernel) for kernel in model.inner_kernels()}
+    inner = {id(kernel) for kernel in model.muon_parameters()}
     names = {name for name, p in model.named_parameters() if p.ndim == 4 and id(p) not in inner}
     assert names == {"stem.weight", "head.weight"}
 

@@ -1,4 +1,4 @@
-"""One training at a time, also where the file system has no locks that end with their process."""
+"""One training at a time, also on a file system without kernel locks."""
 
 import errno
 import fcntl
@@ -15,16 +15,13 @@ from mnistdiff.errors import RunInUseError
 NO_LOCKS = [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK]
 
 
-@pytest.fixture(params=NO_LOCKS, ids=errno.errorcode.get)
-def no_flock(request, monkeypatch):
-    def refuse(descriptor, operation):
-        raise OSError(request.param, os.strerror(request.param))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-
-
 def no_locks_left(*_):
     raise OSError(errno.ENOLCK, "No locks available")
+
+
+@pytest.fixture
+def no_flock(monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", no_locks_left)
 
 
 def refused(folder):
@@ -39,17 +36,21 @@ def dead_process():
     return done.pid
 
 
-def test_who_is_refused_is_told_by_whom_since_when_and_by_which_file(tmp_path):
+def test_the_error_names_the_process_the_time_and_the_file(tmp_path):
     with held(tmp_path):
         error = refused(tmp_path)
-    for told in (str(tmp_path / LOCK), f"process {os.getpid()} on this machine", "since 20"):
-        assert told in error.message
+    for part in (str(tmp_path / LOCK), f"process {os.getpid()} on this machine", "since 20"):
+        assert part in error.message
     assert "rm " not in error.hint  # the lock of the kernel ends with its process
     assert (tmp_path / LOCK).read_bytes() == b""
 
 
-@pytest.mark.usefixtures("no_flock")
-def test_without_locks_of_the_kernel_a_file_says_who_is_there(tmp_path):
+@pytest.mark.parametrize("code", NO_LOCKS, ids=errno.errorcode.get)
+def test_without_kernel_locks_a_file_names_the_process(tmp_path, monkeypatch, code):
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with held(tmp_path):
         error = refused(tmp_path)
         with pytest.raises(RunInUseError):
@@ -64,8 +65,8 @@ def test_without_locks_of_the_kernel_a_file_says_who_is_there(tmp_path):
 
 @pytest.mark.usefixtures("no_flock")
 @pytest.mark.parametrize("began", ["", "1\n"])
-def test_what_a_dead_process_of_this_machine_left_is_taken_over(tmp_path, began):
-    """Also where its number is that of another process by now: then the time when it began tells."""
+def test_the_file_of_a_dead_process_of_this_machine_is_replaced(tmp_path, began):
+    """Also if another process has its number by now: the time when it began differs."""
     with held(tmp_path):
         pid, host, *_ = (tmp_path / OWNER).read_text().splitlines()
     pid = pid if began else dead_process()
@@ -77,20 +78,20 @@ def test_what_a_dead_process_of_this_machine_left_is_taken_over(tmp_path, began)
 
 @pytest.mark.usefixtures("no_flock")
 @pytest.mark.parametrize("content", ["123\nelsewhere\n", "", "?", "123\n"])
-def test_of_another_machine_nobody_can_tell_so_the_file_to_delete_is_named(tmp_path, content):
+def test_for_a_process_of_another_machine_the_error_names_the_file_to_delete(tmp_path, content):
     owner = tmp_path / OWNER
     owner.write_text(content)
     os.utime(owner, (86400 * 365 * 40,) * 2)
     error = refused(tmp_path)
     assert "since 2009-12-2" in error.message or "since 2009-12-3" in error.message
-    assert ("process 123 on elsewhere" if "elsewhere" in content else "no name") in error.message
+    assert ("process 123 on elsewhere" if "elsewhere" in content else "unknown process") in error.message
     assert f"rm {owner}" in error.hint
     owner.unlink()
     with held(tmp_path):
         pass
 
 
-def test_who_got_no_lock_of_the_kernel_keeps_out_who_gets_one(tmp_path, monkeypatch):
+def test_a_process_without_a_kernel_lock_excludes_one_that_gets_it(tmp_path, monkeypatch):
     """As when a lock server has run out for a while."""
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", no_locks_left)
@@ -102,7 +103,7 @@ def test_who_got_no_lock_of_the_kernel_keeps_out_who_gets_one(tmp_path, monkeypa
         assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n{socket.gethostname()}\n"
 
 
-def test_who_got_the_lock_of_the_kernel_keeps_out_who_gets_none(tmp_path, monkeypatch):
+def test_a_process_with_a_kernel_lock_excludes_one_that_gets_none(tmp_path, monkeypatch):
     with held(tmp_path), monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", no_locks_left)
         error = refused(tmp_path)

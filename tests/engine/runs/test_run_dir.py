@@ -54,7 +54,7 @@ def step(number, kind="step"):
     return {"kind": kind, "step": number, "loss": 1 / (number + 1)}
 
 
-def test_the_files_keep_the_names_of_the_script_this_grew_from(run):
+def test_the_files_have_the_names_of_the_original_script(run):
     fill(run)
     assert [name for name in files(run.path) if name != ".lock"] == [
         "checkpoints/diffusion_checkpoint_epoch_0010.safetensors",
@@ -87,7 +87,7 @@ def test_runs_that_start_at_the_same_time_get_a_folder_each(tmp_path):
     assert all(path.is_dir() for path in runs)
 
 
-def test_a_checkpoint_belongs_to_the_run_it_lies_in(run, tmp_path):
+def test_a_checkpoint_belongs_to_the_run_that_contains_it(run, tmp_path):
     run.write_settings(TrainSettings())
     assert RunDir.of(run.latest) == RunDir.of(run.weights) == RunDir.of(run.epoch_checkpoint(3)) == run
     assert RunDir.of(tmp_path / "elsewhere.safetensors") is None
@@ -148,9 +148,9 @@ def test_a_run_that_holds_something_is_not_free_unless_it_may_be_replaced(run):
     run.require_free(force=False)
     run.metrics_file.touch()
     run.require_free(force=True)
-    with pytest.raises(SettingsError, match=r"run is not empty, and a run is never overwritten") as refused:
+    with pytest.raises(SettingsError, match=r"run is not empty") as refused:
         run.require_free(force=False)
-    assert "resume" not in refused.value.hint  # there is no state to go on from
+    assert "resume" not in refused.value.hint  # there is no state to resume
     run.latest.touch()
     with pytest.raises(SettingsError) as refused:
         run.require_free(force=False)
@@ -190,7 +190,7 @@ def test_the_kernel_frees_the_run_of_a_training_that_was_killed(run):
         pass
 
 
-def test_locking_makes_the_folders_and_sweeps_what_a_killed_training_left(tmp_path):
+def test_locking_creates_the_folders_and_deletes_temporary_files_of_a_killed_training(tmp_path):
     run = RunDir(tmp_path / "new" / "run")
     with run.locked():
         assert (run.path / "samples").is_dir()
@@ -246,14 +246,14 @@ def test_metrics_are_read_as_they_were_written(run):
     ],
     ids=lambda line: line[:50].decode(errors="replace"),
 )
-def test_a_line_that_is_torn_or_somebody_elses_is_left_out(run, line):
+def test_a_line_that_is_cut_off_or_foreign_is_left_out(run, line):
     run.metrics_file.write_bytes(json.dumps(step(10)).encode() + b"\n" + line + b"\n" + json.dumps(step(20)).encode())
     assert run.read_metrics() == [step(10), step(20)]
     run.rewind_metrics(100, log_every=10)
     assert run.read_metrics() == [step(10), step(20)]
 
 
-def test_rewinding_leaves_what_a_run_that_never_stopped_would_have_recorded_by_then(run):
+def test_rewinding_leaves_the_records_of_an_unbroken_run(run):
     never_stopped = [step(10), step(20), step(25, "epoch"), step(30)]
     end_of_a_shorter_run = step(28)
     for record in [*never_stopped[:3], end_of_a_shorter_run, step(30), step(40), step(50), step(50, "epoch")]:
@@ -278,11 +278,11 @@ def test_a_long_run_is_read_in_part_from_its_first_record_on(run, monkeypatch):
     assert [record["step"] for record in read if record["kind"] == "epoch"] == [0, 33, 66, 99]
     before = run.metrics_file.read_bytes()
     run.rewind_metrics(1000, log_every=1)
-    assert run.metrics_file.read_bytes() == before  # to go on, all are kept
+    assert run.metrics_file.read_bytes() == before  # nothing is lost by resuming
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "too large"])
-def test_metrics_that_are_no_regular_file_or_too_large_are_one_sentence(run, kind):
+def test_metrics_that_are_not_a_regular_file_or_too_large_are_refused(run, kind):
     path = run.metrics_file
     match kind:
         case "pipe":
@@ -299,13 +299,13 @@ def test_metrics_that_are_no_regular_file_or_too_large_are_one_sentence(run, kin
     assert "\n" not in refused.value.message
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
-def test_a_million_records_take_little_memory(run):
+def test_many_records_take_little_memory(run, monkeypatch):
+    monkeypatch.setattr(metrics, "_MOST_RECORDS", 1_000)
     line = json.dumps({**step(7), "epoch": 1, "images_seen": 5, "lr": 0.001, "images_per_second": 9.0}) + "\n"
-    run.metrics_file.write_text(line * 200_000)
+    run.metrics_file.write_text(line * 20_000)
     tracemalloc.start()
     try:
-        assert 10_000 <= len(run.read_metrics()) <= 20_000
-        assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
+        assert 500 <= len(run.read_metrics()) <= 1_000
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
     finally:
         tracemalloc.stop()

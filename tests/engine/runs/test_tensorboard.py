@@ -8,10 +8,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from trainings import SETTINGS as WITHOUT_PREVIEWS
 
 from mnistdiff.engine import pipeline
+from mnistdiff.engine.libraries import require
 from mnistdiff.engine.runs.run_dir import RunDir
-from mnistdiff.engine.runs.tensorboard import recorded, require_tensorboard
+from mnistdiff.engine.runs.tensorboard import recorded
 from mnistdiff.errors import MissingLibraryError
-from mnistdiff.settings import MachineSettings
+from mnistdiff.machine_settings import MachineSettings
 
 SETTINGS = WITHOUT_PREVIEWS.model_copy(update={"sample_every": 1})
 pytestmark = pytest.mark.usefixtures("small_data_and_quick_pictures")
@@ -27,7 +28,7 @@ def scalars(run, name):
     return [(event.step, event.value) for event in read(run).Scalars(name)]
 
 
-def test_what_a_run_recorded_is_what_its_metrics_say(tmp_path):
+def test_the_records_are_those_of_the_metrics(tmp_path):
     machine = MachineSettings(device="cpu", run_dir=tmp_path / "run")
     plain = list(pipeline.train(SETTINGS, machine.model_copy(update={"run_dir": tmp_path / "plain"})))
     events = list(recorded(pipeline.train(SETTINGS, machine)))
@@ -47,7 +48,7 @@ def test_what_a_run_recorded_is_what_its_metrics_say(tmp_path):
     assert [image.step for image in images] == [record["step"] for record in epochs]
 
 
-def test_a_resumed_run_voids_what_it_trains_again(tmp_path):
+def test_a_resumed_run_replaces_the_records_of_steps_that_it_trains_again(tmp_path):
     machine = MachineSettings(device="cpu", run_dir=tmp_path / "run")
     run = RunDir(tmp_path / "run")
     steps = iter(range(10**6))
@@ -59,11 +60,11 @@ def test_a_resumed_run_voids_what_it_trains_again(tmp_path):
     assert 0 < len(before) < len(metrics)
     assert scalars(run, "loss") == metrics
     list(recorded(pipeline.train(SETTINGS, machine, force=True)))
-    assert len(list(run.tensorboard.iterdir())) == 1  # --force gives up the run that was there, and its curves
+    assert len(list(run.tensorboard.iterdir())) == 1  # ``force`` deletes the earlier run with its curves
 
 
 def test_without_the_package_nothing_is_trained(monkeypatch):
-    require_tensorboard()
+    require("tensorboard")
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingLibraryError, match="TensorBoard is not installed"):
-        require_tensorboard()
+        require("tensorboard")

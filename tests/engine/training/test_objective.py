@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
-from mnistdiff.engine.training.objective import Draws, Objective, drop_labels, spread_timesteps
+from mnistdiff.engine.training.objective import DiffusionLoss, Draws, drop_labels, spread_timesteps
 from mnistdiff.settings import TrainSettings
 
 KINDS = ["epsilon", "v_prediction"]
@@ -18,7 +17,7 @@ def setting(**values):
 
 
 def objective(settings):
-    return Objective(NoiseSchedule.from_settings(settings), settings, torch.device("cpu"))
+    return DiffusionLoss(settings, torch.device("cpu"))
 
 
 def images():
@@ -104,7 +103,7 @@ def test_a_dropout_of_zero_hides_no_label_and_of_one_all():
     labels = torch.arange(10).repeat(100)
     for share, expected in ((0.0, labels), (1.0, torch.full_like(labels, 10))):
         drop = Draws.at_step(0, (1000, 1, 1, 1), setting(label_dropout=share)).drop
-        assert torch.equal(drop_labels(labels, drop), expected)
+        assert torch.equal(drop_labels(labels, drop, 10), expected)
 
 
 def test_a_smaller_last_batch_has_draws_of_its_own_size():

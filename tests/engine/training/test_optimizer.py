@@ -1,4 +1,4 @@
-"""Muon, the division of the weights among optimizers, and the learning rate through a run."""
+"""Muon, the assignment of parameters to optimizers, and the learning rate schedule."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistdiff.engine.network.unet import ConditionalUNet
+from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.training.optimizer import (
     Muon,
     build_optimizers,
@@ -21,13 +21,13 @@ def random_matrix(rows, columns, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(rows=st.integers(1, 40), columns=st.integers(1, 40), seed=st.integers(0, 99), scale=st.floats(1e-4, 1e4))
 def test_an_orthogonalised_matrix_keeps_its_singular_vectors_and_loses_its_singular_values(rows, columns, seed, scale):
     matrix = scale * random_matrix(rows, columns, seed)
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     core = left.T @ orthogonalised(matrix) @ right.T
-    clear = values > 0.05 * values.max()  # what is nearly nothing beside the largest is lifted, not yet to 1
+    clear = values > 0.05 * values.max()  # very small singular values are increased, not yet to 1
     diagonal = core.diagonal()[clear]
     assert diagonal.min() > 0.6
     assert diagonal.max() < 1.25
@@ -39,12 +39,12 @@ def test_a_matrix_and_its_transpose_are_orthogonalised_alike():
     torch.testing.assert_close(orthogonalised(matrix.T), orthogonalised(matrix).T)
 
 
-def test_nothing_stays_nothing():
+def test_zeros_stay_zeros():
     assert torch.equal(orthogonalised(torch.zeros(3, 5)), torch.zeros(3, 5))
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (6, 4), (8, 3, 3, 3), (4, 5, 3, 3)])
-def test_muon_steps_along_the_orthogonalised_look_ahead_of_its_momentum(shape):
+def test_muon_takes_orthogonalised_nesterov_steps(shape):
     """Against the recipe written out in NumPy, for three steps."""
     rng = np.random.default_rng(1)
     start, gradients = rng.standard_normal(shape), rng.standard_normal((3, *shape))
@@ -72,7 +72,7 @@ def test_muon_does_not_depend_on_the_layout_in_memory():
     torch.testing.assert_close(*moved, rtol=0, atol=1e-6)
 
 
-def test_muon_leaves_a_weight_without_a_gradient():
+def test_muon_does_not_change_a_weight_without_a_gradient():
     weight = torch.nn.Parameter(torch.ones(2, 2))
     Muon([weight], lr=0.1).step()
     assert torch.equal(weight.detach(), torch.ones(2, 2))
@@ -81,25 +81,25 @@ def test_muon_leaves_a_weight_without_a_gradient():
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_the_optimizers_hold_every_weight_once(optimizer):
     train = TrainSettings(preset="tiny", channels=(8, 16), embedding=32, optimizer=optimizer)
-    model = ConditionalUNet.from_settings(train)
+    model = build_network(train)
     optimizers = build_optimizers(model, train)
     held = [id(p) for each in optimizers for group in each.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in model.parameters())
     assert [type(each).__name__ for each in optimizers] == (["AdamW", "Muon"] if optimizer == "muon" else ["AdamW"])
 
 
-def test_muon_moves_the_kernels_but_for_those_that_touch_pixels():
+def test_muon_optimizes_the_kernels_but_the_first_and_the_last():
     train = TrainSettings(channels=(8, 16), embedding=32, optimizer="muon")
-    model = ConditionalUNet.from_settings(train)
+    model = build_network(train)
     names = {id(p): name for name, p in model.named_parameters()}
     muon = {names[id(p)] for group in build_optimizers(model, train)[1].param_groups for p in group["params"]}
     kernels = {name for name, p in model.named_parameters() if p.ndim == 4}
     assert muon == kernels - {"stem.weight", "head.weight"}
 
 
-def test_a_factor_is_of_the_learning_rates_that_the_settings_name():
+def test_the_factor_multiplies_the_learning_rates_of_the_settings():
     train = TrainSettings(channels=(8,), embedding=32, optimizer="muon", lr=0.004, muon_lr=0.04)
-    optimizers = build_optimizers(ConditionalUNet.from_settings(train), train)
+    optimizers = build_optimizers(build_network(train), train)
     for factor in (0.5, 0.25):
         set_learning_rate(optimizers, factor)
         assert [each.param_groups[0]["lr"] for each in optimizers] == [0.004 * factor, 0.04 * factor]
@@ -114,7 +114,7 @@ def test_the_learning_rate_rises_once_falls_once_and_never_reaches_zero(total, w
     assert falls == sorted(falls)
 
 
-def test_the_learning_rate_at_points_that_can_be_reckoned():
+def test_the_learning_rate_at_some_steps():
     linear = TrainSettings(lr_schedule="linear", warmup_steps=9)
     assert [learning_rate_factor(step, 100, linear) for step in (0, 50, 75)] == pytest.approx([0.1, 0.5, 0.25])
     cosine = TrainSettings(lr_schedule="cosine")

@@ -1,15 +1,14 @@
 import copy
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
 from mnistdiff.engine.data.batches import batch_indices
-from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.training.loop import to_model_range, train_steps
-from mnistdiff.engine.training.objective import Draws, Objective
+from mnistdiff.engine.data.transforms import to_model_range
+from mnistdiff.engine.training.loop import train_steps
+from mnistdiff.engine.training.objective import DiffusionLoss, Draws
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError
 from mnistdiff.settings import TrainSettings
@@ -33,12 +32,17 @@ def tiny(**changes):
     return TrainSettings(**{**values, **changes})
 
 
-def train(state, settings, total_steps, images=IMAGES):
-    return list(train_steps(state, images, LABELS, settings, total_steps=total_steps))
+def steps(state, settings, total_steps, images=IMAGES):
+    objective = DiffusionLoss(settings, CPU)
+    return train_steps(state, images, LABELS, settings, objective, total_steps=total_steps)
+
+
+def train(*arguments):
+    return list(steps(*arguments))
 
 
 def reloaded(state, settings):
-    """What a resumed training starts from."""
+    """The state that a resumed training starts from."""
     tensors = {name: array.copy() for name, array in state.to_tensors().items()}
     again = TrainState.from_tensors(tensors, settings, CPU, step=state.step, source="a file")
     again.recent_losses.extend(state.recent_losses)
@@ -76,7 +80,7 @@ def test_the_names_say_what_each_tensor_is():
 
 
 @pytest.mark.parametrize("steps", [0, 4])
-def test_a_state_survives_the_way_through_its_tensors(steps):
+def test_a_state_is_restored_from_its_tensors(steps):
     state = TrainState.initial(tiny(), CPU)
     train(state, tiny(), steps)
     assert_same_bits(reloaded(state, tiny()), state)
@@ -92,7 +96,7 @@ def test_tensors_are_copies_that_training_does_not_change():
 
 
 @pytest.mark.parametrize("changes", COMBINATIONS)
-def test_stopping_and_going_on_gives_the_same_bits_as_never_stopping(changes):
+def test_stopping_and_resuming_gives_the_same_bits_as_never_stopping(changes):
     settings = tiny(**changes)
     whole, stopped = TrainState.initial(settings, CPU), TrainState.initial(settings, CPU)
     never = train(whole, settings, 7)
@@ -111,33 +115,33 @@ def threads():
     torch.set_num_threads(before)
 
 
-def test_going_on_with_another_number_of_threads_is_close_to_what_it_would_have_been(threads):
+def test_resuming_with_another_number_of_threads_gives_nearly_the_same_losses(threads):
     """Sums in another order: other bits, the same training."""
     settings = tiny(channels=(16,), lr=1e-3)
     state = TrainState.initial(settings, CPU)
-    train(state, settings, 10)
+    train(state, settings, 5)
     other = reloaded(state, settings)
-    usual = [step.loss for step in train(state, settings, 60)]
+    usual = [step.loss for step in train(state, settings, 20)]
     threads(2)
-    np.testing.assert_allclose([step.loss for step in train(other, settings, 60)], usual, rtol=1e-4)
+    np.testing.assert_allclose([step.loss for step in train(other, settings, 20)], usual, rtol=1e-4)
 
 
 @pytest.mark.parametrize("prefix", ["model", "ema", "optimizer.exp_avg", "optimizer.exp_avg_sq"])
 def test_a_state_without_one_of_its_tensors_is_refused(prefix):
     tensors = TrainState.initial(tiny(), CPU).to_tensors()
     del tensors[f"{prefix}.head.bias"]
-    with pytest.raises(CheckpointError, match=r"a file is corrupt: tensor '.*head\.bias' is nothing"):
+    with pytest.raises(CheckpointError, match=r"a file is corrupt: tensor '.*head\.bias' is missing"):
         TrainState.from_tensors(tensors, tiny(), CPU, step=1, source="a file")
 
 
-def test_a_tensor_that_has_no_place_in_the_state_is_refused():
+def test_an_unknown_tensor_is_refused():
     tensors = TrainState.initial(tiny(), CPU).to_tensors()
     tensors["scheduler.head.bias"] = tensors["model.head.bias"]
     with pytest.raises(CheckpointError, match=r"a file is corrupt: tensor 'scheduler\.head\.bias'"):
         TrainState.from_tensors(tensors, tiny(), CPU, step=1, source="a file")
 
 
-def test_what_the_settings_say_changes_what_is_trained():
+def test_each_setting_changes_the_training():
     def trained(**changes):
         state = TrainState.initial(tiny(**{**changes, "seed": 0}), CPU)
         train(state, tiny(**changes), 3)
@@ -160,12 +164,12 @@ def test_what_the_settings_say_changes_what_is_trained():
         assert not torch.equal(trained(**change), plain), change
 
 
-def test_each_event_tells_of_the_step_that_is_done_and_averaged():
+def test_each_event_reports_the_step_that_is_done_and_averaged():
     settings = tiny(ema_decay=0.3)
     state = TrainState.initial(settings, CPU)
     average = state.model.head.weight.detach().clone()
     losses = []
-    for number, event in enumerate(train_steps(state, IMAGES, LABELS, settings, total_steps=7), start=1):
+    for number, event in enumerate(steps(state, settings, 7), start=1):
         losses.append(event.loss)
         assert (event.step, state.step) == (number, number)
         assert (event.lr, event.batch_size) == (settings.lr, (7, 7, 2)[(number - 1) % 3])
@@ -178,22 +182,23 @@ def test_each_event_tells_of_the_step_that_is_done_and_averaged():
     assert number == 7
 
 
-def test_each_step_is_taken_on_its_own_batch_with_its_own_draws():
+def test_each_step_uses_its_own_batch_and_random_numbers():
     settings = tiny(seed=3, label_dropout=0.5)
     state, objective = (
         TrainState.initial(settings, CPU),
-        Objective(NoiseSchedule.from_settings(settings), settings, CPU),
+        DiffusionLoss(settings, CPU),
     )
 
     def loss_of_next_step():
         chosen = batch_indices(seed=3, step=state.step, num_images=16, batch_size=7)
-        x_0, labels = to_model_range(IMAGES[chosen]), torch.from_numpy(LABELS[chosen].astype(np.int64))
+        x_0 = torch.from_numpy(to_model_range(IMAGES[chosen]))
+        labels = torch.from_numpy(LABELS[chosen].astype(np.int64))
         with torch.no_grad():
             draws = Draws.at_step(state.step, tuple(x_0.shape), settings)
             return objective.loss(state.model, x_0, labels, draws).item()
 
     expected = loss_of_next_step()
-    for event in train_steps(state, IMAGES, LABELS, settings, total_steps=7):
+    for event in steps(state, settings, 7):
         assert event.loss == pytest.approx(expected, rel=1e-5)
         expected = loss_of_next_step()
 
@@ -242,7 +247,7 @@ def spoil_gradient(value):
     [(spoil_loss, "loss"), (spoil_gradient(math.nan), "gradient"), (spoil_gradient(math.inf), "gradient")],
 )
 @pytest.mark.parametrize("grad_clip", [0.0, 1.0])
-def test_a_value_that_is_not_finite_stops_the_training_before_it_spoils_the_weights(spoil, name, grad_clip):
+def test_a_value_that_is_not_finite_stops_the_training_before_the_update(spoil, name, grad_clip):
     settings = tiny(grad_clip=grad_clip)
     state = TrainState.initial(settings, CPU)
     train(state, settings, 2)
@@ -259,7 +264,7 @@ def test_an_absurd_learning_rate_is_reported_as_divergence():
     settings = tiny(lr=1e9)
     with pytest.raises(DivergedError) as diverged:
         train(TrainState.initial(settings, CPU), settings, 100)
-    assert "smaller --lr" in diverged.value.hint
+    assert "`lr`" in diverged.value.hint
 
 
 @pytest.mark.parametrize(
@@ -270,19 +275,19 @@ def test_an_absurd_learning_rate_is_reported_as_divergence():
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     ],
 )
-def test_a_batch_that_does_not_fit_is_told_with_what_would_help(error, monkeypatch):
+def test_a_batch_that_does_not_fit_is_refused_with_a_smaller_batch_size(error, monkeypatch):
     state = TrainState.initial(tiny(), CPU)
 
     def fail(*arguments):
         raise error
 
     monkeypatch.setattr(state.model, "forward", fail)
-    with pytest.raises(OutOfMemoryError, match="--batch-size 7") as refused:
+    with pytest.raises(OutOfMemoryError, match="`batch_size` 7") as refused:
         train(state, tiny(), 1)
-    assert "--batch-size 3" in refused.value.hint
+    assert "`batch_size` 3" in refused.value.hint
 
 
-def test_another_error_of_the_network_is_not_taken_for_lack_of_memory(monkeypatch):
+def test_another_error_of_the_network_is_not_reported_as_out_of_memory(monkeypatch):
     state = TrainState.initial(tiny(), CPU)
 
     def fail(*arguments):
@@ -291,14 +296,6 @@ def test_another_error_of_the_network_is_not_taken_for_lack_of_memory(monkeypatc
     monkeypatch.setattr(state.model, "forward", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         train(state, tiny(), 1)
-
-
-def test_grey_levels_become_the_range_of_the_model():
-    x_0 = to_model_range(np.arange(256, dtype=np.uint8).reshape(4, 8, 8))
-    assert x_0.shape == (4, 1, 8, 8)
-    levels = x_0.flatten().tolist()
-    assert (levels[0], levels[-1]) == (-1, 1)
-    assert all(a < b for a, b in pairwise(levels))
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])

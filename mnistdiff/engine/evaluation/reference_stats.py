@@ -1,0 +1,128 @@
+"""Reference scores of real images: every metric of generated images is compared with that of real ones."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, UnavailableError
+from mnistdiff.engine.data.load import load_images
+from mnistdiff.engine.data.stratified import stratified_order
+from mnistdiff.engine.evaluation.classifier import PREDICT_BATCH
+from mnistdiff.engine.evaluation.metrics import Gaussian, frechet_distance, prdc
+from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
+from mnistdiff.engine.evaluation.results import PRDC
+from mnistdiff.errors import DataError
+
+_MOST_BLOCKS = 5
+"""Maximum number of disjoint blocks of real images over which their distance is averaged: that of a single small block
+varies much."""
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Both splits of a data set, to compare generated images with.
+
+    Both are in ``stratified_order``, so that the first n images are a representative sample for every n: in the order
+    of MNIST, the first half of the test images is easier to classify.
+    """
+
+    spec: DatasetSpec
+    training: LabelledImages
+    test: LabelledImages
+
+    @classmethod
+    def load(cls, spec: DatasetSpec, data_dir: Path | None, *, required_by: str = "") -> Self | None:
+        """The images of a data set, if they are on this machine; nothing is downloaded.
+
+        Args:
+            spec: the data set.
+            data_dir: folder with its files; None is the user's cache folder.
+            required_by: the field that needs the images; empty if they are optional.
+
+        Returns:
+            None if a file is missing.
+
+        Raises:
+            DataError: if a file is corrupt, or is missing and required.
+        """
+        try:
+            training = load_images(spec, "train", data_dir=data_dir, may_download=False)
+            test = load_images(spec, "test", data_dir=data_dir, may_download=False)
+        except UnavailableError as error:
+            if not required_by:
+                return None
+            raise DataError(
+                f"`{required_by}` needs the images of {spec.title}, which are not complete in {error.folder}",
+                "Set `data_dir` to their folder; a training downloads them.",
+            ) from error
+        return cls.of(spec, training, test)
+
+    @classmethod
+    def of(cls, spec: DatasetSpec, training: LabelledImages, test: LabelledImages) -> Self:
+        """Images in any order, put into the stratified one."""
+        return cls(spec, training[stratified_order(training.labels)], test[stratified_order(test.labels)])
+
+
+@dataclass(frozen=True)
+class ReferenceStats:
+    """Scores of real images by one classifier, to compare a number of generated images with.
+
+    Attributes:
+        classifier: that measured them.
+        count: real test images that the rest is measured with.
+        fcd: their Fréchet distance to the training images, which no generator is expected to beat: the distance is
+            biased, the more the fewer the images (Chong & Forsyth 2020, arXiv 1911.07023), so it compares only at the
+            same number. None if there are no real images and the classifier's card does not hold this number.
+        features: of the test images, shape (count, D); None if there are no real images.
+        prdc: of as many training images against the test images: the score of equal distributions. None likewise.
+    """
+
+    classifier: ReferenceClassifier
+    count: int
+    fcd: float | None
+    features: NDArray[np.float32] | None
+    prdc: PRDC | None
+
+    @classmethod
+    def measure(cls, classifier: ReferenceClassifier, real: RealImages | None, n: int) -> Self:
+        """Classify real images.
+
+        Args:
+            classifier: whose features are compared.
+            real: the images; None if they are unavailable.
+            n: generated images to compare them with.
+        """
+        if real is None:
+            count = min(n, classifier.card.num_test_images)
+            return cls(classifier, count, classifier.card.fcd_real.get(count), None, None)
+        count = min(n, len(real.test))
+        # In whole batches, so that the features of an image are bit-exact for every n.
+        needed = -(-_MOST_BLOCKS * count // PREDICT_BATCH) * PREDICT_BATCH
+        features = classifier.predict(real.test.images[:needed]).features
+        of_training = classifier.predict(real.training.images[:count]).features
+        fcd = fcd_of_test_images(count, features, classifier.reference)
+        return cls(classifier, count, fcd, features[:count], prdc(features[:count], of_training))
+
+    def prdc_of(self, features: NDArray[np.float32]) -> PRDC | None:
+        """PRDC of images, by their features, shape (N, D), against the test images; of the first ``count`` of them."""
+        return None if self.features is None else prdc(self.features, features[: self.count])
+
+
+def fcd_of_test_images(count: int, features: NDArray[np.float32], reference: Gaussian) -> float:
+    """The Fréchet distance of ``count`` real test images to the training images.
+
+    Args:
+        count: at most N.
+        features: of the test images in stratified order, shape (N, D). In random order, few images would have classes
+            in uneven proportions, and more than twice the distance of samples in the right ones.
+        reference: of the training images.
+
+    Returns:
+        the mean over the first disjoint blocks of so many images.
+    """
+    starts = range(0, len(features) - count + 1, count)[:_MOST_BLOCKS]
+    blocks = [Gaussian.fit(features[start : start + count]) for start in starts]
+    return float(np.mean([frechet_distance(block, reference) for block in blocks]))

@@ -1,0 +1,133 @@
+"""Trained models: a network and the settings of its training, read from a checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
+from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
+from mnistdiff.engine.libraries import require
+from mnistdiff.engine.network.onnx_runtime import open_graph
+from mnistdiff.errors import CheckpointError, SettingsError, field_errors
+from mnistdiff.setting_types import BackendName, WeightsName
+from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.shell import quoted
+
+
+class Denoiser(Protocol):
+    """A trained network: (x_t, t, labels) -> prediction."""
+
+    def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """Evaluate the network once.
+
+        Args:
+            x_t: noisy images, shape (B, 1, 28, 28).
+            t: their timestep, 0 ... T - 1.
+            labels: shape (B,).
+
+        Returns:
+            what the network was trained to predict, the shape of ``x_t``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DiffusionModel:
+    """A network with the settings of its training; ``mnistdiff.Model`` adds the methods of the Python API.
+
+    Attributes:
+        denoiser: the network.
+        settings: of its training.
+        backend: the library that evaluates the network.
+        info: the checkpoint that it was read from.
+        weights: which of the checkpoint's weights the network has.
+    """
+
+    denoiser: Denoiser
+    settings: TrainSettings
+    backend: Literal["onnx", "torch"] = "torch"
+    info: ModelInfo = UNSAVED
+    weights: WeightsName = "ema"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the checkpoint; empty for a model still in training."""
+        return self.info.sha256
+
+    def sample_settings(self, **given: Any) -> SampleSettings:
+        """Sample settings: ``given``, and this model's defaults for the rest.
+
+        Raises:
+            SettingsError: for an unknown name, a value out of range, or other weights than the model has.
+        """
+        known = SampleSettings.model_fields
+        for name in given.keys() - known:
+            raise SettingsError(f"there is no setting `{name}`", f"The settings are: {', '.join(known)}.")
+        with field_errors():
+            settings = SampleSettings.for_model(
+                self.settings, {"weights": self.weights, **given}, images_seen=self.info.images_seen
+            )
+        if settings.weights != self.weights:
+            raise SettingsError(f"`weights` {settings.weights}: the model was loaded with {self.weights}")
+        return settings
+
+
+def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
+    """Read a checkpoint, and its ``ema`` or ``raw`` weights by parameter name.
+
+    Raises:
+        CheckpointError: if the file cannot be read or does not hold those weights.
+    """
+    checkpoint = read_checkpoint(path)
+    arrays = checkpoint.weights({"ema": "ema", "raw": "model"}[weights])
+    if not arrays:
+        raise CheckpointError(
+            f"{path} holds no {weights} weights", "Leave out `weights`, or use a training checkpoint."
+        )
+    return checkpoint, arrays
+
+
+def load_model(path: Path, *, weights: WeightsName, device: str, backend: BackendName = "auto") -> DiffusionModel:
+    """Read a checkpoint and build its network.
+
+    Args:
+        path: the checkpoint.
+        weights: ``ema`` or ``raw``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        backend: ``onnx``, ``torch``, or ``auto``: ONNX Runtime if ``device`` is ``auto`` or ``cpu`` and a graph of this
+            network exists, since importing torch takes longer than sampling; else torch.
+
+    Raises:
+        CheckpointError: if the file cannot be read or does not hold those weights.
+        SettingsError: if the device or, with ``onnx``, the graph is not available.
+    """
+    checkpoint, arrays = load_weights(path, weights)
+    settings = checkpoint.metadata.settings
+    info = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
+    on_cpu = device in ("auto", "cpu")
+    match backend:
+        case "torch":
+            graph = None
+        case "auto" | "onnx":
+            make = backend == "onnx"
+            graph = open_graph(settings, arrays, source=str(path), make=make) if on_cpu else None
+        case _:
+            assert_never(backend)
+    if graph is not None:
+        return DiffusionModel(graph, settings, "onnx", info, weights)
+    if backend == "onnx":
+        why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
+        raise SettingsError(
+            f"`backend` onnx: {why}",
+            f"Use `backend` auto, or make the graph once: mnistdiff export {quoted(path)} -o model.onnx",
+        )
+    require("torch")
+    from mnistdiff.engine.network.build import load_network
+    from mnistdiff.engine.network.denoiser import TorchDenoiser
+    from mnistdiff.engine.network.device import resolve_device
+
+    network = load_network(settings, arrays, resolve_device(device), source=str(path))
+    return DiffusionModel(TorchDenoiser(network), settings, "torch", info, weights)

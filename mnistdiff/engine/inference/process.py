@@ -1,0 +1,73 @@
+"""Sampling processes: what sampling starts from, and the steps to the image. Those that edit are in ``editing``."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Protocol
+
+from mnistdiff.engine.diffusion.predictions import FloatArray
+from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep, Timesteps
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.errors import SettingsError
+from mnistdiff.setting_types import SAMPLERS
+from mnistdiff.settings import SampleSettings
+
+
+class SamplingProcess(Protocol):
+    """A procedure that samples images: from noise, or from a given image.
+
+    Attributes:
+        starts_from_noise: whether the first x_t is noise alone.
+    """
+
+    starts_from_noise: ClassVar[bool]
+
+    def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
+        """Network evaluations, which are the steps that the process yields.
+
+        Raises:
+            SettingsError: if the settings have more steps than the model has timesteps.
+        """
+        ...
+
+    def __call__(
+        self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+    ) -> Iterator[SampleStep]:
+        """Sample. Noise number 0 is x_T, shape (B, 1, 28, 28); 1, 2, ... are for later steps."""
+        ...
+
+
+class FromNoise:
+    """Sampling from pure noise, by the sampler of the settings."""
+
+    starts_from_noise: ClassVar[bool] = True
+
+    def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
+        """The number of steps in the settings."""
+        if settings.steps > schedule.num_train_timesteps:
+            raise SettingsError(
+                f"`steps` {settings.steps} is more than the {schedule.num_train_timesteps} timesteps of this model",
+                f"Use `steps` 1 to {schedule.num_train_timesteps}.",
+            )
+        return settings.steps
+
+    def __call__(
+        self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
+    ) -> Iterator[SampleStep]:
+        """Sample from noise number 0."""
+        timesteps = schedule.inference_timesteps(settings.steps, settings.spacing)
+        return run_sampler(settings, predict_x_0, noise(0), noise, schedule, timesteps)
+
+
+FROM_NOISE = FromNoise()
+
+
+def run_sampler(
+    settings: SampleSettings,
+    predict_x_0: PredictX0,
+    x_t: FloatArray,
+    noise: DrawNoise,
+    schedule: NoiseSchedule,
+    timesteps: Timesteps,
+) -> Iterator[SampleStep]:
+    """The steps of the sampler that the settings name, from state ``x_t`` at the first of the timesteps."""
+    sampler = SAMPLERS[settings.sampler](settings)
+    return sampler(predict_x_0, x_t, schedule=schedule, timesteps=timesteps, noise=noise)

@@ -1,0 +1,112 @@
+"""Resolve a user-supplied path to a checkpoint or a run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED, means_bundled
+from mnistdiff.engine.runs.run_dir import RunDir
+from mnistdiff.errors import CheckpointError
+
+
+def checkpoint_to_sample(source: Path | None) -> Path:
+    """The checkpoint to sample from: a file, or the best of a run; None is the newest run, else the bundled model.
+
+    Raises:
+        CheckpointError: if the run holds no checkpoint.
+    """
+    return _checkpoint(source, RunDir.best) or PRETRAINED
+
+
+def checkpoint_to_inspect(source: Path | None) -> Path:
+    """The checkpoint to inspect: a file, or the latest state of a run; None is the newest run, else the bundled model.
+
+    Raises:
+        CheckpointError: if the run holds no latest state.
+    """
+    return _checkpoint(source, lambda run: run.latest) or PRETRAINED
+
+
+def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
+    """What to resume: a file, or a run that holds a state; None is the newest run.
+
+    Raises:
+        CheckpointError: if there is no run, or it holds no state.
+    """
+    if source is not None and not source.is_dir():
+        return PRETRAINED if means_bundled(source) else source
+    run = RunDir.newest() if source is None else RunDir(source)
+    if run is None:
+        raise CheckpointError(
+            "there is no run here: neither the current folder nor runs/ holds a checkpoint",
+            "Train a model first, or name a run or a file.",
+        )
+    if not run.states():
+        raise _nothing_in(run)
+    return run
+
+
+def run_to_show(source: Path | None) -> RunDir:
+    """The run to show: a folder, or with None the newest run.
+
+    Raises:
+        CheckpointError: if there is no such folder.
+    """
+    run = RunDir.newest() if source is None else RunDir(source)
+    if run is None or not run.path.is_dir():
+        raise CheckpointError(f"there is no run {source or 'here'} to show", "Name a run folder.")
+    return run
+
+
+def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
+    """Find the checkpoint with this digest: in ``source``, else the bundled model and the runs here.
+
+    Raises:
+        CheckpointError: if no checkpoint has this digest.
+    """
+    for path in _candidates(source):
+        try:
+            if read_checkpoint_file(path).sha256 == sha256:
+                return path
+        except (CheckpointError, OSError):
+            if path == source:
+                raise
+    where = f"{source} is not" if source is not None else "neither the bundled model nor any checkpoint in runs/ is"
+    raise CheckpointError(
+        f"{where} the one with SHA-256 {sha256[:12]}... of this image",
+        "Name it as `checkpoint`; mnistdiff inspect FILE shows the SHA-256 of a file.",
+    )
+
+
+def _candidates(source: Path | None) -> Iterator[Path]:
+    """The checkpoints of ``source``; else the bundled model and the checkpoints of every readable run here."""
+    if source is not None:
+        if source.is_dir():
+            yield from RunDir(source).checkpoints()
+        else:
+            yield PRETRAINED if means_bundled(source) else source
+        return
+    yield PRETRAINED
+    for run in RunDir.all():
+        with suppress(OSError):
+            yield from run.checkpoints()
+
+
+def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:
+    """A file, or what ``choose`` takes of a run; None if no run was named and there is none."""
+    if source is not None and not source.is_dir():
+        return PRETRAINED if means_bundled(source) else source
+    run = RunDir.newest() if source is None else RunDir(source)
+    if run is None:
+        return None
+    chosen = choose(run)
+    if not chosen.is_file():
+        raise _nothing_in(run)
+    return chosen
+
+
+def _nothing_in(run: RunDir) -> CheckpointError:
+    return CheckpointError(
+        f"there is no checkpoint in the folder {run.path}", "Name a run folder or a file, or train a model."
+    )

@@ -1,0 +1,249 @@
+"""The model class of the Python API: sampling, editing, inpainting, interpolation, classification."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from mnistdiff.arguments import (
+    InpaintOptions,
+    Labels,
+    SampleOptions,
+    first_seed,
+    label_of,
+    settings_of,
+    several,
+    specs_of,
+)
+from mnistdiff.engine.data.image_files import ImageSource, Picture
+from mnistdiff.engine.diffusion.samplers import SampleStep
+from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
+from mnistdiff.engine.inference.model import DiffusionModel
+from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
+from mnistdiff.engine.inference.sampling import Sample, SampleSpec, sample
+from mnistdiff.engine.outputs.images import Images, Interpolation
+from mnistdiff.engine.outputs.provenance import Origin
+from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
+from mnistdiff.errors import SettingsError, validate
+from mnistdiff.setting_types import (
+    EDIT_GUIDANCE,
+    EDIT_STRENGTH,
+    INTERPOLATION_FRAMES,
+    RESAMPLE_STEPS,
+    Evaluations,
+    Frames,
+    Seed,
+)
+from mnistdiff.settings import SampleSettings
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
+
+
+class Model(DiffusionModel):
+    """A trained model; ``load`` returns one.
+
+    Attributes:
+        settings: of its training.
+        info: path, digest and progress of the checkpoint; ``info.notices`` warns of a model with little training.
+        backend: ``onnx`` or ``torch``, which evaluates the network.
+
+    Raises:
+        SettingsError: for an argument out of its range, an image without a digit, or a mask that marks nothing.
+        StorageError: if a picture cannot be read.
+        DivergedError: if an image is not finite.
+        OutOfMemoryError: if not even one image fits into memory.
+    """
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"Model({info.checkpoint!r}, step {info.step:,} of {info.total_steps:,}, backend {self.backend!r})"
+
+    def sampling(
+        self,
+        specs: Sequence[SampleSpec],
+        settings: SampleSettings,
+        *,
+        process: SamplingProcess = FROM_NOISE,
+        on_step: Callable[[SampleStep], None] | None = None,
+    ) -> Work[Sample, None]:
+        """Sample images step by step, as ``engine.inference.sampling.sample`` does for every method below."""
+        return sample(self, specs, settings, process=process, on_step=on_step)
+
+    def sample(
+        self,
+        labels: Labels,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[SampleOptions],
+    ) -> Images:
+        """Sample images from noise.
+
+        Args:
+            labels: a digit, several, or a number as a word, as in ``"2026"``, whose digits are sampled in its order.
+            n: images of each digit (or of the number), 1 to 1,000,000.
+            seed: of the first image of each digit; the next have ``seed + 1``, ...; by default a new one.
+            progress: True shows a line on stderr; a function is called with each ``Progress``.
+            **settings: ``sampler``, ``steps``, ``guidance`` and the rest of ``SampleSettings``.
+
+        Returns:
+            uint8 (N, 28, 28).
+        """
+        specs, columns = specs_of(self.settings.spec, labels, n, seed), len(labels) if isinstance(labels, str) else 0
+        return self._images(specs, settings_of(self, settings), progress=progress, columns=columns)
+
+    def edit(
+        self,
+        image: ImageSource,
+        digit: Labels = None,
+        *,
+        strength: float = EDIT_STRENGTH,
+        n: int = 1,
+        seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[SampleOptions],
+    ) -> Images:
+        """Sample a digit in the style of another image (SDEdit).
+
+        Args:
+            image: grey levels, uint8 (H, W), of one digit; a PIL image; or the path of an image file. The digit is
+                located, scaled and centred as in MNIST; an image that already is so remains unchanged.
+            digit: the label or labels of the new images; by default all.
+            strength: how much noise replaces the image, above 0 (none) to 1 (all).
+            n: images of each label.
+            seed: as for ``sample``.
+            progress: as for ``sample``.
+            **settings: as for ``sample``; ``guidance`` is 2 by default.
+
+        Returns:
+            uint8 (N, 28, 28); its ``notices`` warn of an image that may not show one digit.
+        """
+        from mnistdiff.engine.data.preprocess import preprocess_digit
+
+        picture = Picture.of(image, name="`image`")
+        prepared = preprocess_digit(picture.photograph(), self.settings.spec, name=picture.name)
+        process = SDEdit(image=prepared.image, strength=strength)
+        options = settings_of(self, settings, guidance=EDIT_GUIDANCE)
+        specs = specs_of(self.settings.spec, digit, n, seed)
+        return self._images(specs, options, process, progress=progress, notices=prepared.notices)
+
+    def inpaint(
+        self,
+        image: ImageSource,
+        mask: ImageSource,
+        digit: Labels = None,
+        *,
+        resample_steps: int = RESAMPLE_STEPS,
+        n: int = 1,
+        seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[InpaintOptions],
+    ) -> Images:
+        """Sample the missing part of an image (RePaint); the known part is unchanged.
+
+        Args:
+            image: as for ``edit``, but used whole, as 28x28 pixels.
+            mask: the missing part: ``left``, ``right``, ``top`` or ``bottom``; bool (28, 28), true where it is missing;
+                or an image that is white where it is missing.
+            digit: the label or labels of the new images; by default all.
+            resample_steps: how often each step is repeated, 1 to 100, so that both parts become consistent.
+            n: images of each label.
+            seed: as for ``sample``.
+            progress: as for ``sample``.
+            **settings: ``guidance``, ``guidance_interval``, ``steps``, ``spacing``.
+
+        Returns:
+            uint8 (N, 28, 28).
+        """
+        from mnistdiff.engine.data.preprocess import known_part, read_mask
+
+        for name in settings.keys() - InpaintOptions.__annotations__.keys():
+            raise SettingsError(f"`{name}` has no effect on inpainting", "Leave it out.")
+        if isinstance(mask, str) and mask in HALVES:
+            missing = half(mask, self.settings.spec.image_size)
+        else:
+            missing = read_mask(Picture.of(mask, name="`mask`").photograph(), self.settings.spec.image_size)
+        known = known_part(Picture.of(image, name="`image`").photograph(), missing)
+        process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
+        specs = specs_of(self.settings.spec, digit, n, seed)
+        return self._images(specs, settings_of(self, settings), process, progress=progress)
+
+    def interpolate(
+        self,
+        start: int,
+        end: int,
+        *,
+        frames: int = INTERPOLATION_FRAMES,
+        seed: int | None = None,
+        end_seed: int | None = None,
+        progress: ShowProgress = False,
+        **settings: Unpack[SampleOptions],
+    ) -> Interpolation:
+        """Sample the images between two samples: noise and label are interpolated.
+
+        Args:
+            start: label of the first image.
+            end: label of the last image.
+            frames: images, both ends counted, 2 to 200.
+            seed: of the first image; by default a new one.
+            end_seed: of the last image; by default ``seed``, so that only the digit changes.
+            progress: as for ``sample``.
+            **settings: as for ``sample``.
+
+        Returns:
+            uint8 (frames, 28, 28). The first and the last are those that ``sample`` gives for their labels and seeds.
+        """
+        from mnistdiff.engine.inference.interpolation import interpolate
+
+        first = first_seed(seed)
+        last = first if end_seed is None else validate("end_seed", Seed, end_seed)
+        ends = (
+            SampleSpec(label_of(self.settings.spec, "start", start), first),
+            SampleSpec(label_of(self.settings.spec, "end", end), last),
+        )
+        options = settings_of(self, settings)
+        work = interpolate(self, *ends, validate("frames", Frames, frames), options)
+        return Interpolation(finish(work, shown_as(progress)), ends, Origin(self, options))
+
+    def classify(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        *,
+        evaluations: int | None = None,
+        seed: int = 0,
+        progress: ShowProgress = False,
+    ) -> "tuple[ClassPosterior, ...]":
+        """Classify images by how well the diffusion model predicts them from noise, given each label.
+
+        Args:
+            images: one image or several, each as for ``edit``; uint8 (N, H, W) are N images.
+            evaluations: noise levels at which the labels are compared, by default 32: more are more exact.
+            seed: of the noise.
+            progress: as for ``sample``.
+
+        Returns:
+            for each image its ``label``, ``probabilities`` (of each label, sum 1) and ``is_undecided``.
+        """
+        from mnistdiff.engine.data.preprocess import preprocess_digit
+        from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
+
+        prepared = []
+        for number, source in enumerate(several(images)):
+            picture = Picture.of(source, name=f"image {number}")
+            prepared.append(preprocess_digit(picture.photograph(), self.settings.spec, name=picture.name).image)
+        count = None if evaluations is None else validate("evaluations", Evaluations, evaluations)
+        work = class_posteriors(self, prepared, evaluations=count, seed=validate("seed", Seed, seed))
+        return tuple(collect(work, shown_as(progress)))
+
+    def _images(
+        self,
+        specs: Sequence[SampleSpec],
+        settings: SampleSettings,
+        process: SamplingProcess = FROM_NOISE,
+        *,
+        progress: ShowProgress,
+        columns: int = 0,
+        notices: tuple[str, ...] = (),
+    ) -> Images:
+        samples = collect(self.sampling(specs, settings, process=process), shown_as(progress))
+        return Images(samples, Origin(self, settings, process), columns=columns, notices=notices)

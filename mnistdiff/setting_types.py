@@ -1,0 +1,122 @@
+"""Types of settings: the tables of what is chosen by name, other choices, ranges, defaults of edits."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from mnistdiff.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mnistdiff.engine.data.datasets import DatasetSpec
+    from mnistdiff.engine.diffusion.predictions import Prediction
+    from mnistdiff.engine.diffusion.samplers import SamplerFactory
+    from mnistdiff.engine.diffusion.schedule import ScheduleFactory
+    from mnistdiff.engine.network.build import Network
+    from mnistdiff.settings import TrainSettings
+
+DATASETS: "Registry[DatasetSpec]" = Registry("data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets")
+NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry("network", ("unet",), "mnistdiff.engine.network.{}")
+SCHEDULES: "Registry[ScheduleFactory]" = Registry(
+    "noise schedule", ("linear", "cosine"), "mnistdiff.engine.diffusion.schedule"
+)
+PREDICTIONS: "Registry[Prediction]" = Registry(
+    "prediction type", ("epsilon", "v_prediction", "sample"), "mnistdiff.engine.diffusion.predictions"
+)
+SAMPLERS: "Registry[SamplerFactory]" = Registry(
+    "sampler", ("ddpm", "ddim", "dpmpp_2m"), "mnistdiff.engine.diffusion.samplers"
+)
+
+EDIT_GUIDANCE = 2.0
+"""Guidance scale of editing: larger than for sampling, since the image still shows its original digit."""
+EDIT_STRENGTH = 0.8
+RESAMPLE_STEPS = 5
+INTERPOLATION_FRAMES = 24
+
+PresetName = Literal["base", "fast", "tiny"]
+DatasetName = Annotated[str, AfterValidator(DATASETS.require)]
+ScheduleName = Annotated[str, AfterValidator(SCHEDULES.require)]
+PredictionName = Annotated[str, AfterValidator(PREDICTIONS.require)]
+OptimizerName = Literal["adamw", "muon"]
+LearningRateSchedule = Literal["constant", "linear", "cosine"]
+SamplerName = Annotated[str, AfterValidator(SAMPLERS.require)]
+Spacing = Literal["even", "trailing"]
+WeightsName = Literal["ema", "raw"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+BackendName = Literal["auto", "onnx", "torch"]
+LogName = Literal["none", "tensorboard"]
+ClassifierName = Literal["conv", "residual"]
+NetworkName = Annotated[str, AfterValidator(NETWORKS.require)]
+MAX_SEED = 2**32 - 1
+MAX_EPOCHS = 1_000_000
+
+
+def _user_path(path: Path) -> Path:
+    """A path that is valid on this file system, with ``~`` expanded."""
+    try:
+        if b"\0" in os.fsencode(path):
+            raise ValueError("should be a path, and holds a NUL character")
+        return path.expanduser()
+    except UnicodeEncodeError:
+        raise ValueError("should be a path, and holds half of a character (a lone surrogate)") from None
+    except RuntimeError:
+        raise ValueError("begins with ~ and a user whose home folder is not known here") from None
+
+
+UserPath = Annotated[Path, AfterValidator(_user_path)]
+Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Images of each label."""
+Strength = Annotated[float, Field(gt=0, le=1)]
+"""The share of the forward process that an edited image is taken through."""
+ResampleSteps = Annotated[int, Field(ge=1, le=100)]
+"""How often each step of inpainting is repeated."""
+Frames = Annotated[int, Field(ge=2, le=200)]
+"""Images of an interpolation, both ends counted."""
+Evaluations = Annotated[int, Field(ge=1, le=10_000)]
+"""Noise levels at which the diffusion classifier compares the labels."""
+EvaluatedCount = Annotated[int, Field(ge=10, le=60_000)]
+"""Images sampled for an evaluation."""
+
+
+class Interval(NamedTuple):
+    """A part of sampling: from ``start`` to ``stop``, where 0 is noise and 1 the image."""
+
+    start: float
+    stop: float
+
+    def __str__(self) -> str:
+        """The form of the command line: ``0.2:1``."""
+        return f"{self.start:g}:{self.stop:g}"
+
+
+def _interval(value: Any) -> Interval:
+    """``0.2:1``, or a pair of numbers."""
+    try:
+        interval = Interval(*(float(part) for part in (value.split(":") if isinstance(value, str) else value)))
+        if 0 <= interval.start <= interval.stop <= 1:
+            return interval
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError("should be FROM:TO, two numbers that rise between 0 and 1, as in 0.2:1")
+
+
+GuidanceInterval = Annotated[Interval, BeforeValidator(_interval)]
+
+
+class FrozenModel(BaseModel):
+    """Settings of one kind: unknown names and booleans are refused."""
+
+    # Built at first use: most commands need one of these, and a usage error none.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_not_one(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("should be a number or a word, not true or false")
+        return value
