@@ -10,7 +10,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
 from mnistdiff.engine.outputs.animation import Kind, kind_of
-from mnistdiff.engine.outputs.dataset_writers import npz_file
 from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import Origin, make_provenance
@@ -124,6 +123,8 @@ class Images(_Pixels):
             _write(path, self.png())
         elif path.suffix.lower() == ".npz":
             _make_folder_of(path)
+            from mnistdiff.engine.outputs.dataset_writers import npz_file  # csv and zipfile take time to import
+
             with npz_file(path, len(self), self.array.shape[1]) as add:
                 add(self._samples)
         else:
