@@ -21,7 +21,7 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.model import Model
-from mnistdiff.setting_types import BackendName, EvaluatedCount, LogName, Seed, WeightsName
+from mnistdiff.setting_types import BackendName, EvaluatedCount, LogName, Seed, WeightsName, user_path
 from mnistdiff.settings import SampleSettings, TrainSettings
 
 if TYPE_CHECKING:  # these import torch
@@ -52,7 +52,7 @@ def load(
     with field_errors():
         machine = InferenceSettings(device=device, backend=backend)
         SampleSettings(weights=weights)
-    path = PRETRAINED if source is None else checkpoint_to_sample(Path(source).expanduser())
+    path = PRETRAINED if source is None else checkpoint_to_sample(user_path("source", source))
     loaded = load_model(path, weights=weights, device=machine.device, backend=machine.backend)
     return Model(**vars(loaded))
 
@@ -84,7 +84,7 @@ def train(
     """
     from mnistdiff.presets import read_settings_file, resolve
 
-    layers: list[Layer] = [] if config is None else [(str(config), read_settings_file(Path(config)))]
+    layers: list[Layer] = [] if config is None else [(str(config), read_settings_file(user_path("config", config)))]
     return start_training(resolve([*layers, ("train()", settings)]), force=force, stop=stop)
 
 
@@ -144,7 +144,7 @@ def resume(
         machine = MachineSettings.model_validate(
             {"run_dir": run_dir, "data_dir": data_dir, "device": device, "log": log}
         )
-    chosen = checkpoint_to_resume(Path(source).expanduser())
+    chosen = checkpoint_to_resume(user_path("source", source))
     return resume_training(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
 
 

@@ -3,6 +3,7 @@
 Messages name settings and arguments in backticks; the command line shows them as flags.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -123,7 +124,7 @@ def explain(error: "ValidationError", origins: Mapping[str, str] = MappingProxyT
 
 def shown(value: Any) -> str:
     """A value as an error names it: at most its first 60 characters."""
-    text = _text(value, repr)
+    text = _text(os.fspath(value) if isinstance(value, os.PathLike) else value, repr)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from mnistdiff.errors import validate
 from mnistdiff.registry import Registry
 
 if TYPE_CHECKING:
@@ -67,6 +68,17 @@ def _user_path(path: Path) -> Path:
 
 
 UserPath = Annotated[Path, AfterValidator(_user_path)]
+
+
+def user_path(name: str, path: str | os.PathLike[str]) -> Path:
+    """The path given as the argument ``name``, with ``~`` expanded.
+
+    Raises:
+        SettingsError: if no file system can be asked for it.
+    """
+    return validate(name, UserPath, Path(path))
+
+
 Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -368,3 +368,19 @@ def test_the_page_names_every_setting_and_its_default():
     defaults["guidance_interval"] = defaults["guidance_interval"].start
     told = {name: default for name, default in rows if name in defaults}
     assert told == {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in defaults.items()}
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/x.png", "a\0b.png", "a\ud800b.png"])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("source", lambda model, path: mnistdiff.load(path)),
+        ("source", lambda model, path: mnistdiff.resume(path)),
+        ("config", lambda model, path: mnistdiff.train(config=path)),
+        ("image", lambda model, path: model.edit(path, digit=4)),
+        ("path", lambda model, path: model.sample(7, seed=0, steps=1).save(path)),
+    ],
+)
+def test_a_path_that_no_file_system_knows_is_an_error_that_names_the_argument(name, call, path):
+    with pytest.raises(mnistdiff.MnistDiffError, match=f"`{name}`"):
+        call(mnistdiff.load(), path)

@@ -19,6 +19,7 @@ from mnistdiff.engine.data.decoding.formats import Format, kind_of, name_of
 from mnistdiff.engine.data.decoding.pixels import DamagedError, TooLargeError
 from mnistdiff.engine.data.grey import to_grey
 from mnistdiff.errors import OutOfMemoryError, SettingsError, StorageError
+from mnistdiff.setting_types import user_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -91,7 +92,7 @@ class Picture:
             SettingsError: if it is no image.
         """
         if isinstance(source, str | os.PathLike):
-            return cls.read(Path(source).expanduser())
+            return cls.read(user_path("image", source))
         from PIL import Image
 
         if not isinstance(source, Image.Image):

@@ -17,6 +17,7 @@ from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, interpolation_imag
 from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.engine.storage import make_folder, write_atomically
 from mnistdiff.errors import SettingsError
+from mnistdiff.setting_types import user_path
 
 
 def file_name(label: int, seed: int) -> str:
@@ -114,8 +115,9 @@ class Images(_Pixels):
         """
         if not len(self):
             raise SettingsError("no image to save", "Select at least one.")
-        is_folder = os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path) or not Path(path).suffix
-        path = Path(path)
+        ends_as_folder = os.fspath(path).endswith(("/", os.sep))
+        path = user_path("path", path)
+        is_folder = ends_as_folder or path.is_dir() or not path.suffix
         if is_folder:
             for one in self._samples:
                 _write(path / file_name(one.label, one.seed), Images([one], self.origin).png())
@@ -176,7 +178,7 @@ class Interpolation(_Pixels):
             SettingsError: for another ending.
             OSError: if the file system refuses.
         """
-        path = Path(path)
+        path = user_path("path", path)
         kinds = (".png",) if strip else (".gif", ".png")
         if path.suffix.lower() not in kinds:
             raise SettingsError(f"`path` {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
