@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from mnistdiff.setting_types import BackendName, DeviceName, FrozenModel, LogName, UserPath
+from mnistdiff.setting_types import BackendName, DeviceName, FrozenModel, LogName, Processes, UserPath
 
 
 class MachineSettings(FrozenModel):
@@ -24,4 +24,7 @@ class InferenceSettings(FrozenModel):
     backend: BackendName = Field(
         "auto",
         description="Inference backend: ONNX Runtime (CPU only, fast start) or PyTorch; auto prefers the former.",
+    )
+    processes: Processes = Field(
+        "auto", description="Processes that sample, on the CPU; auto takes one for each core where that pays."
     )

@@ -94,6 +94,23 @@ Evaluations = Annotated[int, Field(ge=1, le=10_000)]
 EvaluatedCount = Annotated[int, Field(ge=10, le=60_000)]
 """Images sampled for an evaluation."""
 
+MAX_PROCESSES = 1024
+
+
+def _processes(value: Any) -> Any:
+    """``auto``, or a number of processes; one rule for both, so that an error names one."""
+    try:
+        number = value if value == "auto" or not isinstance(value, str) else int(value)
+    except ValueError:
+        number = 0
+    if number == "auto" or (isinstance(number, int) and 1 <= number <= MAX_PROCESSES):
+        return number
+    raise ValueError(f"should be auto, or a whole number from 1 to {MAX_PROCESSES}")
+
+
+Processes = Annotated[Literal["auto"] | int, BeforeValidator(_processes)]
+"""Processes that compute together; ``auto`` leaves their number to the program."""
+
 
 class Interval(NamedTuple):
     """A part of sampling: from ``start`` to ``stop``, where 0 is noise and 1 the image."""

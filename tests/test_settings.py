@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.errors import SettingsError
-from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.presets import PRESETS, read_settings_file, resolve
 from mnistdiff.settings import SampleSettings, TrainSettings
 
@@ -273,6 +273,18 @@ def test_a_model_of_few_images_is_guided_more_whatever_was_planned(images_seen, 
 def test_sampling_out_of_range_is_refused(changes):
     with pytest.raises(ValidationError):
         SampleSettings(**changes)
+
+
+@pytest.mark.parametrize(("given", "read"), [("auto", "auto"), (1, 1), ("3", 3), (1024, 1024)])
+def test_processes_are_a_number_or_chosen_by_the_program(given, read):
+    assert InferenceSettings(processes=given).processes == read
+
+
+@pytest.mark.parametrize("given", [0, -1, 1025, "0", "1025", "9" * 5000, "", "all", 1.5, True, None])
+def test_other_numbers_of_processes_are_refused_in_one_sentence(given):
+    with pytest.raises(ValidationError) as caught:
+        InferenceSettings(processes=given)
+    assert [error["loc"] for error in caught.value.errors()] == [("processes",)]
 
 
 def test_an_interval_reads_as_it_is_typed():

@@ -1,9 +1,9 @@
-"""The number of threads that compute on the CPU, and how OpenMP threads wait for each other."""
+"""The number of threads and processes that compute on the CPU, and how OpenMP threads wait for each other."""
 
 import math
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -80,13 +80,39 @@ def thread_limit(environment: Mapping[str, str] = os.environ, root: Path = Path(
         root: of the file system, to read control groups from.
     """
     requested, quota = _requested(environment), cpu_quota(root)
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = len(_usable_processors())
     allowed = math.ceil(min(quota.cpus, usable)) if quota is not None else usable
     if quota is not None and requested in (None, allowed) and allowed < usable:
         return ThreadLimit(allowed, f"CPU quota of {quota.cpus:.3g} in {quota.file}", by_quota=True)
     if requested is not None:
         return ThreadLimit(requested, OMP_NUM_THREADS)
     return ThreadLimit(usable, f"{usable} usable processor{'s' if usable != 1 else ''}")
+
+
+def usable_cores(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> int:
+    """The number of physical cores that this process may use: at most as many as ``thread_limit``.
+
+    Processors that share a core (hyper-threads) count once. Where the system does not say which do, all count.
+
+    Args:
+        environment: variables of the environment.
+        root: of the file system, to read control groups and the topology from.
+    """
+    cores = {_siblings(processor, root) for processor in _usable_processors()}
+    return min(len(cores), thread_limit(environment, root).number)
+
+
+def _usable_processors() -> Collection[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+
+
+def _siblings(processor: int, root: Path) -> str:
+    """The processors that share a core with this one, as Linux lists them; itself if the list cannot be read."""
+    try:
+        file = root / f"sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
+        return file.read_text(encoding="ascii").strip() or str(processor)
+    except (OSError, ValueError):
+        return str(processor)
 
 
 def prepare_threads(environment: MutableMapping[str, str] = os.environ, root: Path = Path("/")) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnistdiff.engine.cgroup import cpu_quota
-from mnistdiff.engine.threads import SPIN_COUNT, prepare_threads, thread_limit
+from mnistdiff.engine.threads import SPIN_COUNT, prepare_threads, thread_limit, usable_cores
 
 USABLE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw"
@@ -139,6 +139,32 @@ def test_a_quota_limits_every_library_and_keeps_its_reason(tmp_path):
     if USABLE > 1:
         assert environment["OMP_NUM_THREADS"] == "1"
     assert thread_limit(environment, root) == before
+
+
+PAIRS = {0: "0,4", 4: "0,4", 1: "1,5", 5: "1,5", 2: "2,6", 6: "2,6", 3: "3,7", 7: "3,7"}
+RANGES = {0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3"}
+CORES = {
+    "two threads a core": (PAIRS, range(8), None, {}, 4),
+    "numbered in a row": (RANGES, range(4), None, {}, 2),
+    "one thread of each of two cores": (PAIRS, {1, 6}, None, {}, 2),
+    "both threads of one core": (PAIRS, {1, 5}, None, {}, 1),
+    "one thread a core": ({n: str(n) for n in range(3)}, range(3), None, {}, 3),
+    "no topology": ({}, range(5), None, {}, 5),
+    "topology of some, or in vain": ({0: "0,1", 1: "0,1", 2: "", 3: "\xff"}, range(4), None, {}, 3),
+    "a quota below the cores": (PAIRS, range(8), 2.5, {}, 3),
+    "a quota above the cores": (PAIRS, range(8), 6, {}, 4),
+    "fewer threads asked for": (PAIRS, range(8), None, {"OMP_NUM_THREADS": "2"}, 2),
+    "more threads asked for": (PAIRS, range(8), None, {"OMP_NUM_THREADS": "64"}, 4),
+}
+
+
+@pytest.mark.parametrize("case", CORES)
+def test_hyper_threads_of_a_core_count_once(tmp_path, monkeypatch, case):
+    siblings, usable, quota, environment, expected = CORES[case]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(usable), raising=False)
+    topology = {f"sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list": f"{s}\n" for n, s in siblings.items()}
+    files = topology if quota is None else {**topology, "sys/fs/cgroup/cpu.max": f"{round(quota * 100000)} 100000"}
+    assert usable_cores(environment, root_with(tmp_path, V2, "0::/", files)) == expected
 
 
 @pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", None])
