@@ -25,7 +25,6 @@ from mnistdiff.engine.inference import sampling
 from mnistdiff.engine.data import load
 from mnistdiff.engine.outputs import loss_plot
 from mnistdiff.engine.evaluation import reference_classifier
-import torch._dynamo
 
 images = load.load_training_images("mnist-5k", data_dir=None)
 pipeline.load_training_images = lambda *_, **__: images

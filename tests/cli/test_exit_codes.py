@@ -21,7 +21,6 @@ LITTLE_MEMORY = """
 import re, resource, sys
 from mnistdiff.cli.app import main
 from mnistdiff.engine import pipeline
-import torch._dynamo
 used = int(re.search(r"VmSize:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20,) * 2)
 main()

@@ -24,6 +24,7 @@ from mnistdiff.engine.evaluation.augmentation import augment
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import Stream, generator
+from mnistdiff.engine.training.optimizer import AdamW, set_learning_rate
 from mnistdiff.errors import DivergedError
 from mnistdiff.setting_types import ClassifierName
 
@@ -87,7 +88,7 @@ def train_classifier(
     images, labels = training.images, training.labels
     assert len(images) == len(labels) >= 2, "batch normalisation needs two images"
     model = initial_classifier(architecture, num_classes, seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_PEAK_LR, weight_decay=_WEIGHT_DECAY, fused=True)
+    optimizer = AdamW(model.parameters(), lr=_PEAK_LR, weight_decay=_WEIGHT_DECAY)
     batch_size = min(_TRAIN_BATCH, len(images))
     steps_per_epoch = len(images) // batch_size
     total_steps = epochs * steps_per_epoch
@@ -97,8 +98,7 @@ def train_classifier(
             order = generator(seed, Stream.CLASSIFIER_ORDER, epoch).permutation(len(images))
         chosen = order[batch * batch_size : (batch + 1) * batch_size]
         x = augment(_inputs(images[chosen]), generator(seed, Stream.CLASSIFIER_AUGMENTATION, step))
-        for group in optimizer.param_groups:
-            group["lr"] = _PEAK_LR * _share_of_peak((step + 1) / total_steps)
+        set_learning_rate([optimizer], _share_of_peak((step + 1) / total_steps))
         _step(model, optimizer, x, torch.from_numpy(labels[chosen].astype(np.int64)))
         yield Progress(stage, step + 1, total_steps)
     _recompute_batch_norm(model, images[order[:_BATCH_NORM_IMAGES]])
@@ -156,9 +156,9 @@ def _recompute_batch_norm(model: nn.Module, images: NDArray[np.uint8]) -> None:
         model(_inputs(images[start : start + size]))
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+def _step(model: nn.Module, optimizer: AdamW, x: Tensor, y: Tensor) -> None:
     """Take one optimizer step."""
-    optimizer.zero_grad(set_to_none=True)
+    model.zero_grad(set_to_none=True)
     logits, _ = model(x)
     loss = F.cross_entropy(logits, y)
     value = loss.item()

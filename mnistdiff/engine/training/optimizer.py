@@ -1,18 +1,90 @@
 """Optimizers (AdamW and Muon) and the learning rate schedule."""
 
 import math
-from collections.abc import Callable, Iterable
-from types import MappingProxyType
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from mnistdiff.engine.network.build import Network
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import TrainSettings
 
 
-class Muon(torch.optim.Optimizer):
+class Optimizer(ABC):
+    """Parameters, their learning rate, and running means of their gradients.
+
+    PyTorch's own base class imports ``torch._dynamo``, the compiler, which takes more than a second.
+
+    Args:
+        parameters: to optimize.
+        lr: initial learning rate.
+        moments: names of the running means.
+
+    Attributes:
+        parameters: that are optimized.
+        initial_lr: the learning rate to multiply.
+        lr: the learning rate of the next step.
+        moments: for each parameter its running means by name, zeros at first, in the parameter's memory layout.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, moments: Sequence[str]) -> None:
+        self.parameters = list(parameters)
+        self.initial_lr = self.lr = lr
+        self.moments = [{name: torch.zeros_like(parameter) for name in moments} for parameter in self.parameters]
+
+    @abstractmethod
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101), by PyTorch's fused kernel.
+
+    Args:
+        parameters: to optimize.
+        lr: initial learning rate.
+        weight_decay: factor of the decay; the learning rate multiplies it, too.
+
+    Attributes:
+        steps: done, for each parameter, as the kernel takes and increases them.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, weight_decay: float) -> None:
+        super().__init__(parameters, lr=lr, moments=("exp_avg", "exp_avg_sq"))
+        self.weight_decay = weight_decay
+        self.steps = [parameter.new_zeros(()) for parameter in self.parameters]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        held = [
+            (parameter, parameter.grad, moments["exp_avg"], moments["exp_avg_sq"], steps)
+            for parameter, moments, steps in zip(self.parameters, self.moments, self.steps, strict=True)
+            if parameter.grad is not None
+        ]
+        parameters, gradients, means, squares, steps = map(list, zip(*held, strict=True))
+        adamw(
+            parameters,
+            gradients,
+            means,
+            squares,
+            [],
+            steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+class Muon(Optimizer):
     """Momentum with orthogonalised updates (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
 
     A weight of shape (out, in, height, width) is treated as the matrix (out, in height width). torch.optim.Muon takes
@@ -24,30 +96,22 @@ class Muon(torch.optim.Optimizer):
         momentum: decay of the running mean of gradients, in [0, 1).
     """
 
-    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, momentum: float = 0.95) -> None:
+        super().__init__(parameters, lr=lr, moments=("momentum",))
+        self.momentum = momentum
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Update every weight that has a gradient."""
-        assert closure is None, "the loss is not evaluated again"
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                mean = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-                mean.lerp_(weight.grad, 1 - group["momentum"])
-                # Nesterov momentum: the running mean after one more step.
-                ahead = weight.grad.lerp(mean, group["momentum"])
-                direction = orthogonalised(ahead.flatten(1))
-                rows, columns = direction.shape
-                weight.sub_(direction.view_as(weight), alpha=group["lr"] * math.sqrt(max(1, rows / columns)))
-
-
-MOMENTS: MappingProxyType[type[torch.optim.Optimizer], tuple[str, ...]] = MappingProxyType(
-    {torch.optim.AdamW: ("exp_avg", "exp_avg_sq"), Muon: ("momentum",)}
-)
-"""The state of each optimizer for each weight, besides the number of steps."""
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for weight, moments in zip(self.parameters, self.moments, strict=True):
+            if weight.grad is None:
+                continue
+            mean = moments["momentum"].lerp_(weight.grad, 1 - self.momentum)
+            # Nesterov momentum: the running mean after one more step.
+            ahead = weight.grad.lerp(mean, self.momentum)
+            direction = orthogonalised(ahead.flatten(1))
+            rows, columns = direction.shape
+            weight.sub_(direction.view_as(weight), alpha=self.lr * math.sqrt(max(1, rows / columns)))
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
@@ -72,7 +136,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
-def build_optimizers(model: Network, settings: TrainSettings) -> tuple[torch.optim.Optimizer, ...]:
+def build_optimizers(model: Network, settings: TrainSettings) -> tuple[Optimizer, ...]:
     """Build the optimizers of a run; every parameter belongs to exactly one.
 
     With Muon, the network chooses its parameters; AdamW optimizes the others.
@@ -85,15 +149,14 @@ def build_optimizers(model: Network, settings: TrainSettings) -> tuple[torch.opt
         raise SettingsError(f"`optimizer` muon: the network {settings.network} has no parameters for it")
     of_muon = {id(kernel) for kernel in kernels}
     others = [parameter for parameter in model.parameters() if id(parameter) not in of_muon]
-    adamw = torch.optim.AdamW(others, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    return (adamw, Muon(kernels, lr=settings.muon_lr)) if kernels else (adamw,)
+    of_others = AdamW(others, lr=settings.lr, weight_decay=settings.weight_decay)
+    return (of_others, Muon(kernels, lr=settings.muon_lr)) if kernels else (of_others,)
 
 
-def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
+def set_learning_rate(optimizers: Iterable[Optimizer], factor: float) -> None:
     """Multiply the initial learning rates by ``factor`` for the next step."""
     for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = optimizer.defaults["lr"] * factor
+        optimizer.lr = optimizer.initial_lr * factor
 
 
 def learning_rate_factor(step: int, total_steps: int, settings: TrainSettings) -> float:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnistdiff.engine.network.build import Network, build_network, load_network, place, require_same_shapes
 from mnistdiff.engine.network.ema import ExponentialMovingAverage
 from mnistdiff.engine.randomness import Stream, generator
-from mnistdiff.engine.training.optimizer import MOMENTS, build_optimizers
+from mnistdiff.engine.training.optimizer import AdamW, Optimizer, build_optimizers
 from mnistdiff.settings import TrainSettings
 
 RECENT_LOSSES = 100
@@ -34,7 +34,7 @@ class TrainState:
 
     model: Network
     ema: ExponentialMovingAverage
-    optimizers: tuple[torch.optim.Optimizer, ...]
+    optimizers: tuple[Optimizer, ...]
     step: int = 0
     recent_losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
     epoch_loss_sum: float = 0.0
@@ -67,26 +67,24 @@ class TrainState:
         state.step = step
         parameters = dict(state.model.named_parameters())
         shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in ("model.", "ema.") for name, p in parameters.items()}
-        shapes |= {key: tuple(parameter.shape) for key, _, parameter, _ in state._moments()}
+        moments = dict(state._moments())
+        shapes |= {name: tuple(moment.shape) for name, moment in moments.items()}
         require_same_shapes(shapes, tensors, source=source)
         for name, weight in state.ema.weights.items():
             weight.copy_(torch.tensor(tensors[f"ema.{name}"]))
-        if step > 0:
-            for key, optimizer, parameter, moment in state._moments():
-                # empty_like keeps the memory layout; another one would round differently.
-                value = torch.empty_like(parameter).copy_(torch.tensor(tensors[key]))
-                optimizer.state[parameter][moment] = value
-                if isinstance(optimizer, torch.optim.AdamW):
-                    optimizer.state[parameter]["step"] = torch.tensor(float(step))
+        for name, moment in moments.items():
+            moment.copy_(torch.tensor(tensors[name]))
+        for optimizer in state.optimizers:
+            if isinstance(optimizer, AdamW):
+                for steps in optimizer.steps:
+                    steps.fill_(step)
         return state
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Copies of all weights, moving averages and optimizer moments, by name."""
         tensors = {f"model.{name}": _to_numpy(parameter) for name, parameter in self.model.named_parameters()}
         tensors |= self.ema_tensors()
-        for key, optimizer, parameter, moment in self._moments():
-            value = optimizer.state.get(parameter, {}).get(moment)
-            tensors[key] = _to_numpy(torch.zeros_like(parameter) if value is None else value)
+        tensors |= {name: _to_numpy(moment) for name, moment in self._moments()}
         return tensors
 
     def ema_tensors(self) -> dict[str, NDArray[np.float32]]:
@@ -108,14 +106,13 @@ class TrainState:
         average = ExponentialMovingAverage(model, decay=settings.ema_decay)
         return cls(model.train(), average, build_optimizers(model, settings))
 
-    def _moments(self) -> Iterator[tuple[str, torch.optim.Optimizer, nn.Parameter, str]]:
-        """The optimizers' state: for each tensor its name in a file, its optimizer, parameter, and state key."""
+    def _moments(self) -> Iterator[tuple[str, Tensor]]:
+        """The running means of the optimizers, each with its name in a file."""
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}
         for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    for moment in MOMENTS[type(optimizer)]:
-                        yield f"optimizer.{moment}.{names[id(parameter)]}", optimizer, parameter, moment
+            for parameter, moments in zip(optimizer.parameters, optimizer.moments, strict=True):
+                for moment, value in moments.items():
+                    yield f"optimizer.{moment}.{names[id(parameter)]}", value
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:

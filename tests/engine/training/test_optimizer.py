@@ -1,5 +1,7 @@
 """Muon, the assignment of parameters to optimizers, and the learning rate schedule."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.training.optimizer import (
+    AdamW,
     Muon,
     build_optimizers,
     learning_rate_factor,
@@ -72,10 +75,25 @@ def test_muon_does_not_depend_on_the_layout_in_memory():
     torch.testing.assert_close(*moved, rtol=0, atol=1e-6)
 
 
-def test_muon_does_not_change_a_weight_without_a_gradient():
-    weight = torch.nn.Parameter(torch.ones(2, 2))
-    Muon([weight], lr=0.1).step()
-    assert torch.equal(weight.detach(), torch.ones(2, 2))
+@pytest.mark.parametrize("optimizer", [partial(AdamW, weight_decay=0.1), Muon])
+def test_a_weight_without_a_gradient_is_not_changed(optimizer):
+    still, moved = (torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2))
+    moved.grad = torch.ones(2, 2)
+    optimizer([still, moved], lr=0.1).step()
+    assert torch.equal(still.detach(), torch.ones(2, 2))
+    assert not torch.equal(moved.detach(), torch.ones(2, 2))
+
+
+def test_adamw_is_that_of_pytorch_to_the_bit():
+    start, gradients = random_matrix(6, 5), [random_matrix(6, 5, seed) for seed in (1, 2, 3)]
+    ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    one = AdamW([ours], lr=0.1, weight_decay=0.02)
+    other = torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.02, fused=True)
+    for gradient in gradients:
+        ours.grad = theirs.grad = gradient
+        one.step()
+        other.step()
+    assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -83,7 +101,7 @@ def test_the_optimizers_hold_every_weight_once(optimizer):
     train = TrainSettings(preset="tiny", channels=(8, 16), embedding=32, optimizer=optimizer)
     model = build_network(train)
     optimizers = build_optimizers(model, train)
-    held = [id(p) for each in optimizers for group in each.param_groups for p in group["params"]]
+    held = [id(p) for each in optimizers for p in each.parameters]
     assert sorted(held) == sorted(id(p) for p in model.parameters())
     assert [type(each).__name__ for each in optimizers] == (["AdamW", "Muon"] if optimizer == "muon" else ["AdamW"])
 
@@ -92,7 +110,7 @@ def test_muon_optimizes_the_kernels_but_the_first_and_the_last():
     train = TrainSettings(channels=(8, 16), embedding=32, optimizer="muon")
     model = build_network(train)
     names = {id(p): name for name, p in model.named_parameters()}
-    muon = {names[id(p)] for group in build_optimizers(model, train)[1].param_groups for p in group["params"]}
+    muon = {names[id(p)] for p in build_optimizers(model, train)[1].parameters}
     kernels = {name for name, p in model.named_parameters() if p.ndim == 4}
     assert muon == kernels - {"stem.weight", "head.weight"}
 
@@ -102,7 +120,7 @@ def test_the_factor_multiplies_the_learning_rates_of_the_settings():
     optimizers = build_optimizers(build_network(train), train)
     for factor in (0.5, 0.25):
         set_learning_rate(optimizers, factor)
-        assert [each.param_groups[0]["lr"] for each in optimizers] == [0.004 * factor, 0.04 * factor]
+        assert [each.lr for each in optimizers] == [0.004 * factor, 0.04 * factor]
 
 
 @given(total=st.integers(1, 10_000), warmup=st.integers(0, 100), schedule=st.sampled_from(["linear", "cosine"]))
