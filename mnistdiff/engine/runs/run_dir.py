@@ -1,5 +1,6 @@
 """The layout of a run folder: the name of every file of a run."""
 
+import glob
 import os
 import re
 import stat
@@ -106,7 +107,10 @@ class RunDir:
 
         Folders that cannot be read are left out.
         """
-        folders = [start, *_subfolders(start), *_subfolders(start / RUNS_FOLDER)]
+        folders = [start]
+        for parent in (start, start / RUNS_FOLDER):
+            # Unlike ``Path.glob``, it passes over folders that may not be read.
+            folders += [parent / name for name in sorted(glob.glob("*/", root_dir=parent, include_hidden=True))]
         written = [(cls(folder), _time_written(cls(folder).latest)) for folder in folders]
         found = [(run, time) for run, time in written if time is not None]
         return [run for run, _ in sorted(found, key=lambda pair: pair[1], reverse=True)]
@@ -195,22 +199,6 @@ class RunDir:
     def rewind_metrics(self, step: int, *, log_every: int) -> None:
         """Remove the metrics after ``step``; see ``metrics.rewind``."""
         metrics.rewind(self.metrics_file, step, log_every=log_every)
-
-
-def _subfolders(parent: Path) -> list[Path]:
-    """The subfolders of a folder, links to folders included; none if it cannot be listed."""
-    try:
-        with os.scandir(parent) as entries:
-            return sorted(parent / entry.name for entry in entries if _is_folder(entry))
-    except OSError:
-        return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link into a folder that may not be read, or a link to itself
-        return False
 
 
 def _time_written(file: Path) -> int | None:
