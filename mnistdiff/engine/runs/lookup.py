@@ -16,7 +16,7 @@ def checkpoint_to_sample(source: Path | None) -> Path:
     Raises:
         CheckpointError: if the run holds no checkpoint.
     """
-    return _checkpoint(source, RunDir.best) or PRETRAINED
+    return _checkpoint(source, RunDir.best)
 
 
 def checkpoint_to_inspect(source: Path | None) -> Path:
@@ -25,7 +25,7 @@ def checkpoint_to_inspect(source: Path | None) -> Path:
     Raises:
         CheckpointError: if the run holds no latest state.
     """
-    return _checkpoint(source, lambda run: run.latest) or PRETRAINED
+    return _checkpoint(source, lambda run: run.latest)
 
 
 def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
@@ -34,17 +34,15 @@ def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
     Raises:
         CheckpointError: if there is no run, or it holds no state.
     """
-    if source is not None and not source.is_dir():
-        return PRETRAINED if means_bundled(source) else source
-    run = RunDir.newest() if source is None else RunDir(source)
-    if run is None:
+    found = _file_or_run(source)
+    if found is None:
         raise CheckpointError(
             "there is no run here: neither the current folder nor runs/ holds a checkpoint",
             "Train a model first, or name a run or a file.",
         )
-    if not run.states():
-        raise _nothing_in(run)
-    return run
+    if isinstance(found, RunDir) and not found.states():
+        raise _nothing_in(found)
+    return found
 
 
 def run_to_show(source: Path | None) -> RunDir:
@@ -81,29 +79,34 @@ def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
 
 def _candidates(source: Path | None) -> Iterator[Path]:
     """The checkpoints of ``source``; else the bundled model and the checkpoints of every readable run here."""
-    if source is not None:
-        if source.is_dir():
-            yield from RunDir(source).checkpoints()
-        else:
-            yield PRETRAINED if means_bundled(source) else source
-        return
-    yield PRETRAINED
-    for run in RunDir.all():
-        with suppress(OSError):
-            yield from run.checkpoints()
+    found = None if source is None else _file_or_run(source)
+    if isinstance(found, RunDir):
+        yield from found.checkpoints()
+    elif found is not None:
+        yield found
+    else:
+        yield PRETRAINED
+        for run in RunDir.all():
+            with suppress(OSError):
+                yield from run.checkpoints()
 
 
-def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path | None:
-    """A file, or what ``choose`` takes of a run; None if no run was named and there is none."""
-    if source is not None and not source.is_dir():
-        return PRETRAINED if means_bundled(source) else source
-    run = RunDir.newest() if source is None else RunDir(source)
-    if run is None:
-        return None
-    chosen = choose(run)
-    if not chosen.is_file():
-        raise _nothing_in(run)
+def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path:
+    """A file, or what ``choose`` takes of a run; the bundled model if no run was named and there is none."""
+    found = _file_or_run(source) or PRETRAINED
+    chosen = choose(found) if isinstance(found, RunDir) else found
+    if isinstance(found, RunDir) and not chosen.is_file():
+        raise _nothing_in(found)
     return chosen
+
+
+def _file_or_run(source: Path | None) -> Path | RunDir | None:
+    """The file or the run that a path means; None is the newest run, if there is one."""
+    if source is None:
+        return RunDir.newest()
+    if source.is_dir():
+        return RunDir(source)
+    return PRETRAINED if means_bundled(source) else source
 
 
 def _nothing_in(run: RunDir) -> CheckpointError:
