@@ -182,19 +182,12 @@ class Picture:
         Raises:
             StorageError: as ``grey_levels``.
         """
-        if self._extent != other._extent:
+        if self._prepared(_WITH_TEXT).shape != other._prepared(_WITH_TEXT).shape:
             return False
         return all(
             one is not None and another is not None and np.array_equal(one, another)
             for one, another in zip_longest(self._frames(), other._frames())
         )
-
-    @property
-    def _extent(self) -> tuple[int, int, int]:
-        """Height, width and number of frames, read without decoding."""
-        frames = gif.frame_count if self.kind == "gif" else png.frame_count
-        with self._errors_named():
-            return (*self._prepared(_WITH_TEXT).shape, frames(self.content))
 
     def _frames(self) -> Iterator[NDArray[np.uint8]]:
         """The grey levels of one frame after another."""

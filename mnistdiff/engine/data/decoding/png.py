@@ -57,12 +57,6 @@ def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
     )
 
 
-def frame_count(content: bytes) -> int:
-    """The number of frames of a PNG file, from its header; 1 if it is not animated."""
-    counts = (chunk.data(content)[:4] for chunk in _chunks(content) if chunk.kind == b"acTL")
-    return max([1, *(int.from_bytes(count, "big") for count in counts)])
-
-
 def text_of(content: bytes, keyword: str, *, at_most: int) -> str | None:
     """The text of a PNG file under a keyword, from any of the three kinds of chunks that hold text; None for none.
 
