@@ -3,31 +3,18 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from mnistdiff.engine.data.decoding.exif import orientation
 from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLargeError
 
 _SIGNATURE_BYTES = 8
-_FRAME_BYTES = 12
-"""Length, kind and checksum of a chunk."""
+_AROUND = 12
+"""Bytes of the length, kind and checksum of a chunk."""
 _END = b"\0\0\0\0IEND\xaeB`\x82"
-_OF_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT"}
+_ONCE = {b"IHDR", b"eXIf"}
+"""Chunks of which the first counts."""
+_OF_PIXELS = {b"PLTE", b"tRNS", b"IDAT"}
 _OF_FRAMES = {b"acTL", b"fcTL", b"fdAT"}
-
-
-class _Chunk(NamedTuple):
-    kind: bytes
-    start: int
-    """Where its data begins."""
-    length: int
-
-    def data(self, content: bytes) -> bytes:
-        return content[self.start : self.start + self.length]
-
-    def whole(self, content: bytes) -> bytes:
-        """With its length, kind and checksum."""
-        return content[self.start - 8 : self.start + self.length + 4]
 
 
 def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
@@ -41,16 +28,15 @@ def pixels_of(content: bytes, *, animated: bool = False) -> Pixels:
         DamagedError: if there is no header.
     """
     kept = _OF_PIXELS | _OF_FRAMES if animated else _OF_PIXELS
-    found = [chunk for chunk in _chunks(content) if chunk.kind in kept or chunk.kind == b"eXIf"]
-    if not found or (found[0].kind, found[0].length) != (b"IHDR", 13):
+    found = [chunk for chunk in _chunks(content) if chunk[0] in kept or chunk[0] in _ONCE]
+    kind, start, end = found[0] if found else (b"", 0, 0)
+    if kind != b"IHDR" or end - start != 13:
         raise DamagedError("it has no header")
-    width, height = struct.unpack_from(">II", content, found[0].start)
-    metadata = next((chunk.data(content) for chunk in found if chunk.kind == b"eXIf"), b"")
-    parts = [
-        chunk.whole(content) for chunk in found if chunk.kind in kept and (chunk.kind != b"IHDR" or chunk == found[0])
-    ]
+    width, height = struct.unpack_from(">II", content, start)
+    metadata = next((content[start:end] for kind, start, end in found if kind == b"eXIf"), b"")
+    whole = [content[start - 8 : end + 4] for kind, start, end in found if kind in kept]
     return Pixels(
-        b"".join([content[:_SIGNATURE_BYTES], *parts, _END]),
+        b"".join([content[:_SIGNATURE_BYTES], content[start - 8 : end + 4], *whole, _END]),
         width,
         height,
         orientation=orientation(metadata.removeprefix(b"Exif\0\0")),
@@ -65,11 +51,11 @@ def text_of(content: bytes, keyword: str, *, at_most: int) -> str | None:
         DamagedError: if it cannot be unpacked.
     """
     start = keyword.encode("latin-1") + b"\0"
-    for chunk in _chunks(content):
-        if chunk.kind in {b"tEXt", b"zTXt", b"iTXt"} and content.startswith(start, chunk.start):
-            if chunk.length > at_most + len(start):
-                raise TooLargeError(f"its text {keyword!r} has {chunk.length:,} bytes")
-            return _text(chunk.kind, chunk.data(content)[len(start) :], at_most)
+    for kind, begin, end in _chunks(content):
+        if kind in {b"tEXt", b"zTXt", b"iTXt"} and content.startswith(start, begin):
+            if end - begin > at_most + len(start):
+                raise TooLargeError(f"its text {keyword!r} has {end - begin:,} bytes")
+            return _text(kind, content[begin + len(start) : end], at_most)
     return None
 
 
@@ -94,12 +80,15 @@ def _unpacked(data: bytes, at_most: int) -> bytes:
     return text
 
 
-def _chunks(content: bytes) -> Iterator[_Chunk]:
-    """The complete chunks; the decoder finds out whether the pixels are complete."""
+def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each complete chunk, and the offsets of the begin and end of its data.
+
+    The decoder finds out whether the pixels are complete.
+    """
     place = _SIGNATURE_BYTES
     while place + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)
-        if kind == b"IEND" or place + _FRAME_BYTES + length > len(content):
+        if kind == b"IEND" or place + _AROUND + length > len(content):
             return
-        yield _Chunk(kind, place + 8, length)
-        place += _FRAME_BYTES + length
+        yield kind, place + 8, place + 8 + length
+        place += _AROUND + length
