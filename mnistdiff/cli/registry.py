@@ -15,68 +15,34 @@ _TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Sample", "Evaluate and inspect", "Tools
 
 
 class Entry(NamedTuple):
-    """The module of a command, and its summary, which is the first sentence of its own help."""
+    """The summary of a command, which is the first sentence of its own help."""
 
-    module: str
     summary: str
     panel: str = _TOOLS
     hidden: bool = False
 
 
-_INSPECT = Entry(
-    "inspect_checkpoint",
-    "Show a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.",
-    _LOOK,
-)
+_INSPECT = Entry("Show a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.", _LOOK)
+_GRID = "Make one labelled sheet, a row for each digit: sampled from a model, or of existing images."
+_INPAINT = "Sample the missing part of an image as part of a digit, leaving the known part unchanged (RePaint)."
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
-        "train": Entry("train", "Train a model.", _TRAIN),
-        "resume": Entry("resume", "Resume training.", _TRAIN),
-        "sample": Entry("sample", "Sample digits from a trained model, and print the path of each image.", _DRAW),
-        "grid": Entry(
-            "grid",
-            "Make one labelled sheet, a row for each digit: sampled from a model, or of existing images.",
-            _DRAW,
-        ),
-        "interpolate": Entry(
-            "interpolate",
-            "Interpolate between two digits, or between two samples of one digit.",
-            _DRAW,
-        ),
-        "edit": Entry("edit", "Re-draw a scanned digit as another digit in the same style (SDEdit).", _DRAW),
-        "inpaint": Entry(
-            "inpaint",
-            "Sample the missing part of an image as part of a digit, leaving the known part unchanged (RePaint).",
-            _DRAW,
-        ),
-        "classify": Entry(
-            "classify",
-            "Classify images with the diffusion model.",
-            _LOOK,
-        ),
-        "reproduce": Entry(
-            "reproduce", "Sample an image again from its embedded provenance metadata, and compare.", _DRAW
-        ),
-        "evaluate": Entry(
-            "evaluate",
-            "Sample many images and measure their quality under two bundled classifiers.",
-            _LOOK,
-        ),
-        "report": Entry(
-            "report",
-            "Write an HTML report of a run: loss curves, previews, evaluation, settings.",
-            _LOOK,
-        ),
+        "train": Entry("Train a model.", _TRAIN),
+        "resume": Entry("Resume training.", _TRAIN),
+        "sample": Entry("Sample digits from a trained model, and print the path of each image.", _DRAW),
+        "grid": Entry(_GRID, _DRAW),
+        "interpolate": Entry("Interpolate between two digits, or between two samples of one digit.", _DRAW),
+        "edit": Entry("Re-draw a scanned digit as another digit in the same style (SDEdit).", _DRAW),
+        "inpaint": Entry(_INPAINT, _DRAW),
+        "classify": Entry("Classify images with the diffusion model.", _LOOK),
+        "reproduce": Entry("Sample an image again from its embedded provenance metadata, and compare.", _DRAW),
+        "evaluate": Entry("Sample many images and measure their quality under two bundled classifiers.", _LOOK),
+        "report": Entry("Write an HTML report of a run: loss curves, previews, evaluation, settings.", _LOOK),
         "inspect-checkpoint": _INSPECT,
         "inspect": _INSPECT._replace(hidden=True),
-        "export": Entry("export", "Export a trained network to ONNX, and compare it with PyTorch."),
-        "doctor": Entry(
-            "doctor", "Check the installation: libraries, devices, data, and whether each backend samples."
-        ),
-        "train-classifier": Entry(
-            "train_classifier",
-            "Train a reference classifier of evaluate, on the CPU.",
-        ),
+        "export": Entry("Export a trained network to ONNX, and compare it with PyTorch."),
+        "doctor": Entry("Check the installation: libraries, devices, data, and whether each backend samples."),
+        "train-classifier": Entry("Train a reference classifier of evaluate, on the CPU."),
     }
 )
 
@@ -133,11 +99,11 @@ def _without_types(context: Any, parameters: Sequence[Any]) -> Sequence[Any]:
 
 def load(name: str) -> TyperCommand:
     """Import a command."""
-    entry = COMMANDS[name]
-    module = import_module(f"mnistdiff.cli.commands.{entry.module}")
-    function = getattr(module, f"{entry.module}_command")
+    file = "inspect_checkpoint" if name == "inspect" else name.replace("-", "_")
+    module = import_module(f"mnistdiff.cli.commands.{file}")
+    function = getattr(module, f"{file}_command")
     # Under python -OO there are no docstrings. Typer keeps their line breaks, which fit the source, not the terminal.
-    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__ or entry.summary))
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__ or COMMANDS[name].summary))
     [first, *_] = inspect.signature(function).parameters.values()
     options: Any = first.annotation if is_dataclass(first.annotation) else None
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
