@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.data import idx
 from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, Split, UnavailableError
 from mnistdiff.engine.data.download import download
-from mnistdiff.engine.storage import write_atomically
+from mnistdiff.engine.storage import require_writable, write_atomically
 from mnistdiff.errors import DataError, MissingLibraryError
 from mnistdiff.setting_types import DATASETS
 
@@ -120,8 +119,7 @@ def _download_missing(spec: DatasetSpec, folder: Path, *, was_named: bool) -> di
         raise _unavailable(spec, folder, "MNISTDIFF_OFFLINE is set")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".probe-", dir=folder):
-            pass
+        require_writable(folder)
     except OSError as error:
         if was_named:
             raise
