@@ -106,8 +106,9 @@ def load(name: str) -> TyperCommand:
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(function.__doc__ or COMMANDS[name].summary))
     [first, *_] = inspect.signature(function).parameters.values()
     options: Any = first.annotation if is_dataclass(first.annotation) else None
+    examples = "\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()])
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name, cls=_Command, help=text, epilog=module.EXAMPLES)(options or function)
+    single.command(name, cls=_Command, help=text, epilog=examples)(options or function)
     command = typer.main.get_command(single)
     assert isinstance(command, _Command)
     command.run = function if options else None

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from mnistdiff import Model
     from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff classify scan.png
-
 mnistdiff classify inference_samples/digit_*.png --json
-
-mnistdiff sample --digit 7 -o - | mnistdiff classify - --show"""
+mnistdiff sample --digit 7 -o - | mnistdiff classify - --show
+"""
 
 
 _MOST_NAMES = 3

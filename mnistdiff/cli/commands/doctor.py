@@ -8,11 +8,10 @@ from mnistdiff.cli import console, options
 if TYPE_CHECKING:
     from mnistdiff.engine.doctor import Diagnosis
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff doctor
-
-mnistdiff doctor --json"""
+mnistdiff doctor --json
+"""
 
 
 def doctor_command(data_dir: options.DataDir = None, json: options.Json = False) -> None:

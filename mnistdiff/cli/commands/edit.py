@@ -10,13 +10,11 @@ from mnistdiff.cli.sample_output import SampleJob
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.setting_types import EDIT_GUIDANCE, EDIT_STRENGTH, Strength
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff edit scan.png --digit 4 -o four.png
-
 mnistdiff edit photo.jpg --digit 0-9 --strength 0.7 --seed 1 -o in_my_hand.png
-
-mnistdiff sample --digit 9 --seed 3 -o - | mnistdiff edit - --digit 4 --gif from_9_to_4.gif"""
+mnistdiff sample --digit 9 --seed 3 -o - | mnistdiff edit - --digit 4 --gif from_9_to_4.gif
+"""
 
 _Strength = Annotated[
     float,

@@ -27,15 +27,12 @@ if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.evaluation.report import EvaluationReport
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff evaluate runs/001-base
-
 mnistdiff evaluate --n 1000 --min-accuracy 99 --max-fcd 2 --json
-
 mnistdiff evaluate --by guidance=1,1.5,2,3 --plot guidance.png
-
-mnistdiff evaluate --cas --memorization --pairs pairs.png"""
+mnistdiff evaluate --cas --memorization --pairs pairs.png
+"""
 
 _PAIRS = "memorization_pairs.png"
 

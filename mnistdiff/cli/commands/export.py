@@ -11,11 +11,10 @@ from mnistdiff.cli.output import Output
 from mnistdiff.cli.signals import leaving_at_once
 from mnistdiff.engine.libraries import require
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff export -o model.onnx
-
-mnistdiff export runs/001-base -o digits.onnx --json"""
+mnistdiff export runs/001-base -o digits.onnx --json
+"""
 
 
 _Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE|-", help="The ONNX file to write; - is stdout.")]

@@ -19,17 +19,13 @@ from mnistdiff.setting_types import Seed
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff grid -o grid.png
-
 mnistdiff grid runs/001-base --digit 0-4 --n 12 --seed 5 -o - > sheet.png
-
 mnistdiff grid --digit 3,8 --n 2 --sweep guidance=0,1,2,4 --sweep steps=2,5,10 -o compared.png
-
 mnistdiff grid runs/001-base --over-time -o learning.gif
-
-mnistdiff grid inference_samples/digit_*.png -o drawn.png"""
+mnistdiff grid inference_samples/digit_*.png -o drawn.png
+"""
 
 _COUNT = 8
 _Sources = Annotated[

@@ -18,13 +18,11 @@ from mnistdiff.settings import SampleSettings
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.editing import RePaint
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff inpaint half.png --mask right --digit 8 -o whole.png
-
 mnistdiff inpaint digit_3_1.png --mask top --digit 0-9 --n 4 -o completed.png
-
-mnistdiff inpaint torn.png --mask mask.png --digit 5 --steps 10 --rounds 10 -o mended.png"""
+mnistdiff inpaint torn.png --mask mask.png --digit 5 --steps 10 --rounds 10 -o mended.png
+"""
 
 _Mask = Annotated[
     str,

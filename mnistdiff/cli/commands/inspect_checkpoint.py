@@ -10,13 +10,11 @@ if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.model_card import ModelCard
     from mnistdiff.engine.evaluation.results import CAS, ClassifierMetrics
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff inspect
-
 mnistdiff inspect runs/001-base/checkpoints/diffusion_checkpoint_epoch_0010.safetensors
-
-mnistdiff inspect runs/001-base --json"""
+mnistdiff inspect runs/001-base --json
+"""
 
 
 def inspect_checkpoint_command(

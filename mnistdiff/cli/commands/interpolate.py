@@ -14,13 +14,11 @@ from mnistdiff.cli.select_samples import parse_label
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.setting_types import INTERPOLATION_FRAMES, Frames, Seed
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff interpolate --from 3 --to 8 -o morph.gif
-
 mnistdiff interpolate --from 4 --to 4 --seed 1 --to-seed 2 --frames 48 -o hands.gif
-
-mnistdiff interpolate --from 1 --to 7 --film strip.png"""
+mnistdiff interpolate --from 1 --to 7 --film strip.png
+"""
 
 _MORPH = Path("morph.gif")
 _Frames = Annotated[

@@ -9,13 +9,11 @@ from mnistdiff.cli import console, options
 from mnistdiff.cli.model_input import about, warn_of
 from mnistdiff.cli.output import Output
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff report runs/001-fast -o report.html
-
 mnistdiff evaluate runs/001-fast -o runs/001-fast/evaluation.json
-
-mnistdiff report runs/001-fast -o - > report.html"""
+mnistdiff report runs/001-fast -o - > report.html
+"""
 
 
 _Run = Annotated[

@@ -9,15 +9,12 @@ from mnistdiff.cli import console, image_input, options
 from mnistdiff.cli.model_input import about, warn_of
 from mnistdiff.cli.output import Output
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff reproduce digit_7_42.png
-
 mnistdiff reproduce grid.png --checkpoint runs/001-fast -o again.png
-
 mnistdiff reproduce morph.gif
-
-mnistdiff reproduce grid.png --json"""
+mnistdiff reproduce grid.png --json
+"""
 
 _Image = Annotated[
     Path, typer.Argument(metavar="IMAGE", readable=False, help="A PNG or GIF that this program sampled; - is stdin.")

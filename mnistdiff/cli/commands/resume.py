@@ -11,11 +11,10 @@ from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.settings import TrainSettings
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff resume
-
-mnistdiff resume runs/001-base --epochs 300"""
+mnistdiff resume runs/001-base --epochs 300
+"""
 
 _Source = Annotated[
     Path | None,

@@ -10,19 +10,14 @@ from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
 from mnistdiff.cli.sample_output import DatasetJob, SampleJob
 from mnistdiff.cli.select_samples import Selection
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff sample --digit 7 --n 16
-
 mnistdiff sample --digit 0-9 --n 4 --seed 1 --guidance 3 -o drawn/
-
 mnistdiff sample --digits 2026 --show -o year.png
-
 mnistdiff sample --digit 3,8 --gif born.gif --film born.png
-
 mnistdiff sample --digit 7 -o - > seven.png
-
-mnistdiff sample --format npz --balance mnist --n 1000 -o drawn.npz"""
+mnistdiff sample --format npz --balance mnist --n 1000 -o drawn.npz
+"""
 
 _OUTPUT = f"A folder, or one .png: a sheet if of several images. Default: {DEFAULT_FOLDER}"
 _Output = Annotated[str | None, options.file("--output", "-o", metavar="DIR|FILE|-", help=_OUTPUT)]

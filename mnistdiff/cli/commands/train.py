@@ -10,15 +10,12 @@ from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.presets import Resolved
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff train --preset fast
-
 mnistdiff train --preset fast --max-minutes 60
-
 mnistdiff train --epochs 200 --run-dir runs/mine
-
-mnistdiff train --config my.toml --lr 3e-4 --dry-run"""
+mnistdiff train --config my.toml --lr 3e-4 --dry-run
+"""
 
 
 def train_command(options: TrainOptions) -> None:

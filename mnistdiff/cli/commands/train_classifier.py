@@ -16,11 +16,10 @@ from mnistdiff.setting_types import ClassifierName, Seed
 if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.train_reference_classifier import TrainedClassifier
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 mnistdiff train-classifier --architecture conv -o classifier_conv.safetensors
-
-mnistdiff train-classifier --architecture residual --epochs 1 --seed 7 -o quick.safetensors --json"""
+mnistdiff train-classifier --architecture residual --epochs 1 --seed 7 -o quick.safetensors --json
+"""
 
 _Architecture = Annotated[
     ClassifierName,
