@@ -51,6 +51,10 @@ BackendName = Literal["auto", "onnx", "torch"]
 LogName = Literal["none", "tensorboard"]
 ClassifierName = Literal["conv", "residual"]
 NetworkName = Annotated[str, AfterValidator(NETWORKS.require)]
+View = Literal["x_t", "x_0"]
+"""What an animation shows of each step: the noisy state x_t, or the predicted image x_0."""
+AnimationKind = Literal["gif", "png"]
+"""GIF or animated PNG; viewers that know only still PNG show the first frame of the latter."""
 MAX_SEED = 2**32 - 1
 MAX_EPOCHS = 1_000_000
 

@@ -147,10 +147,14 @@ def _failure(error: Exception, arguments: list[str]) -> _Failure:
 
 
 def _of_the_engine(error: MnistDiffError, command: str) -> _Failure:
-    """An error of the engine, with the flags of the command instead of the fields."""
+    """An error of the engine, with flags instead of fields: those of the command, or in a hint to train, of train."""
+    from mnistdiff.settings import TrainSettings
+
     flags = flags_of(load(command)) if command else {}
     field = next((name for name in fields_in(error.message) if name in flags), "")
-    return _Failure(with_flags(error.message, flags), with_flags(error.hint, flags), exit_code_of(error), field)
+    of_train = {name: f"--{name.replace('_', '-')}" for name in TrainSettings.model_fields}
+    hint = with_flags(error.hint, of_train | flags)
+    return _Failure(with_flags(error.message, flags), hint, exit_code_of(error), field)
 
 
 def _usage_message(error: typer.TyperException) -> str:

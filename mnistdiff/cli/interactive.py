@@ -12,7 +12,7 @@ from rich.prompt import Prompt
 
 from mnistdiff.cli import console, options, variables
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
-from mnistdiff.cli.model_input import load
+from mnistdiff.cli.model_input import find_model, load
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import meter
@@ -26,7 +26,7 @@ from mnistdiff.setting_types import MAX_SEED, Seed
 from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
-    from mnistdiff import Model
+    from mnistdiff.engine.inference.model import DiffusionModel
     from mnistdiff.engine.inference.sampling import Sample
 
 _HELP = """7, 2026      sample these digits
@@ -83,7 +83,7 @@ class _Sampled:
 
     number: str
     samples: "Sequence[Sample]"
-    model: "Model"
+    model: "DiffusionModel"
     settings: SampleSettings
 
 
@@ -94,7 +94,7 @@ class Session:
         self._given: dict[str, float] = {}
         self._seed: int | None = None
         self._number = ""
-        self._model: Model | None = None
+        self._model: DiffusionModel | None = None
         self._sampled: _Sampled | None = None
 
     def do(self, line: str) -> None:
@@ -121,25 +121,24 @@ class Session:
         elif line:
             console.note(*_HELP.splitlines())
 
-    def _load(self) -> "Model":
+    def _load(self) -> "DiffusionModel":
         """The model, loaded once."""
         if self._model is None:
-            from mnistdiff.engine.runs.lookup import checkpoint_to_sample
-
             self._model, _ = load(
-                checkpoint_to_sample(None), SamplingOptions(machine=inference_settings(None, None)), quiet=False
+                find_model(None), SamplingOptions(machine=inference_settings(None, None)), quiet=False
             )
         return self._model
 
     def _sample(self) -> None:
         from mnistdiff.arguments import specs_of
+        from mnistdiff.engine.inference.sampling import sample
 
         seed = options.new_seed() if self._seed is None else self._seed
         model = self._load()
         specs, settings = specs_of(model.settings.spec, self._number, 1, seed), model.sample_settings(**self._given)
         samples: list[Sample] = []
         with meter(label="sampling") as shown:
-            shown.follow(model.sampling(specs, settings), samples.extend)
+            shown.follow(sample(model, specs, settings), samples.extend)
             shown.digits([each.pixels for each in samples])
         self._sampled = _Sampled(self._number, samples, model, settings)
         console.note(f"seed {seed}, guidance {settings.guidance:g}, {settings.steps} steps")

@@ -6,64 +6,64 @@ from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.option_groups import SamplingOptions
-from mnistdiff.setting_types import WeightsName
 from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
-    from mnistdiff import Model
+    from mnistdiff.engine.checkpoint.header import CheckpointFile
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
-    from mnistdiff.engine.data.datasets import DatasetSpec
+    from mnistdiff.engine.inference.model import DiffusionModel
 
 
-def find_model(checkpoint: Path | None) -> "tuple[Path, DatasetSpec]":
-    """The checkpoint to sample from, and the data set that its model was trained on, before its network is loaded.
+def find_model(checkpoint: Path | None) -> "CheckpointFile":
+    """The checkpoint to sample from, its header read: the data set of its model is known before the network is loaded.
 
     Args:
         checkpoint: a file or a run folder; None is the newest run, else the bundled model.
 
     Raises:
-        CheckpointError: if there is no such model.
+        CheckpointError: if there is no such model, or this program lacks its data set or network.
     """
     from mnistdiff.engine.checkpoint.header import read_checkpoint_file
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
-    path = checkpoint_to_sample(checkpoint)
-    settings = read_checkpoint_file(path).metadata.settings
-    settings.require_registered(source=str(path))
-    return path, settings.spec
+    file = read_checkpoint_file(checkpoint_to_sample(checkpoint))
+    file.settings.require_registered(source=str(file.path))
+    return file
 
 
-def load(path: Path, sampling: SamplingOptions, *, note: str = "", quiet: bool) -> "tuple[Model, SampleSettings]":
+def load(
+    file: "CheckpointFile", sampling: SamplingOptions, *, note: str = "", quiet: bool
+) -> "tuple[DiffusionModel, SampleSettings]":
     """Load a model, and make the sample settings for it.
 
     Which model it is, is noted on stderr; if it is not fully trained, that is a warning.
 
     Args:
-        path: of the checkpoint.
+        file: the checkpoint.
         sampling: how to sample.
         note: what else to note.
         quiet: note nothing.
 
     Raises:
-        CheckpointError: if it cannot be read, or lacks those weights.
+        CheckpointError: if it is damaged, or lacks those weights.
         SettingsError: if the settings do not fit the model.
     """
-    return load_each(path, sampling, [{}], note=note, quiet=quiet)[0]
+    return load_each(file, sampling, [{}], note=note, quiet=quiet)[0]
 
 
 def load_each(
-    path: Path,
+    file: "CheckpointFile",
     sampling: SamplingOptions,
     variants: Sequence[Mapping[str, Any]],
     *,
     device: str = "",
     note: str = "",
     quiet: bool,
-) -> "list[tuple[Model, SampleSettings]]":
+) -> "list[tuple[DiffusionModel, SampleSettings]]":
     """As ``load``, for each of several variants of the settings.
 
     Args:
-        path: of the checkpoint.
+        file: the checkpoint.
         sampling: how to sample.
         variants: fields of SampleSettings with other values than those given.
         device: instead of that given.
@@ -73,17 +73,20 @@ def load_each(
     Raises:
         CheckpointError, SettingsError: as ``load``.
     """
-    import mnistdiff
+    from mnistdiff.engine.inference.model import load_model
 
-    console.note(f"sampling from {options.name_of(path)}{note}", quiet=quiet)
-    given = [{**sampling.defaults, **sampling.given, **variant} for variant in variants]
-    named: list[WeightsName] = [each.get("weights", "ema") for each in given]
+    console.note(f"sampling from {options.name_of(file.path)}{note}", quiet=quiet)
+    given = [{"weights": "ema", **sampling.defaults, **sampling.given, **variant} for variant in variants]
     where, backend = device or sampling.machine.device, sampling.machine.backend
-    models = {w: mnistdiff.load(path, weights=w, device=where, backend=backend) for w in dict.fromkeys(named)}
-    first = models[named[0]]
-    warn_of(first.info)
-    sampling.refuse_ineffective(first.settings.timesteps)
-    return [(models[w], models[w].sample_settings(**each)) for w, each in zip(named, given, strict=True)]
+    named = dict.fromkeys(each["weights"] for each in given)
+    models = {weights: load_model(file, weights=weights, device=where, backend=backend) for weights in named}
+    settings, info = file.settings, next(iter(models.values())).info
+    warn_of(info)
+    sampling.refuse_ineffective(settings.timesteps)
+    return [
+        (models[each["weights"]], SampleSettings.for_model(settings, each, images_seen=info.images_seen))
+        for each in given
+    ]
 
 
 def warn_of(info: "ModelInfo") -> None:

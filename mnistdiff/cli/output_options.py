@@ -1,6 +1,6 @@
 """Options of where samples go: their declarations, and the frozen objects that commands build of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,9 +11,10 @@ from mnistdiff.cli.options import file, typed
 from mnistdiff.cli.output import Output, refuse_existing
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.errors import SettingsError
+from mnistdiff.setting_types import View
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.outputs.trajectory import View
+    from mnistdiff.engine.inference.sampling import SampleSpec
 
 DatasetFormat = Literal["npz", "idx", "csv"]
 
@@ -23,10 +24,10 @@ Show = Annotated[bool, typer.Option("--show", help="Print the images in the term
 Gif = Annotated[Path | None, file("--gif", help="Also animate the states from noise to image: .gif or .png.")]
 Film = Annotated[Path | None, file("--film", help="Also write some of these states side by side: .png.")]
 ViewName = Annotated[
-    Literal["x_t", "x_0"] | None,
+    View | None,
     typed(
         "--view",
-        kind=Literal["x_t", "x_0"],
+        kind=View,
         help_text="What --gif and --film show: the noisy states, or the images predicted at each (default x_t).",
     ),
 ]
@@ -58,7 +59,7 @@ class AnimationOptions:
 
     gif: Path | None
     film: Path | None
-    view: "View | None"
+    view: View | None
     beside: Output
     force: bool
 
@@ -77,7 +78,7 @@ class AnimationOptions:
             )
 
     @property
-    def tensor(self) -> "View":
+    def tensor(self) -> View:
         """Which tensor is shown."""
         return self.view or "x_t"
 
@@ -114,13 +115,26 @@ class OutputOptions:
         if self.target.file is not None:
             refuse_existing(self.target.file, force=self.force)
 
+    def refuse_existing(self, specs: "Sequence[SampleSpec]") -> None:
+        """Check the files of these images before they are sampled.
+
+        Raises:
+            SettingsError: if one exists, or there is no room for the images on a sheet.
+        """
+        from mnistdiff.engine.outputs.encode import file_name
+        from mnistdiff.engine.outputs.sheets import require_image_count
+
+        if self.target.folder is None:
+            require_image_count(len(specs))
+        self.target.refuse_existing([file_name(spec.label, spec.seed) for spec in specs], force=self.force)
+
     @classmethod
     def of(
         cls,
         output: str,
         gif: Path | None,
         film: Path | None,
-        view: "View | None",
+        view: View | None,
         *,
         show: bool,
         force: bool,
@@ -194,6 +208,16 @@ class DatasetOptions:
         refuse_beside(f"--format {format}", "it is for images", for_images)
         path = Path(output or ("drawn" if format == "idx" else f"drawn.{format}"))
         return cls(format, path, force, json, quiet or json)
+
+    def require_enough(self, count: int) -> None:
+        """Raise SettingsError for fewer images than the format needs."""
+        from mnistdiff.engine.outputs.dataset_writers import LEAST_FOR_IDX
+
+        if self.format == "idx" and count < LEAST_FOR_IDX:
+            raise SettingsError(
+                f"--format idx is a training and a test set: it needs at least {LEAST_FOR_IDX} images, not {count}",
+                "Use a larger --n, or another --format.",
+            )
 
     def _check_folder(self) -> None:
         if str(self.path) == "-":

@@ -78,16 +78,18 @@ class Meter:
             the result of the work.
         """
 
-        def show(progress: Progress[T]) -> None:
-            if progress.stage != self._label:
-                self._begin(progress.stage, progress.total)
-            self.advance(
-                progress.done, images=len(progress.results) if self._counts_images else 0, total=progress.total
-            )
+        def take(progress: Progress[T]) -> None:
+            self.show(progress)
             if progress.results and on_results is not None:
                 on_results(progress.results)
 
-        return finish(work, show)
+        return finish(work, take)
+
+    def show(self, progress: Progress[object]) -> None:
+        """Show a step of work."""
+        if progress.stage != self._label:
+            self._begin(progress.stage, progress.total)
+        self.advance(progress.done, images=len(progress.results) if self._counts_images else 0, total=progress.total)
 
     @property
     def seconds_left(self) -> float:

@@ -12,8 +12,8 @@ from mnistdiff.cli.progress import meter
 from mnistdiff.setting_types import Evaluations, Seed
 
 if TYPE_CHECKING:
-    from mnistdiff import Model
     from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
+    from mnistdiff.engine.inference.model import DiffusionModel
 
 EXAMPLES = """
 mnistdiff classify scan.png
@@ -56,9 +56,9 @@ def classify_command(
 
     from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
-    path, dataset = find_model(checkpoint)
-    prepared = [image_input.prepare_digit(scan, dataset) for scan in scans]
-    model, _ = load(path, sampling, quiet=quiet or json)
+    file = find_model(checkpoint)
+    prepared = [image_input.prepare_digit(scan, file.settings.spec) for scan in scans]
+    model, _ = load(file, sampling, quiet=quiet or json)
     rest = list(zip([scan.name for scan in scans], prepared, strict=True))
     undecided: list[str] = []
     with meter(quiet=quiet or json) as shown:
@@ -83,7 +83,7 @@ def classify_command(
         console.warn(_warning(undecided))
 
 
-def _to_dict(name: str, notices: Sequence[str], posterior: "ClassPosterior", model: "Model") -> dict[str, Any]:
+def _to_dict(name: str, notices: Sequence[str], posterior: "ClassPosterior", model: "DiffusionModel") -> dict[str, Any]:
     """The result for one image, for JSON."""
     return {
         "path": name,

@@ -6,7 +6,7 @@ from mnistdiff.cli import image_input, option_groups, options, output_options
 from mnistdiff.cli.model_input import find_model, load
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output_options import OutputOptions
-from mnistdiff.cli.sample_output import SampleJob
+from mnistdiff.cli.sample_output import write_images
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.setting_types import EDIT_GUIDANCE, EDIT_STRENGTH, Strength
 
@@ -67,10 +67,12 @@ def edit_command(
     from mnistdiff.engine.inference.editing import SDEdit
     from mnistdiff.engine.inference.sampling import specs_for_labels
 
-    path, dataset = find_model(checkpoint)
+    file = find_model(checkpoint)
+    dataset = file.settings.spec
     prepared = image_input.prepare_digit(scan, dataset)
     process = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
-    job = SampleJob(specs, images, notices=prepared.notices)
-    job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)
+    images.refuse_existing(specs)
+    model, settings = load(file, sampling, note=f", --seed {first}", quiet=images.quiet)
+    write_images(model, settings, process, specs, images, notices=prepared.notices)

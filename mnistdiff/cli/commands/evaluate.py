@@ -11,7 +11,7 @@ from pydantic import Field
 from mnistdiff.cli import console, evaluation_view, option_groups, options
 from mnistdiff.cli.evaluation_view import EvaluationFiles
 from mnistdiff.cli.flags import flags_of, with_flags
-from mnistdiff.cli.model_input import about, load_each
+from mnistdiff.cli.model_input import about, find_model, load_each
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.registry import load
@@ -23,9 +23,9 @@ from mnistdiff.setting_types import EvaluatedCount, Seed
 from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
-    from mnistdiff import Model
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
     from mnistdiff.engine.evaluation.report import EvaluationReport
+    from mnistdiff.engine.inference.model import DiffusionModel
 
 EXAMPLES = """
 mnistdiff evaluate runs/001-base
@@ -185,20 +185,21 @@ class EvaluationOptions:
 
 def _load(
     checkpoint: Path | None, sampling: SamplingOptions, chosen: EvaluationOptions
-) -> "list[tuple[Model, SampleSettings]]":
+) -> "list[tuple[DiffusionModel, SampleSettings]]":
     """The model and its sample settings, once for each value of a comparison."""
     require(*(["matplotlib"] if chosen.plot else []), "torch")
     from mnistdiff.engine.network.device import resolve_device
-    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     variants = [{}] if chosen.by is None else [{chosen.by.name: value} for value in chosen.by.values]
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
     device = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
-    path, note = checkpoint_to_sample(checkpoint), f", {chosen.n:,} images"
-    return load_each(path, sampling, variants, device=device, note=note, quiet=chosen.quiet)
+    file, note = find_model(checkpoint), f", {chosen.n:,} images"
+    return load_each(file, sampling, variants, device=device, note=note, quiet=chosen.quiet)
 
 
-def _evaluate(models: "list[tuple[Model, SampleSettings]]", chosen: EvaluationOptions) -> "Sequence[EvaluationReport]":
+def _evaluate(
+    models: "list[tuple[DiffusionModel, SampleSettings]]", chosen: EvaluationOptions
+) -> "Sequence[EvaluationReport]":
     """A report for each of the models, with progress and warnings."""
     from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
 

@@ -37,13 +37,14 @@ def export_command(
     target.refuse_existing(force=force)
     quiet = quiet or json
 
+    from mnistdiff.engine.checkpoint.file import read_checkpoint
     from mnistdiff.engine.checkpoint.model_info import ModelInfo
-    from mnistdiff.engine.inference.model import load_weights
     from mnistdiff.engine.runs.lookup import checkpoint_to_sample
 
     require("torch")
     path = checkpoint_to_sample(source)
-    checkpoint, arrays = load_weights(path, weights or "ema")
+    checkpoint = read_checkpoint(path)
+    arrays = checkpoint.weights(weights or "ema")
     model = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     warn_of(model)
     console.note(f"exporting {options.name_of(path)}, which takes half a minute", quiet=quiet)

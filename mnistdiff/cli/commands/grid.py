@@ -158,25 +158,27 @@ def _of_model(
     Raises:
         SettingsError: before anything is sampled, if there is no room for the images.
     """
-    from mnistdiff.engine.inference.sampling import Sample, specs_for_labels
+    from mnistdiff.engine.inference.sampling import Sample, sample, specs_for_labels
     from mnistdiff.engine.outputs import sheets
-    from mnistdiff.engine.outputs.encode import encode_samples, encode_with_provenance
+    from mnistdiff.engine.outputs.encode import encode_samples
+    from mnistdiff.engine.outputs.png import encode_png
     from mnistdiff.engine.outputs.provenance import Origin, make_provenance
 
     compared = [(sweep.name, sweep.values) for sweep in sampling.sweeps]
     variants = list(sheets.variants(compared)) if compared else []
-    path, dataset = find_model(source)
-    specs = specs_for_labels(parse_labels(digit, dataset), count, seed)
+    file = find_model(source)
+    specs = specs_for_labels(parse_labels(digit, file.settings.spec), count, seed)
     sheets.require_image_count(len(specs) * max(len(variants), 1))
     if compared:
-        sheets.require_room_for_comparison(compared, len(specs), dataset.image_size)
-    (model, settings), *loaded = load_each(path, sampling, [{}, *variants], quiet=quiet)
+        sheets.require_room_for_comparison(compared, len(specs), file.settings.spec.image_size)
+    (model, settings), *loaded = load_each(file, sampling, [{}, *variants], quiet=quiet)
     rows: list[list[Sample]] = []
     for each, variant in loaded or [(model, settings)]:
         rows.append([])
         with meter(quiet=quiet) as shown:
-            shown.follow(each.sampling(specs, variant), rows[-1].extend)
+            shown.follow(sample(each, specs, variant), rows[-1].extend)
     if not compared:
         return model.info, encode_samples(rows[0], Origin(model, settings), always_sheet=True)
     image = sheets.comparison_sheet(compared, [[each.pixels for each in row] for row in rows])
-    return model.info, encode_with_provenance(image, make_provenance(Origin(model, settings), specs, sweeps=compared))
+    provenance = make_provenance(Origin(model, settings), specs, sweeps=compared)
+    return model.info, encode_png(image, provenance.metadata())

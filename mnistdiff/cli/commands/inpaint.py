@@ -9,7 +9,7 @@ from mnistdiff.cli import image_input, option_groups, options, output_options
 from mnistdiff.cli.model_input import find_model, load
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output_options import OutputOptions
-from mnistdiff.cli.sample_output import SampleJob
+from mnistdiff.cli.sample_output import write_images
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.setting_types import RESAMPLE_STEPS, ResampleSteps
@@ -90,12 +90,14 @@ def inpaint_command(
 
     from mnistdiff.engine.inference.sampling import specs_for_labels
 
-    path, dataset = find_model(checkpoint)
+    file = find_model(checkpoint)
+    dataset = file.settings.spec
     process = _process(image, mask, rounds or RESAMPLE_STEPS, dataset.image_size)
     first = options.new_seed() if seed is None else seed
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
-    job = SampleJob(specs, images)
-    job.run(*load(path, sampling, note=f", --seed {first}", quiet=images.quiet), process)
+    images.refuse_existing(specs)
+    model, settings = load(file, sampling, note=f", --seed {first}", quiet=images.quiet)
+    write_images(model, settings, process, specs, images)
 
 
 def _process(path: Path, mask: str, rounds: int, size: int) -> "RePaint":

@@ -71,8 +71,8 @@ def interpolate_command(
     target = _target(output, film, force=force, as_json=json)
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
-    path, dataset = find_model(checkpoint)
-    labels = parse_label(start, dataset, "--from"), parse_label(end, dataset, "--to")
+    file = find_model(checkpoint)
+    labels = [parse_label(name, file.settings.spec, flag) for name, flag in ((start, "--from"), (end, "--to"))]
 
     from mnistdiff.engine.inference.interpolation import interpolate
     from mnistdiff.engine.inference.sampling import SampleSpec
@@ -81,7 +81,7 @@ def interpolate_command(
     from mnistdiff.engine.outputs.provenance import Origin
 
     first, last = SampleSpec(labels[0], first_seed), SampleSpec(labels[1], last_seed)
-    model, settings = load(path, sampling, note=f", --seed {first_seed}", quiet=quiet or json)
+    model, settings = load(file, sampling, note=f", --seed {first_seed}", quiet=quiet or json)
     with meter(quiet=quiet or json) as shown:
         images = shown.follow(interpolate(model, first, last, frames, settings))
     animated = None if film is not None else kind_of(output or _MORPH)

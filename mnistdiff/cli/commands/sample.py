@@ -7,7 +7,7 @@ from mnistdiff.cli.model_input import find_model, load
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
-from mnistdiff.cli.sample_output import DatasetJob, SampleJob
+from mnistdiff.cli.sample_output import write_dataset, write_images
 from mnistdiff.cli.select_samples import Selection
 
 EXAMPLES = """
@@ -62,14 +62,18 @@ def sample_command(
         images = OutputOptions.of(
             output or DEFAULT_FOLDER, gif, film, view, show=show, force=force, json=json, quiet=quiet
         )
-        path, dataset = find_model(checkpoint)
-        job = SampleJob(selection.specs(dataset), images, columns=len(digits or ""))
+        file = find_model(checkpoint)
+        specs = selection.specs(file.settings.spec)
+        images.refuse_existing(specs)
 
         from mnistdiff.engine.inference.process import FROM_NOISE
 
-        job.run(*load(path, sampling, note=note, quiet=images.quiet), FROM_NOISE)
+        model, settings = load(file, sampling, note=note, quiet=images.quiet)
+        write_images(model, settings, FROM_NOISE, specs, images, columns=len(digits or ""))
     else:
         for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
         files = DatasetOptions.of(format, output, for_images=for_images, force=force, json=json, quiet=quiet)
-        path, dataset = find_model(checkpoint)
-        DatasetJob(selection.specs(dataset), files).run(*load(path, sampling, note=note, quiet=files.quiet))
+        file = find_model(checkpoint)
+        specs = selection.specs(file.settings.spec)
+        files.require_enough(len(specs))
+        write_dataset(*load(file, sampling, note=note, quiet=files.quiet), specs, files)

@@ -10,9 +10,10 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from mnistdiff.engine.checkpoint.header import digest_of, digest_offset, read_checkpoint_file
+from mnistdiff.engine.checkpoint.header import CheckpointFile, digest_of, digest_offset, read_checkpoint_file
 from mnistdiff.engine.checkpoint.metadata import METADATA_KEY, CheckpointMetadata
 from mnistdiff.errors import CheckpointError, DivergedError
+from mnistdiff.setting_types import WeightsName
 
 Tensors = Mapping[str, NDArray[np.float32]]
 # Weights for sampling may be float16: images differ by less than one grey level. A training state may not: resuming is
@@ -36,10 +37,19 @@ class Checkpoint:
     tensors: Tensors
     sha256: str
 
-    def weights(self, prefix: str) -> dict[str, NDArray[np.float32]]:
-        """The tensors under ``model`` or ``ema``, without the prefix."""
-        start = f"{prefix}."
-        return {name.removeprefix(start): array for name, array in self.tensors.items() if name.startswith(start)}
+    def weights(self, which: WeightsName) -> dict[str, NDArray[np.float32]]:
+        """The ``ema`` or ``raw`` weights by parameter name.
+
+        Raises:
+            CheckpointError: if the file does not hold them.
+        """
+        start = {"ema": "ema.", "raw": "model."}[which]
+        arrays = {name.removeprefix(start): array for name, array in self.tensors.items() if name.startswith(start)}
+        if not arrays:
+            raise CheckpointError(
+                f"{self.path} holds no {which} weights", "Leave out `weights`, or use a training checkpoint."
+            )
+        return arrays
 
 
 def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:
@@ -61,15 +71,19 @@ def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:
     return b"".join([content[:start], digest_of(content).encode(), content[start + 64 :]])
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(source: Path | CheckpointFile) -> Checkpoint:
     """Read a checkpoint and verify it, except whether its tensors are those of its network.
+
+    Args:
+        source: its path, or the file with its header read already.
 
     Raises:
         CheckpointError: if it is missing, foreign, truncated, altered, newer than this program, not finite, or of a
             data set or network that is not registered.
         OSError: if the file system refuses.
     """
-    file = read_checkpoint_file(path)
+    file = read_checkpoint_file(source) if isinstance(source, Path) else source
+    path = file.path
     file.require_valid()
     file.metadata.settings.require_registered(source=str(path))
     try:

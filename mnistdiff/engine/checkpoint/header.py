@@ -21,6 +21,7 @@ from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, FORMAT_VERS
 from mnistdiff.engine.storage import O_BINARY
 from mnistdiff.errors import CheckpointError, NewerFormatError, explain
 from mnistdiff.registry import unregistered_accepted
+from mnistdiff.settings import TrainSettings
 from mnistdiff.settings_file import unique_names
 
 MAX_FILE_BYTES = 256 * 1024**2
@@ -51,6 +52,11 @@ class CheckpointFile:
     shapes: dict[str, tuple[int, ...]]
     sha256: str
     digest_valid: bool
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The settings of the training."""
+        return self.metadata.settings
 
     def require_valid(self) -> None:
         """Raise CheckpointError if the digest is wrong."""

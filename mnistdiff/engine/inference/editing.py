@@ -12,9 +12,9 @@ from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.repaint import repaint
 from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
-from mnistdiff.engine.inference.process import FROM_NOISE, run_sampler
+from mnistdiff.engine.inference.process import FROM_NOISE
 from mnistdiff.errors import SettingsError, validate
-from mnistdiff.setting_types import ResampleSteps, Strength
+from mnistdiff.setting_types import SAMPLERS, ResampleSteps, Strength
 from mnistdiff.settings import SampleSettings
 
 HALVES = ("left", "right", "top", "bottom")
@@ -72,7 +72,8 @@ class SDEdit:
         _require_size(self.image, noise(0))
         x_t = diffuse(from_uint8(self.image), noise(0), schedule.alpha(t), schedule.sigma(t))
         timesteps = schedule.inference_timesteps(self.evaluations(schedule, settings), settings.spacing, start=t)
-        return run_sampler(settings, predict_x_0, x_t, noise, schedule, timesteps)
+        sampler = SAMPLERS[settings.sampler](settings)
+        return sampler(predict_x_0, x_t, schedule=schedule, timesteps=timesteps, noise=noise)
 
 
 @dataclass(frozen=True)

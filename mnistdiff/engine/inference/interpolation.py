@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.diffusion.guidance import guided
-from mnistdiff.engine.diffusion.predictions import FloatArray
+from mnistdiff.engine.diffusion.predictions import FloatArray, x_0_from_eps
 from mnistdiff.engine.diffusion.samplers import PredictX0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import FROM_NOISE
-from mnistdiff.engine.inference.sampling import SampleSpec, clipped_x_0, predict_eps
+from mnistdiff.engine.inference.sampling import SampleSpec
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
+from mnistdiff.setting_types import PREDICTIONS
 from mnistdiff.settings import SampleSettings
 
 
@@ -85,14 +86,16 @@ def interpolated_x_0(
     The conditional predictions are interpolated: eps_cond = (1 - a) eps(x_t | first) + a eps(x_t | last), with a of
     ``shares``, shape (B,), a composition of conditions as in Liu et al. 2022 (arXiv 2206.01714).
     """
-    weight = shares[:, None, None, None]
+    prediction, weight = PREDICTIONS[model.settings.prediction], shares[:, None, None, None]
     three_labels = np.repeat(np.array([*labels, model.settings.spec.null_label], dtype=np.int64), len(shares))
 
     def predict(x_t: FloatArray, t: int) -> FloatArray:
-        eps = predict_eps(model, schedule, np.concatenate([x_t] * 3), t, three_labels)
+        alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+        x_three = np.concatenate([x_t] * 3)
+        eps = prediction.eps(model.denoiser(x_three, t, three_labels), x_three, alpha, sigma)
         eps_first, eps_last, eps_uncond = np.split(eps, 3)
         eps_cond = (1 - weight) * eps_first + weight * eps_last
         eps = guided(eps_uncond, eps_cond, settings.guidance_at(t, schedule.num_train_timesteps))
-        return clipped_x_0(eps, x_t, schedule, t)
+        return x_0_from_eps(eps, x_t, alpha, sigma).clip(-1.0, 1.0)
 
     return predict

@@ -7,12 +7,13 @@ from typing import Any, Literal, Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
+from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.checkpoint.header import CheckpointFile
 from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.network.onnx_runtime import open_graph
-from mnistdiff.errors import CheckpointError, SettingsError, field_errors
-from mnistdiff.setting_types import BackendName, WeightsName
+from mnistdiff.engine.network.onnx_runtime import OnnxDenoiser
+from mnistdiff.errors import SettingsError, field_errors
+from mnistdiff.setting_types import NETWORKS, BackendName, WeightsName
 from mnistdiff.settings import SampleSettings, TrainSettings
 from mnistdiff.shell import quoted
 
@@ -75,26 +76,13 @@ class DiffusionModel:
         return settings
 
 
-def load_weights(path: Path, weights: WeightsName) -> tuple[Checkpoint, dict[str, NDArray[np.float32]]]:
-    """Read a checkpoint, and its ``ema`` or ``raw`` weights by parameter name.
-
-    Raises:
-        CheckpointError: if the file cannot be read or does not hold those weights.
-    """
-    checkpoint = read_checkpoint(path)
-    arrays = checkpoint.weights({"ema": "ema", "raw": "model"}[weights])
-    if not arrays:
-        raise CheckpointError(
-            f"{path} holds no {weights} weights", "Leave out `weights`, or use a training checkpoint."
-        )
-    return checkpoint, arrays
-
-
-def load_model(path: Path, *, weights: WeightsName, device: str, backend: BackendName = "auto") -> DiffusionModel:
+def load_model(
+    source: Path | CheckpointFile, *, weights: WeightsName, device: str, backend: BackendName = "auto"
+) -> DiffusionModel:
     """Read a checkpoint and build its network.
 
     Args:
-        path: the checkpoint.
+        source: the checkpoint: its path, or the file with its header read already.
         weights: ``ema`` or ``raw``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         backend: ``onnx``, ``torch``, or ``auto``: ONNX Runtime if ``device`` is ``auto`` or ``cpu`` and a graph of this
@@ -104,8 +92,8 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
         CheckpointError: if the file cannot be read or does not hold those weights.
         SettingsError: if the device or, with ``onnx``, the graph is not available.
     """
-    checkpoint, arrays = load_weights(path, weights)
-    settings = checkpoint.metadata.settings
+    checkpoint = read_checkpoint(source)
+    path, settings, arrays = checkpoint.path, checkpoint.metadata.settings, checkpoint.weights(weights)
     info = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     on_cpu = device in ("auto", "cpu")
     match backend:
@@ -113,17 +101,17 @@ def load_model(path: Path, *, weights: WeightsName, device: str, backend: Backen
             graph = None
         case "auto" | "onnx":
             make = backend == "onnx"
-            graph = open_graph(settings, arrays, source=str(path), make=make) if on_cpu else None
+            graph = OnnxDenoiser.open(settings, arrays, source=str(path), make=make) if on_cpu else None
         case _:
             assert_never(backend)
     if graph is not None:
         return DiffusionModel(graph, settings, "onnx", info, weights)
     if backend == "onnx":
         why = f"there is no graph for {path}" if on_cpu else f"it does not run on {device}"
-        raise SettingsError(
-            f"`backend` onnx: {why}",
-            f"Use `backend` auto, or make the graph once: mnistdiff export {quoted(path)} -o model.onnx",
-        )
+        # The command line knows the networks of the package alone, and the cache keeps no graph of another.
+        can_export = on_cpu and NETWORKS.is_builtin(settings.network)
+        make_it = f", or make the graph once: mnistdiff export {quoted(path)} -o model.onnx" if can_export else ""
+        raise SettingsError(f"`backend` onnx: {why}", f"Use `backend` auto{make_it or '.'}")
     require("torch")
     from mnistdiff.engine.network.build import load_network
     from mnistdiff.engine.network.denoiser import TorchDenoiser

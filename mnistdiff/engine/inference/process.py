@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
-from mnistdiff.engine.diffusion.predictions import FloatArray
-from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep, Timesteps
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import SAMPLERS
@@ -19,6 +21,11 @@ class SamplingProcess(Protocol):
     """
 
     starts_from_noise: ClassVar[bool]
+
+    @property
+    def image(self) -> NDArray[np.uint8] | None:
+        """The given image, grey levels, uint8 (28, 28); None if there is none."""
+        ...
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
         """Network evaluations, which are the steps that the process yields.
@@ -39,6 +46,7 @@ class FromNoise:
     """Sampling from pure noise, by the sampler of the settings."""
 
     starts_from_noise: ClassVar[bool] = True
+    image = None
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
         """The number of steps in the settings."""
@@ -54,20 +62,8 @@ class FromNoise:
     ) -> Iterator[SampleStep]:
         """Sample from noise number 0."""
         timesteps = schedule.inference_timesteps(settings.steps, settings.spacing)
-        return run_sampler(settings, predict_x_0, noise(0), noise, schedule, timesteps)
+        sampler = SAMPLERS[settings.sampler](settings)
+        return sampler(predict_x_0, noise(0), schedule=schedule, timesteps=timesteps, noise=noise)
 
 
 FROM_NOISE = FromNoise()
-
-
-def run_sampler(
-    settings: SampleSettings,
-    predict_x_0: PredictX0,
-    x_t: FloatArray,
-    noise: DrawNoise,
-    schedule: NoiseSchedule,
-    timesteps: Timesteps,
-) -> Iterator[SampleStep]:
-    """The steps of the sampler that the settings name, from state ``x_t`` at the first of the timesteps."""
-    sampler = SAMPLERS[settings.sampler](settings)
-    return sampler(predict_x_0, x_t, schedule=schedule, timesteps=timesteps, noise=noise)

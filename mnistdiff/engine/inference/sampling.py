@@ -4,8 +4,9 @@ Commands and the previews of a training all sample through ``sample``: the same 
 pixels everywhere.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,9 @@ def sample(
     while start < len(specs):
         batch = specs[start : start + batch_size]
         total = done + -(-(len(specs) - start) // batch_size) * evaluations
-        steps = _steps(model, schedule, batch, settings, process)
+        labels = np.array([spec.label for spec in batch], dtype=np.int64)
+        noise = partial(sampling_noise, [spec.seed for spec in batch], shape=dataset.image_shape)
+        steps = process(guided_x_0(model, schedule, labels, settings), noise, schedule, settings)
         for number in range(1, evaluations + 1):
             try:
                 step = next(steps)
@@ -127,21 +130,6 @@ def sample(
             yield Progress("sampling", done + number, total, results)
         else:
             start, done = start + len(batch), done + evaluations
-
-
-def _steps(
-    model: DiffusionModel,
-    schedule: NoiseSchedule,
-    batch: Sequence[SampleSpec],
-    settings: SampleSettings,
-    process: SamplingProcess,
-) -> Iterator[SampleStep]:
-    seeds, labels = [spec.seed for spec in batch], np.array([spec.label for spec in batch], dtype=np.int64)
-
-    def noise(draw: int) -> NDArray[np.float32]:
-        return sampling_noise(seeds, draw, model.settings.spec.image_shape)
-
-    return process(guided_x_0(model, schedule, labels, settings), noise, schedule, settings)
 
 
 def _samples(batch: Sequence[SampleSpec], last: SampleStep, class_names: Sequence[str]) -> tuple[Sample, ...]:
@@ -159,31 +147,19 @@ def guided_x_0(
     Guidance 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
     batch with and without labels, in one call.
     """
+    prediction = PREDICTIONS[model.settings.prediction]
     null = np.full_like(labels, model.settings.spec.null_label)
 
     def predict(x_t: FloatArray, t: int) -> FloatArray:
+        alpha, sigma = schedule.alpha(t), schedule.sigma(t)
         guidance_scale = settings.guidance_at(t, schedule.num_train_timesteps)
-        if guidance_scale == 1:
-            eps = predict_eps(model, schedule, x_t, t, labels)
-        elif guidance_scale == 0:
-            eps = predict_eps(model, schedule, x_t, t, null)
+        if guidance_scale in (0, 1):
+            eps = prediction.eps(model.denoiser(x_t, t, labels if guidance_scale else null), x_t, alpha, sigma)
         else:
-            both = predict_eps(model, schedule, np.concatenate([x_t, x_t]), t, np.concatenate([null, labels]))
+            x_both = np.concatenate([x_t, x_t])
+            both = prediction.eps(model.denoiser(x_both, t, np.concatenate([null, labels])), x_both, alpha, sigma)
             eps_uncond, eps_cond = np.split(both, 2)
             eps = guided(eps_uncond, eps_cond, guidance_scale)
-        return clipped_x_0(eps, x_t, schedule, t)
+        return x_0_from_eps(eps, x_t, alpha, sigma).clip(-1.0, 1.0)
 
     return predict
-
-
-def predict_eps(
-    model: DiffusionModel, schedule: NoiseSchedule, x_t: FloatArray, t: int, labels: NDArray[np.int64]
-) -> FloatArray:
-    """The noise in x_t, shape (B, 1, 28, 28), given ``labels``, shape (B,): one evaluation of the network."""
-    prediction = PREDICTIONS[model.settings.prediction]
-    return prediction.eps(model.denoiser(x_t, t, labels), x_t, schedule.alpha(t), schedule.sigma(t))
-
-
-def clipped_x_0(eps: FloatArray, x_t: FloatArray, schedule: NoiseSchedule, t: int) -> FloatArray:
-    """The image in [-1, 1] that x_t is made of, given the noise in it."""
-    return x_0_from_eps(eps, x_t, schedule.alpha(t), schedule.sigma(t)).clip(-1.0, 1.0)

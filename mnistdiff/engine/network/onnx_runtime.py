@@ -9,12 +9,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.libraries import require
-from mnistdiff.engine.network.onnx_cache import discard_graph, keep_graph, kept_graph
 from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import CheckpointError, MnistDiffError
 from mnistdiff.setting_types import NETWORKS
@@ -52,6 +52,8 @@ def cache_graph(settings: TrainSettings, graph: bytes) -> None:
     That of a network which another program registered is not kept: the cache could not tell when its code changes.
     """
     if NETWORKS.is_builtin(settings.network):
+        from mnistdiff.engine.network.onnx_cache import keep_graph
+
         keep_graph(graph_name(settings), graph)
 
 
@@ -101,41 +103,44 @@ class OnnxDenoiser:
                 "Use an earlier checkpoint of the run's checkpoints/ folder.",
             ) from error
 
+    @classmethod
+    def open(
+        cls, settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], *, source: str, make: bool
+    ) -> Self | None:
+        """Open a network in ONNX Runtime; None if there is no graph of its architecture.
+
+        Args:
+            settings: of the training.
+            weights: by parameter name.
+            source: the name of the weights in an error.
+            make: whether to make the graph again, which takes half a minute, if the cached one cannot be trusted.
+
+        Raises:
+            CheckpointError: if the weights are not those of this network.
+        """
+        shipped = shipped_graph(settings)
+        if shipped.is_file():
+            return cls(shipped.read_bytes(), weights, source=source)
+        from mnistdiff.engine.network.onnx_cache import discard_graph, kept_graph
+
+        name = graph_name(settings)
+        graph = kept_graph(name)
+        if graph is None and discard_graph(name) and make:
+            graph = _make_again(settings)
+        if graph is None:
+            return None
+        try:
+            return cls(graph, weights, source=source)
+        except CheckpointError:  # the cached graph may be at fault; PyTorch, which builds the network itself, decides
+            discard_graph(name)
+            return None
+
     def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64]) -> NDArray[np.float32]:
         """The prediction for ``x_t``, shape (B, 1, 28, 28), at timestep ``t``, given ``labels``, shape (B,)."""
         timesteps = np.full(len(x_t), t, dtype=np.int64)
         [prediction] = self._session.run([PREDICTION], {IMAGES: x_t, TIMESTEPS: timesteps, LABELS: labels})
         array: NDArray[np.float32] = prediction
         return array
-
-
-def open_graph(
-    settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], *, source: str, make: bool
-) -> OnnxDenoiser | None:
-    """Open a network in ONNX Runtime; None if there is no graph of its architecture.
-
-    Args:
-        settings: of the training.
-        weights: by parameter name.
-        source: the name of the weights in an error.
-        make: whether to make the graph again, which takes half a minute, if the cached one cannot be trusted.
-
-    Raises:
-        CheckpointError: if the weights are not those of this network.
-    """
-    shipped, name = shipped_graph(settings), graph_name(settings)
-    if shipped.is_file():
-        return OnnxDenoiser(shipped.read_bytes(), weights, source=source)
-    graph = kept_graph(name)
-    if graph is None and discard_graph(name) and make:
-        graph = _make_again(settings)
-    if graph is None:
-        return None
-    try:
-        return OnnxDenoiser(graph, weights, source=source)
-    except CheckpointError:  # the cached graph may be at fault; PyTorch, which builds the network itself, decides
-        discard_graph(name)
-        return None
 
 
 def _make_again(settings: TrainSettings) -> bytes | None:

@@ -4,28 +4,27 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mnistdiff.engine.outputs.png import text_chunks
-
-Kind = Literal["gif", "png"]
-"""GIF or animated PNG; viewers that know only still PNG show the first frame of the latter."""
+from mnistdiff.setting_types import AnimationKind
 
 _HOLD_SECONDS = 1.5
 """How long the last frame is shown before the animation starts again."""
 _SECONDS_FORWARDS = 2.0
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: Path) -> AnimationKind:
     """The kind of an animation with this file name: animated PNG if it ends in ``.png``, else GIF."""
     return "png" if path.suffix.lower() == ".png" else "gif"
 
 
-def forwards_and_backwards(frames: Sequence[NDArray[np.uint8]], kind: Kind, metadata: Mapping[str, str]) -> bytes:
+def forwards_and_backwards(
+    frames: Sequence[NDArray[np.uint8]], kind: AnimationKind, metadata: Mapping[str, str]
+) -> bytes:
     """An animation of the frames forwards and backwards, with a pause at both ends; arguments as for ``animation``."""
     pause = len(frames) // 6
     forwards = [frames[0]] * pause + list(frames) + [frames[-1]] * pause
@@ -34,7 +33,7 @@ def forwards_and_backwards(frames: Sequence[NDArray[np.uint8]], kind: Kind, meta
 
 def animation(
     frames: Sequence[NDArray[np.uint8]],
-    kind: Kind,
+    kind: AnimationKind,
     metadata: Mapping[str, str] = MappingProxyType({}),
     *,
     seconds: float,
@@ -55,7 +54,7 @@ def animation(
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * hold)]
     # GIF has a single comment: a line for each keyword.
     comment = "\n".join(f"{keyword}: {value}" for keyword, value in metadata.items()).encode()
-    text: Mapping[Kind, Mapping[str, object]] = {"gif": {"comment": comment}, "png": {"pnginfo": text_chunks(metadata)}}
+    text: Mapping[str, Mapping[str, object]] = {"gif": {"comment": comment}, "png": {"pnginfo": text_chunks(metadata)}}
     file = io.BytesIO()
     images[0].save(
         file,

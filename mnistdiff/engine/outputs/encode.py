@@ -1,6 +1,7 @@
 """Image files with provenance metadata: single images, sheets, trajectories, interpolations."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +10,14 @@ from mnistdiff.engine.inference.sampling import Sample
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import Origin, Provenance, make_provenance
 from mnistdiff.engine.outputs.sheets import interpolation_animation, interpolation_image, sheet
-from mnistdiff.engine.outputs.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.outputs.trajectory import Trajectory
 
 
-def encode_with_provenance(image: NDArray[np.uint8], source: Provenance) -> bytes:
-    """A PNG file of grey levels, uint8 (H, W), with their provenance."""
-    return encode_png(image, source.metadata())
+def file_name(label: int, seed: int) -> str:
+    """The file name of one image in a folder of images."""
+    return f"digit_{label}_{seed}.png"
 
 
 def encode_samples(samples: Sequence[Sample], origin: Origin, *, columns: int = 0, always_sheet: bool = False) -> bytes:
@@ -29,18 +32,18 @@ def encode_samples(samples: Sequence[Sample], origin: Origin, *, columns: int = 
     is_single = len(samples) == 1
     image = samples[0].pixels if is_single and not always_sheet else sheet(samples, columns=columns)
     source = make_provenance(origin, samples, columns=columns, is_sheet=is_single and always_sheet)
-    return encode_with_provenance(image, source)
+    return encode_png(image, source.metadata())
 
 
-def encode_trajectory(trajectory: Trajectory, source: Provenance) -> bytes:
+def encode_trajectory(trajectory: "Trajectory", source: Provenance) -> bytes:
     """A file of a trajectory, a filmstrip or an animation as its provenance says."""
     if source.animated is None:
-        return encode_with_provenance(trajectory.filmstrip(), source)
+        return encode_png(trajectory.filmstrip(), source.metadata())
     return trajectory.animation(source.animated, source.metadata())
 
 
 def encode_interpolation(images: Sequence[NDArray[np.uint8]], source: Provenance) -> bytes:
     """A file of the images of an interpolation, side by side or animated as their provenance says."""
     if source.animated is None:
-        return encode_with_provenance(interpolation_image(images), source)
+        return encode_png(interpolation_image(images), source.metadata())
     return interpolation_animation(images, source.animated, source.metadata())

@@ -9,20 +9,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
-from mnistdiff.engine.outputs.animation import Kind, kind_of
-from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
+from mnistdiff.engine.outputs.animation import kind_of
+from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples, file_name
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import Origin, make_provenance
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, interpolation_image, require_image_count, sheet
 from mnistdiff.engine.runs.links import require_inside_the_run
 from mnistdiff.engine.storage import make_folder, write_atomically
 from mnistdiff.errors import SettingsError
-from mnistdiff.setting_types import user_path
-
-
-def file_name(label: int, seed: int) -> str:
-    """The file name of one image in a folder of images."""
-    return f"digit_{label}_{seed}.png"
+from mnistdiff.setting_types import AnimationKind, user_path
 
 
 class _Pixels:
@@ -120,7 +115,7 @@ class Images(_Pixels):
         is_folder = ends_as_folder or path.is_dir() or not path.suffix
         if is_folder:
             for one in self._samples:
-                _write(path / file_name(one.label, one.seed), Images([one], self.origin).png())
+                _write(path / file_name(one.label, one.seed), encode_samples([one], self.origin))
         elif path.suffix.lower() == ".png":
             _write(path, self.png())
         elif path.suffix.lower() == ".npz":
@@ -185,7 +180,7 @@ class Interpolation(_Pixels):
         _write(path, self.encode(None if strip else kind_of(path)))
         return path
 
-    def encode(self, kind: Kind | None) -> bytes:
+    def encode(self, kind: AnimationKind | None) -> bytes:
         """The content of a file, with provenance: an animation of this kind, or with None a strip (PNG)."""
         source = make_provenance(self.origin, self.ends, frames=len(self), animated=kind)
         return encode_interpolation(list(self.array), source)

@@ -4,23 +4,23 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, Strict, ValidationError, model_validator
 
 from mnistdiff import __version__
 from mnistdiff.engine.data.datasets import MAX_CLASSES
-from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, specs_for_labels
-from mnistdiff.engine.outputs.animation import Kind
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, Comparison, variants
 from mnistdiff.engine.outputs.stored_process import StoredFormat, StoredRePaint, StoredSDEdit, stored
-from mnistdiff.engine.outputs.trajectory import View
 from mnistdiff.errors import StorageError, explain
-from mnistdiff.setting_types import Seed
+from mnistdiff.setting_types import AnimationKind, Seed, View
 from mnistdiff.settings import SampleSettings
+
+if TYPE_CHECKING:  # reads every format
+    from mnistdiff.engine.data.image_files import Picture
 
 KEYWORD = "mnistdiff"
 """Keyword of the metadata that hold the provenance, as JSON."""
@@ -91,7 +91,7 @@ class Provenance(StoredFormat):
     sweeps: Annotated[tuple[Sweep, ...], Field(max_length=2)] = ()
     film: View | None = None
     frames: Annotated[int, Field(ge=2, le=200)] | None = None
-    animated: Kind | None = None
+    animated: AnimationKind | None = None
     sheet: bool = False
 
     @model_validator(mode="after")
@@ -157,7 +157,7 @@ class Provenance(StoredFormat):
         return sum(images * each.steps * repeats * (1 if each.guidance in {0, 1} else 2) for each in self.variants)
 
     @classmethod
-    def of(cls, picture: Picture) -> "Provenance":
+    def of(cls, picture: "Picture") -> "Provenance":
         """The provenance in an image file.
 
         Raises:
@@ -190,7 +190,7 @@ def make_provenance(
     sweeps: Sequence[Comparison] = (),
     view: View | None = None,
     frames: int | None = None,
-    animated: Kind | None = None,
+    animated: AnimationKind | None = None,
     is_sheet: bool = False,
 ) -> Provenance:
     """The provenance of an image file; the optional arguments are the fields of ``Provenance``."""

@@ -13,11 +13,13 @@ from mnistdiff.engine.inference.interpolation import interpolate
 from mnistdiff.engine.inference.model import DiffusionModel, load_model
 from mnistdiff.engine.inference.sampling import sample
 from mnistdiff.engine.outputs import sheets
-from mnistdiff.engine.outputs.encode import encode_interpolation, encode_trajectory, encode_with_provenance
+from mnistdiff.engine.outputs.encode import encode_interpolation, encode_trajectory
+from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import Provenance
-from mnistdiff.engine.outputs.trajectory import Trajectory, View
+from mnistdiff.engine.outputs.trajectory import Trajectory
 from mnistdiff.engine.progress import collect, finish
 from mnistdiff.errors import SettingsError
+from mnistdiff.setting_types import View
 
 MAX_EVALUATIONS = 4_000
 """Network evaluations, counted for each image, that a file may ask for unless the user allows more: some seconds."""
@@ -49,7 +51,7 @@ def reproduce(source: Provenance, checkpoint: Path) -> bytes:
         return encode_interpolation(list(finish(work)), today)
     if source.film is not None:
         return encode_trajectory(_trajectory(source, load, source.film), today)
-    return encode_with_provenance(_image(source, load), today)
+    return encode_png(_image(source, load), today.metadata())
 
 
 def _trajectory(source: Provenance, load: _Load, view: View) -> Trajectory:

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.inference.sampling import Sample
-from mnistdiff.engine.outputs.animation import Kind, forwards_and_backwards
 from mnistdiff.engine.outputs.grid import labelled_grid, require_room
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.errors import SettingsError
+from mnistdiff.setting_types import AnimationKind
+
+if TYPE_CHECKING:  # reads every format
+    from mnistdiff.engine.data.image_files import Picture
 
 MAX_SHEET_IMAGES = 10_000
 _INTERPOLATION_SCALE = 4
@@ -46,7 +48,7 @@ def sheet(samples: Sequence[Sample], *, columns: int = 0, scale: int = 2) -> NDA
     return labelled_grid(list(rows.items()), scale=scale)
 
 
-def sheet_of_files(files: Sequence[Picture], *, columns: int) -> bytes:
+def sheet_of_files(files: "Sequence[Picture]", *, columns: int) -> bytes:
     """A PNG file with a sheet of image files.
 
     Files named as ``sample`` names them have a row for each label; the others fill rows of ``columns``.
@@ -66,8 +68,12 @@ def sheet_of_files(files: Sequence[Picture], *, columns: int) -> bytes:
     return encode_png(labelled_grid([(label, [file.on_sheet() for file in row]) for label, row in labelled]))
 
 
-def interpolation_animation(images: Sequence[NDArray[np.uint8]], kind: Kind, metadata: Mapping[str, str]) -> bytes:
+def interpolation_animation(
+    images: Sequence[NDArray[np.uint8]], kind: AnimationKind, metadata: Mapping[str, str]
+) -> bytes:
     """An animation of images, forwards and backwards; ``metadata`` as for ``animation``."""
+    from mnistdiff.engine.outputs.animation import forwards_and_backwards
+
     frames = [labelled_grid([("", [image])], scale=_INTERPOLATION_SCALE) for image in images]
     return forwards_and_backwards(frames, kind, metadata)
 

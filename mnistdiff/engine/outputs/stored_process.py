@@ -2,15 +2,17 @@
 
 import base64
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from mnistdiff.engine.inference.editing import RePaint, SDEdit
 from mnistdiff.engine.inference.process import FromNoise, SamplingProcess
 from mnistdiff.setting_types import ResampleSteps, Strength
+
+if TYPE_CHECKING:  # most images are sampled from noise
+    from mnistdiff.engine.inference.editing import RePaint, SDEdit
 
 
 def _encoded(image: NDArray[np.uint8]) -> str:
@@ -47,8 +49,10 @@ class StoredSDEdit(StoredFormat):
     image: _EncodedImage
     strength: Strength
 
-    def process(self) -> SDEdit:
+    def process(self) -> "SDEdit":
         """The sampling process."""
+        from mnistdiff.engine.inference.editing import SDEdit
+
         return SDEdit(_decoded(self.image), self.strength)
 
 
@@ -59,8 +63,10 @@ class StoredRePaint(StoredFormat):
     missing: _EncodedImage
     rounds: ResampleSteps
 
-    def process(self) -> RePaint:
+    def process(self) -> "RePaint":
         """The sampling process."""
+        from mnistdiff.engine.inference.editing import RePaint
+
         return RePaint(_decoded(self.image), _decoded(self.missing) > 127, self.rounds)
 
 
@@ -70,6 +76,10 @@ def stored(process: SamplingProcess) -> StoredSDEdit | StoredRePaint | None:
     Raises:
         TypeError: for a process that files cannot store.
     """
+    if isinstance(process, FromNoise):
+        return None
+    from mnistdiff.engine.inference.editing import RePaint, SDEdit
+
     match process:
         case SDEdit():
             return StoredSDEdit(image=_encoded(process.image), strength=process.strength)
@@ -78,7 +88,5 @@ def stored(process: SamplingProcess) -> StoredSDEdit | StoredRePaint | None:
             return StoredRePaint(
                 image=_encoded(process.image), missing=_encoded(missing), rounds=process.resample_steps
             )
-        case FromNoise():
-            return None
         case _:
             raise TypeError(f"files store SDEdit and RePaint, not {type(process).__name__}")

@@ -1,7 +1,6 @@
 """Trajectories: the states of a batch from noise to image, as an animation or a filmstrip."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +9,12 @@ from mnistdiff.engine.data.transforms import to_uint8
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec
-from mnistdiff.engine.outputs.animation import Kind, animation
+from mnistdiff.engine.outputs.animation import animation
 from mnistdiff.engine.outputs.grid import labelled_grid
 from mnistdiff.engine.outputs.sheets import sheet
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError
-
-View = Literal["x_t", "x_0"]
-"""The recorded tensor: the noisy state x_t, or the predicted image x_0."""
+from mnistdiff.setting_types import AnimationKind, View
 
 _FILMSTRIP_COLUMNS = 12
 _SECONDS = 2.0
@@ -76,7 +73,7 @@ class Trajectory:
         state = {"x_t": step.x_t, "x_0": step.x_0_pred}[self._view]
         self.frames.append(to_uint8(state[:, 0]))
 
-    def animation(self, kind: Kind, metadata: Mapping[str, str]) -> bytes:
+    def animation(self, kind: AnimationKind, metadata: Mapping[str, str]) -> bytes:
         """All states as sheets, in two seconds, the last held; ``metadata`` as for ``animation.animation``."""
         return animation([self._sheet(frame) for frame in self.frames], kind, metadata, seconds=_SECONDS)
 
