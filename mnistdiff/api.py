@@ -16,7 +16,7 @@ from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.progress import ShowProgress, finish, shown_as
-from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoint_to_sample
+from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoint_to_sample, interrupted_run
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
@@ -102,6 +102,16 @@ def start_training(resolved: "Resolved", *, force: bool, stop: Callable[[], bool
         stop=stop,
     )
     return _logged(events, resolved.machine)
+
+
+def start_or_continue(resolved: "Resolved", *, force: bool, stop: Callable[[], bool]) -> Iterator["Event"]:
+    """``start_training``, or ``resume_training`` if a launcher such as torchrun restarts this command."""
+    from mnistdiff.engine.training.launch import place_in_group
+
+    run = interrupted_run(resolved.train, resolved.machine.run_dir) if place_in_group().restarts else None
+    if run is None:
+        return start_training(resolved, force=force, stop=stop)
+    return resume_training(run, resolved.machine, epochs=None, max_steps=None, force=False, stop=stop)
 
 
 def resume(

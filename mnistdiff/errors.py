@@ -63,6 +63,10 @@ class OutOfMemoryError(MnistDiffError):
     """There is not enough memory, even for a single image or step."""
 
 
+class ProcessError(MnistDiffError):
+    """One of the processes that train together does not come, was killed, or has ended."""
+
+
 class MissingLibraryError(MnistDiffError):
     """A required library is not installed or cannot be imported."""
 

@@ -12,6 +12,9 @@ class MachineSettings(FrozenModel):
     data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
     run_dir: UserPath | None = Field(None, description="Run folder; default: the next free runs/NNN-PRESET.")
     log: LogName = Field("none", description="Also log to TensorBoard, in the run's folder tensorboard/.")
+    processes: Processes = Field(
+        "auto", description="Processes that train; auto takes one for each core where that pays."
+    )
     max_minutes: float | None = Field(
         None, gt=0, le=10**6, description="Train for about this time: a short benchmark sets max_steps."
     )

@@ -14,12 +14,16 @@ from mnistdiff.settings_file import read_settings_file
 
 __all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "resolve"]
 
+_EXECUTION = MappingProxyType({"shards": "auto", "precision": "auto", "compile": "auto"})
+"""How every preset computes: chosen for the machine at the start of a run, which keeps the choice."""
+
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "base": MappingProxyType({}),
+        "base": _EXECUTION,
         # The most quality for the minutes of a laptop, found by measurement: docs/evaluation.md.
         "fast": MappingProxyType(
             {
+                **_EXECUTION,
                 # In steps, since the learning rate depends on them: 15 minutes at 180 images/s.
                 "epochs": 1000,
                 "max_steps": 2500,
@@ -44,6 +48,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # For first steps and tests: readable digits within minutes, not a good model.
         "tiny": MappingProxyType(
             {
+                **_EXECUTION,
                 # In steps, so that the small offline data set is trained on as long as all of MNIST.
                 "epochs": 1000,
                 "max_steps": 1500,
@@ -180,7 +185,7 @@ def _is_of_preset(preset: str, name: str, value: Any) -> bool:
     if name not in TrainSettings.model_fields or isinstance(value, bool):
         return False
     default = PRESETS[preset].get(name, TrainSettings.model_fields[name].default)
-    return bool(default == (tuple(value) if isinstance(value, list) else value))
+    return default == "auto" or bool(default == (tuple(value) if isinstance(value, list) else value))
 
 
 @dataclass(frozen=True)

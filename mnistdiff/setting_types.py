@@ -1,6 +1,7 @@
 """Types of settings: the tables of what is chosen by name, other choices, ranges, defaults of edits."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -42,6 +43,8 @@ DatasetName = Annotated[str, AfterValidator(DATASETS.require)]
 ScheduleName = Annotated[str, AfterValidator(SCHEDULES.require)]
 PredictionName = Annotated[str, AfterValidator(PREDICTIONS.require)]
 OptimizerName = Literal["adamw", "muon"]
+Precision = Literal["auto", "fp32", "bf16"]
+Compile = Literal["auto", "on", "off"]
 LearningRateSchedule = Literal["constant", "linear", "cosine"]
 SamplerName = Annotated[str, AfterValidator(SAMPLERS.require)]
 Spacing = Literal["even", "trailing"]
@@ -114,6 +117,14 @@ def _processes(value: Any) -> Any:
 
 Processes = Annotated[Literal["auto"] | int, BeforeValidator(_processes)]
 """Processes that compute together; ``auto`` leaves their number to the program."""
+
+
+def _number(value: Any) -> Any:
+    """The number that a text from the command line or a variable holds."""
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,4}", value) else value
+
+
+Shards = Annotated[Literal["auto", 1, 2, 4, 8, 16], BeforeValidator(_number)]
 
 
 class Interval(NamedTuple):

@@ -16,6 +16,7 @@ from mnistdiff.setting_types import (
     DATASETS,
     MAX_EPOCHS,
     Blocks,
+    Compile,
     DatasetName,
     FrozenModel,
     GuidanceInterval,
@@ -23,11 +24,13 @@ from mnistdiff.setting_types import (
     LearningRateSchedule,
     NetworkName,
     OptimizerName,
+    Precision,
     PredictionName,
     PresetName,
     SamplerName,
     ScheduleName,
     Seed,
+    Shards,
     Spacing,
     WeightsName,
 )
@@ -94,6 +97,13 @@ class TrainSettings(FrozenModel):
     up_blocks: Blocks = Field((2,), description="Residual blocks of the decoder: one number, or one for each level.")
     embedding: int = Field(128, ge=4, le=1024, description="Dimension of the timestep and label embeddings.")
 
+    shards: Shards = Field(
+        1,
+        description="Equal parts of a batch, each computed alone; at most as many processes train.",
+    )
+    precision: Precision = Field("fp32", description="Precision of the convolutions; auto measures which is faster.")
+    compile: Compile = Field("off", description="Compile the network; auto does not.")
+
     log_every: int = Field(100, ge=1, le=10**9, description="Steps between two records of the loss.")
     sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 for none.")
     checkpoint_every: int = Field(10, ge=0, le=10**6, description="Epochs between two kept checkpoints; 0 for none.")
@@ -112,6 +122,12 @@ class TrainSettings(FrozenModel):
                 raise ValueError(f"{name} {getattr(self, name)} must be one number, or one for each of {self.channels}")
         if self.beta_end < self.beta_start:
             raise ValueError(f"beta_end {self.beta_end} is smaller than beta_start {self.beta_start}")
+        return self
+
+    @model_validator(mode="after")
+    def _shards_are_equal(self) -> Self:
+        if self.shards != "auto" and self.batch_size % self.shards:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of shards {self.shards}")
         return self
 
     @model_validator(mode="after")
@@ -147,6 +163,11 @@ class TrainSettings(FrozenModel):
             if table is not None:
                 table.require_entry(getattr(self, name), source=source)
 
+    @property
+    def fixed_shards(self) -> int:
+        """The number of shards; 1 while it is left to the program."""
+        return 1 if self.shards == "auto" else self.shards
+
     def blocks_by_level(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Residual blocks of each level of the encoder and of the decoder."""
         levels = len(self.channels)
@@ -170,6 +191,10 @@ class TrainSettings(FrozenModel):
         """The same settings with enough epochs for ``max_steps``, at most ``MAX_EPOCHS``."""
         needed = math.ceil((self.max_steps or 0) / self.steps_per_epoch(num_images))
         return self.model_copy(update={"epochs": min(max(self.epochs, needed), MAX_EPOCHS)})
+
+    def is_saved_after(self, step: int, num_images: int) -> bool:
+        """Whether the state is saved after ``step`` steps: at the end of an epoch, and every ``save_every``."""
+        return step % self.steps_per_epoch(num_images) == 0 or step % self.save_every == 0
 
     def total_steps(self, num_images: int) -> int:
         """Optimizer steps of the whole run."""

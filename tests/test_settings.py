@@ -24,7 +24,8 @@ def written(path, text):
 
 
 def test_the_base_preset_is_the_defaults():
-    assert resolve([]).train == TrainSettings() == resolve([("x", {"preset": "base"})]).train
+    execution = {"shards": "auto", "precision": "auto", "compile": "auto"}
+    assert resolve([]).train == TrainSettings(**execution) == resolve([("x", {"preset": "base"})]).train
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -40,7 +40,7 @@ def _print_version(value: bool) -> None:
     invoke_without_command=True,
     epilog="Examples:\n\nmnistdiff sample --digit 7 --n 16\n\nmnistdiff train --preset fast --max-minutes 15\n\n"
     "Exit codes: 0 done, 2 usage, 3 checkpoint, 4 data, 5 file system, 6 diverged, 7 run in use, "
-    "8 out of memory, 9 below a threshold, 130 Ctrl-C, 143 SIGTERM, 1 a bug.",
+    "8 out of memory, 9 below a threshold, 10 a process was lost, 130 Ctrl-C, 143 SIGTERM, 1 a bug.",
 )
 def root(
     context: typer.Context,

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     RUN_IN_USE = 7
     OUT_OF_MEMORY = 8
     BELOW_THRESHOLD = 9
+    PROCESS = 10
     SIGHUP = 129
     SIGINT = 130
     SIGPIPE = 141
@@ -35,6 +36,7 @@ _BY_ERROR = MappingProxyType(
         errors.DivergedError: ExitCode.DIVERGED,
         errors.RunInUseError: ExitCode.RUN_IN_USE,
         errors.OutOfMemoryError: ExitCode.OUT_OF_MEMORY,
+        errors.ProcessError: ExitCode.PROCESS,
         errors.BelowThresholdError: ExitCode.BELOW_THRESHOLD,
     }
 )

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -152,8 +153,11 @@ def choices_of(kind: Any) -> list[str]:
 
 
 def _metavar(kind: Any) -> str:
-    while get_args(kind):  # int | None, Annotated[int, ...]
-        kind = get_args(kind)[0]
+    if get_origin(kind) is Annotated:
+        return _metavar(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):  # int | None, Literal["auto"] | int
+        kinds = [each for each in get_args(kind) if each is not NoneType]
+        return "|".join("|".join(choices_of(each)) or _metavar(each) for each in kinds)
     return {int: "INT", float: "FLOAT"}.get(kind, "PATH")
 
 

@@ -32,10 +32,13 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(*, says_so: bool = True) -> Iterator[StopRequest]:
     """Let the first signal request a stop and a second one exit at once, which is safe: writes are atomic.
 
     A signal that the parent process ignores (SIGINT in a background job of a script) stays ignored.
+
+    Args:
+        says_so: print that a signal arrived.
     """
     request = StopRequest()
 
@@ -45,7 +48,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
             _write((_SHOW_CURSOR if os.isatty(2) else b"") + b"\nstopped at once; the last save is complete\n")
             os._exit(_exit_code(number))
         request.signal_number = number
-        _write(b"\nfinishing this step and saving; repeat to stop at once\n")
+        if says_so:
+            _write(b"\nfinishing this step and saving; repeat to stop at once\n")
 
     with _handlers(handle):
         yield request

@@ -9,16 +9,17 @@ import typer
 from mnistdiff.cli import options, variables
 from mnistdiff.conflicts import without_effect
 from mnistdiff.machine_settings import MachineSettings
-from mnistdiff.presets import Resolved, read_settings_file, resolve
+from mnistdiff.presets import PRESETS, Resolved, read_settings_file, resolve
 from mnistdiff.settings import TrainSettings
 
-_DIFFUSION, _FILES = "Diffusion", "Data and files"
+_SPEED, _DIFFUSION, _FILES = "Speed", "Diffusion", "Data and files"
 
 
 def _of(name: str, panel: str | None = None) -> Any:
     """The option for a setting. Variables set it as well, but not by Typer: they are a layer of their own."""
     model = TrainSettings if name in TrainSettings.model_fields else MachineSettings
-    return options.setting(model, name, panel=panel)
+    default = str(PRESETS["base"].get(name, ""))
+    return options.setting(model, name, panel=panel, help_text=options.describe(model.model_fields[name], default))
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class TrainOptions:
     grad_clip: Annotated[float | None, _of("grad_clip")] = None
     ema_decay: Annotated[float | None, _of("ema_decay")] = None
     seed: Annotated[int | None, _of("seed")] = None
+    shards: Annotated[str | None, _of("shards", _SPEED)] = None
+    processes: Annotated[str | None, _of("processes", _SPEED)] = None
+    precision: Annotated[str | None, _of("precision", _SPEED)] = None
+    compile: Annotated[str | None, _of("compile", _SPEED)] = None
     timesteps: Annotated[int | None, _of("timesteps", _DIFFUSION)] = None
     beta_schedule: Annotated[str | None, _of("beta_schedule", _DIFFUSION)] = None
     mode_scale: Annotated[float | None, _of("mode_scale", _DIFFUSION)] = None

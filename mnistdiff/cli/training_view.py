@@ -63,7 +63,8 @@ def _introduce(started: "Started", quiet: bool) -> None:
     flags = flags_of(load("train"))
     for notice in started.notices:
         console.warn(with_flags(notice, flags))
-    where = f"{started.device}, {started.parameters:,} parameters, {started.num_images:,} images"
+    facts = [started.device, f"{started.parameters:,} parameters", f"{started.num_images:,} images", started.execution]
+    where = ", ".join(filter(None, facts))
     if started.step >= started.total_steps:
         console.note(f"{started.run.path} is complete at step {started.step}; --epochs N trains further", quiet=quiet)
     elif started.step:

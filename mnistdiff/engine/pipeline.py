@@ -4,8 +4,9 @@
 once what it reports is done and its files are written.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,11 @@ from mnistdiff.engine.runs.events import Event
 from mnistdiff.engine.runs.recorder import Recorder
 from mnistdiff.engine.runs.resume import destination, extended, newest_valid, replanned_notice, require_furthest
 from mnistdiff.engine.runs.run_dir import RunDir
-from mnistdiff.engine.training.loop import Objective, ObjectiveFactory, train_steps
+from mnistdiff.engine.training.choose import require_divisible, with_precision, with_shards
+from mnistdiff.engine.training.execution import Execution, one_thread, with_available_compiler
+from mnistdiff.engine.training.follow import Order, give
+from mnistdiff.engine.training.group import Group, joined
+from mnistdiff.engine.training.loop import Objective, ObjectiveFactory, Stop, never, train_steps
 from mnistdiff.engine.training.objective import DiffusionLoss
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.engine.training.time_budget import steps_within
@@ -30,7 +35,6 @@ from mnistdiff.settings import TrainSettings
 if TYPE_CHECKING:
     import torch
 
-Stop = Callable[[], bool]
 _HIGH_TERMINAL_SIGNAL = 0.2
 
 
@@ -42,7 +46,7 @@ def train(
     epochs_yield: bool = False,
     force: bool = False,
     make_objective: ObjectiveFactory = DiffusionLoss,
-    stop: Stop = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Train a model from its first step.
 
@@ -61,23 +65,36 @@ def train(
         DataError, DivergedError, OutOfMemoryError, OSError: as in ``resume``.
     """
     device = resolve_device(machine.device)
-    with ExitStack() as locks:
+    with joined(device, machine.processes) as group, ExitStack() as opened:
         # A given folder is locked first: if it is in use, that error goes before those of the data.
         run = RunDir(machine.run_dir) if machine.run_dir is not None else None
         if run is not None:
-            locks.enter_context(run.locked(must_be_free=not force))
+            opened.enter_context(run.locked(must_be_free=not force))
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
         settings = settings.model_copy(update={"dataset": dataset.name})
+        num_images = len(dataset.images)
+        settings = with_shards(settings, machine, device, processes=group.size)
+        opened.enter_context(one_thread(settings, device))
+        execution = with_precision(settings, machine, device)
+        settings = execution.settings
         objective = make_objective(settings, device)
-        settings = _with_planned_end(settings, machine.max_minutes, epochs_yield, dataset, objective, device)
+        if machine.max_minutes is not None:
+            give(Order(settings=settings, minutes=machine.max_minutes), group)
+            planned = steps_within(
+                machine.max_minutes, dataset.images, dataset.labels, settings, objective, device, group
+            )
+            settings = settings.model_copy(update={"max_steps": planned})
+        if epochs_yield:
+            settings = settings.reaching_max_steps(num_images)
         if run is None:
             run = RunDir.allocate(settings.preset)
-            locks.enter_context(run.locked(is_new=True))
+            opened.enter_context(run.locked(is_new=True))
         state = TrainState.initial(settings, device)
         run.clear()  # with ``force``, once the new run has all that it needs
         try:
+            notices = [dataset.notice, _schedule_notice(settings)]
             yield from _recorded(
-                run, settings, dataset, state, objective, [dataset.notice, _schedule_notice(settings)], stop
+                run, replace(execution, settings=settings), dataset, state, objective, notices, group, stop
             )
         except Exception:
             if state.step == 0:
@@ -93,7 +110,7 @@ def resume(
     max_steps: int | None = None,
     force: bool = False,
     make_objective: ObjectiveFactory = DiffusionLoss,
-    stop: Stop = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Resume a training from a checkpoint, bit-exact to an uninterrupted one.
 
@@ -119,48 +136,45 @@ def resume(
     device = resolve_device(machine.device)
     run, is_own, is_new = destination(source, machine.run_dir)
     # Read under the lock: a training that is just ending may still be writing this file.
-    with run.locked(must_be_free=not (is_own or force), is_new=is_new):
+    with (
+        joined(device, machine.processes) as group,
+        run.locked(must_be_free=not (is_own or force), is_new=is_new),
+        ExitStack() as opened,
+    ):
         checkpoint, skipped = newest_valid(source) if isinstance(source, RunDir) else (read_checkpoint(source), "")
         settings = extended(checkpoint, epochs, max_steps)
         if is_own and not isinstance(source, RunDir) and not force:
             require_furthest(run, checkpoint)
+        require_divisible(settings.fixed_shards, group.size)
+        opened.enter_context(one_thread(settings, device))
+        settings, uncompiled = with_available_compiler(settings, device)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
         state = _restored(checkpoint, settings, dataset, device)
         if not is_own:
             run.clear()  # with ``force``: files of another run must not stay among those of this one
-        notices = [skipped, _inexact_notice(checkpoint, device), replanned_notice(checkpoint, settings)]
-        yield from _recorded(run, settings, dataset, state, make_objective(settings, device), notices, stop)
+        notices = [skipped, _inexact_notice(checkpoint, device), uncompiled, replanned_notice(checkpoint, settings)]
+        objective = make_objective(settings, device)
+        yield from _recorded(run, Execution(settings), dataset, state, objective, notices, group, stop)
 
 
 def _recorded(
     run: RunDir,
-    settings: TrainSettings,
+    execution: Execution,
     dataset: TrainingImages,
     state: TrainState,
     objective: Objective,
     notices: Iterable[str],
+    group: Group,
     stop: Stop,
 ) -> Iterator[Event]:
     """Train to the planned end or until stopped, in a locked run folder."""
-    images, labels = dataset.images, dataset.labels
+    settings, images, labels = execution.settings, dataset.images, dataset.labels
     total_steps = settings.total_steps(len(images))
-    recorder = Recorder(run, settings, state, num_images=len(images), notices=notices, stop=stop)
-    yield from recorder.record(train_steps(state, images, labels, settings, objective, total_steps=total_steps))
-
-
-def _with_planned_end(
-    settings: TrainSettings,
-    max_minutes: float | None,
-    epochs_yield: bool,
-    dataset: TrainingImages,
-    objective: Objective,
-    device: "torch.device",
-) -> TrainSettings:
-    """The settings with the number of steps that fits into ``max_minutes``."""
-    if max_minutes is not None:
-        planned = steps_within(max_minutes, dataset.images, dataset.labels, settings, objective, device)
-        settings = settings.model_copy(update={"max_steps": planned})
-    return settings.reaching_max_steps(len(dataset.images)) if epochs_yield else settings
+    computed = execution.describe(group.size)
+    recorder = Recorder(run, settings, state, num_images=len(images), execution=computed, notices=notices, stop=stop)
+    give(Order(settings=settings, step=state.step), group, state)
+    steps = train_steps(state, images, labels, settings, objective, total_steps=total_steps, group=group, stop=stop)
+    yield from recorder.record(steps)
 
 
 def _restored(

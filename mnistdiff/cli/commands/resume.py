@@ -1,13 +1,15 @@
 """``mnistdiff resume``."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mnistdiff.cli import console, options
-from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.cli.processes import train_elsewhere, training
 from mnistdiff.cli.training_view import conclude, show_training
+from mnistdiff.errors import MnistDiffError
 from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.settings import TrainSettings
 
@@ -45,6 +47,7 @@ _RunDir = Annotated[
         help_text="Continue in this new folder; default: in the folder of the run.",
     ),
 ]
+_Processes = Annotated[str | None, options.setting(MachineSettings, "processes", from_environment=True)]
 _Force = Annotated[
     bool, typer.Option("--force", "-f", help="Resume from an earlier checkpoint and give up the later steps.")
 ]
@@ -58,6 +61,7 @@ def resume_command(
     run_dir: _RunDir = None,
     log: options.Log = None,
     device: options.Device = None,
+    processes: _Processes = None,
     force: _Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -69,14 +73,33 @@ def resume_command(
     """
     from mnistdiff.engine.runs.lookup import checkpoint_to_resume
 
-    machine = MachineSettings(data_dir=data_dir, run_dir=run_dir, log=log or "none", device=device or "auto")
+    given = {"data_dir": data_dir, "run_dir": run_dir, "log": log, "device": device, "processes": processes}
+    machine = MachineSettings.model_validate({name: value for name, value in given.items() if value is not None})
+    if train_elsewhere(machine, partial(_count, source, machine, epochs, max_steps), quiet=quiet or json):
+        return
     chosen = checkpoint_to_resume(source)
-    with stop_on_signals() as stop:
+    with training() as stop:
         console.note(f"loading PyTorch, the images and {chosen} ...", quiet=quiet or json)
         from mnistdiff.api import resume_training
 
         events = resume_training(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
         finished = show_training(events, quiet=quiet or json)
-    conclude(finished, as_json=json, quiet=quiet)
-    if stop():
-        raise typer.Exit(stop.exit_code)
+        conclude(finished, as_json=json, quiet=quiet)
+
+
+def _count(source: Path | None, machine: MachineSettings, epochs: int | None, max_steps: int | None) -> int:
+    """The number of processes to start; 1 for a checkpoint that cannot be read, which is then reported."""
+    from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+    from mnistdiff.engine.libraries import require
+    from mnistdiff.engine.runs.lookup import checkpoint_to_resume
+
+    chosen = checkpoint_to_resume(source)
+    try:
+        metadata = read_checkpoint_file(chosen if isinstance(chosen, Path) else chosen.latest).metadata
+    except (MnistDiffError, OSError):
+        return 1
+    require("torch")
+    from mnistdiff.engine.training.choose import processes_to_start
+
+    ends = {"epochs": epochs or metadata.settings.epochs, "max_steps": max_steps or metadata.settings.max_steps}
+    return processes_to_start(metadata.settings.model_copy(update=ends), machine, steps_done=metadata.step)

@@ -1,11 +1,10 @@
 """``mnistdiff train``."""
 
 from dataclasses import replace
-
-import typer
+from functools import partial
 
 from mnistdiff.cli import console, variables
-from mnistdiff.cli.signals import stop_on_signals
+from mnistdiff.cli.processes import train_elsewhere, training
 from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.presets import Resolved
@@ -28,6 +27,8 @@ def train_command(options: TrainOptions) -> None:
     """
     resolved = options.resolve()
     quiet = options.quiet or options.json
+    if not options.dry_run and train_elsewhere(resolved.machine, partial(_count, resolved), quiet=quiet):
+        return
     for warning in variables.unread(SETTINGS):
         console.warn(warning)
     for notice in resolved.notices:
@@ -35,17 +36,25 @@ def train_command(options: TrainOptions) -> None:
     if options.dry_run:
         _print_settings(resolved, as_json=options.json)
         return
-    with stop_on_signals() as stop:
+    with training() as stop:
         console.note("loading PyTorch and the images ...", quiet=quiet)
-        from mnistdiff.api import start_training
+        from mnistdiff.api import start_or_continue
 
-        events = start_training(resolved, force=options.force, stop=stop)
+        events = start_or_continue(resolved, force=options.force, stop=stop)
         finished = show_training(events, quiet=quiet)
-    if options.json:  # which leaves out notes
-        finished = replace(finished, notices=(*resolved.notices, *finished.notices))
-    conclude(finished, as_json=options.json, quiet=options.quiet)
-    if stop():
-        raise typer.Exit(stop.exit_code)
+        if options.json:  # which leaves out notes
+            finished = replace(finished, notices=(*resolved.notices, *finished.notices))
+        conclude(finished, as_json=options.json, quiet=options.quiet)
+
+
+def _count(resolved: Resolved) -> int:
+    """The number of processes to start."""
+    from mnistdiff.engine.libraries import require
+
+    require("matplotlib", "torch")
+    from mnistdiff.engine.training.choose import processes_to_start
+
+    return processes_to_start(resolved.train, resolved.machine)
 
 
 def _print_settings(resolved: Resolved, *, as_json: bool) -> None:

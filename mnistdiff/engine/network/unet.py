@@ -50,7 +50,8 @@ class GroupNorm(nn.GroupNorm):
         self.by_rows = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
+        """(B, C, H, W) -> (B, C, H, W), in float32: its statistics need that, and a CPU is slow at it in bfloat16."""
+        x = x.float()
         if not self.by_rows:
             return super().forward(x)
         rows = x.reshape(x.shape[0], self.num_groups, -1)  # (B, groups, C / groups H W)
@@ -99,6 +100,14 @@ class Level(nn.ModuleList):
         return x
 
 
+def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Scaled dot-product attention in float32, which on a CPU is faster than in bfloat16."""
+    if query.dtype == torch.float32:
+        return F.scaled_dot_product_attention(query, key, value)
+    with torch.autocast(query.device.type, enabled=False):
+        return F.scaled_dot_product_attention(query.float(), key.float(), value.float())
+
+
 class SelfAttention(nn.Module):
     """Self-attention over all positions of the image, with 4 heads."""
 
@@ -114,7 +123,7 @@ class SelfAttention(nn.Module):
         batch, channels, height, width = x.shape
         qkv = self.query_key_value(self.norm(x)).reshape(batch, 3, self.heads, channels // self.heads, height * width)
         query, key, value = qkv.transpose(-1, -2).unbind(dim=1)  # (B, heads, H W, C / heads)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = _attention(query, key, value)
         out: Tensor = self.project(mixed.transpose(-1, -2).reshape(batch, channels, height, width))
         return x + out
 

@@ -14,6 +14,7 @@ class Started:
     """The training is about to begin, or to continue.
 
     Attributes:
+        execution: how it computes, as a phrase; empty for one process in float32.
         step: optimizer steps done; 0 unless resumed.
         notices: sentences for the user, such as why a resumed run will not be bit-exact.
     """
@@ -21,6 +22,7 @@ class Started:
     run: RunDir
     settings: TrainSettings
     device: str
+    execution: str
     parameters: int
     num_images: int
     step: int

@@ -122,7 +122,9 @@ def _previews(run: RunDir) -> list[Preview]:
 def _settings(settings: TrainSettings) -> list[Setting]:
     preset = TrainSettings.model_validate({"preset": settings.preset, **PRESETS[settings.preset]})
     return [
-        Setting(name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value), value != usual)
+        Setting(
+            name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value), usual not in (value, "auto")
+        )
         for name, value, usual in (
             (name, getattr(settings, name), getattr(preset, name)) for name in type(settings).model_fields
         )

@@ -8,6 +8,7 @@ from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED, means_bundled
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
+from mnistdiff.settings import TrainSettings
 
 
 def checkpoint_to_sample(source: Path | None) -> Path:
@@ -43,6 +44,24 @@ def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
     if isinstance(found, RunDir) and not found.states():
         raise _nothing_in(found)
     return found
+
+
+def interrupted_run(settings: TrainSettings, run_dir: Path | None) -> RunDir | None:
+    """The run that a launcher's restart of the same command goes on with; None if it has saved nothing yet.
+
+    Args:
+        settings: of the command; the run also has what it chose itself: data set, end, shards, precision, compiler.
+        run_dir: the folder of the command; None looks at all runs here, the newest first.
+    """
+    chosen_by_the_run = {"dataset", "epochs", "max_steps"} | {
+        name for name in ("shards", "precision", "compile") if getattr(settings, name) == "auto"
+    }
+    asked = settings.model_dump(exclude=chosen_by_the_run)
+    for run in RunDir.all() if run_dir is None else [RunDir(run_dir)]:
+        with suppress(CheckpointError, OSError):
+            if read_checkpoint_file(run.latest).metadata.settings.model_dump(exclude=chosen_by_the_run) == asked:
+                return run
+    return None
 
 
 def run_to_show(source: Path | None) -> RunDir:

@@ -36,8 +36,9 @@ class Recorder:
         settings: of the run.
         state: in training; read, never changed.
         num_images: in the data set.
+        execution: how it computes, as a phrase.
         notices: sentences for the user; empty ones are left out, and a warning of a small disk is added.
-        stop: whether to stop; called after every step and during previews.
+        stop: whether to stop; called during previews.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class Recorder:
         state: TrainState,
         *,
         num_images: int,
+        execution: str,
         notices: Iterable[str],
         stop: Callable[[], bool],
     ) -> None:
         self._run, self._settings, self._state, self._num_images = run, settings, state, num_images
-        self._stop = stop
+        self._execution, self._stop = execution, stop
         self._total_steps = settings.total_steps(num_images)
         self._steps_per_epoch = settings.steps_per_epoch(num_images)
         self._notices = tuple(filter(None, [*notices, self._space_notice()]))
@@ -60,7 +62,7 @@ class Recorder:
         self._images_since_log, self._logged_at, self._plotted_at = 0, time.monotonic(), 0.0
 
     def record(self, steps: Iterable[TrainStep]) -> Iterator[Event]:
-        """Consume the steps of a training until they end or ``stop`` returns True, and write the files that are due.
+        """Consume the steps of a training, and write the files that are due.
 
         Yields:
             each step, and the other events, each once its files are written.
@@ -69,8 +71,6 @@ class Recorder:
         for step in steps:
             yield step
             yield from self._after(step)
-            if self._stop():
-                break
         yield from self._finish()
 
     def _begin(self) -> Iterator[Event]:
@@ -80,6 +80,7 @@ class Recorder:
             run=self._run,
             settings=self._settings,
             device=state.device.type,
+            execution=self._execution,
             parameters=state.model.num_parameters,
             num_images=self._num_images,
             step=state.step,

@@ -11,6 +11,7 @@ from torch import Tensor
 from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
+from mnistdiff.engine.training.execution import Predict
 from mnistdiff.setting_types import PREDICTIONS
 from mnistdiff.settings import TrainSettings
 
@@ -37,6 +38,10 @@ class Draws:
         eps = generator(settings.seed, Stream.TRAINING_NOISE, step).standard_normal(shape, dtype=np.float32)
         drop = generator(settings.seed, Stream.LABEL_DROPOUT, step).random(shape[0]) < settings.label_dropout
         return cls(torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop))
+
+    def of(self, shard: slice) -> "Draws":
+        """The numbers of some of the images."""
+        return Draws(self.t[shard], self.eps[shard], self.drop[shard])
 
     def to(self, device: torch.device) -> "Draws":
         """The same numbers on another device."""
@@ -91,7 +96,7 @@ class DiffusionLoss:
         """What the network should predict, shape (B, 1, 28, 28)."""
         return self._prediction.target(x_0, draws.eps, *self._coefficients(draws.t))
 
-    def loss(self, model: torch.nn.Module, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+    def loss(self, model: Predict, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         """Mean squared error of the prediction.
 
         Args:

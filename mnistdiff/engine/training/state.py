@@ -1,5 +1,6 @@
 """The training state, as an object and as named tensors for checkpoints."""
 
+import hashlib
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -90,6 +91,13 @@ class TrainState:
     def ema_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Copies of the averaged weights, by name."""
         return {f"ema.{name}": _to_numpy(weight) for name, weight in self.ema.weights.items()}
+
+    def digests(self) -> dict[str, int]:
+        """A digest of each tensor, a signed 64-bit number by name."""
+        return {
+            name: int.from_bytes(hashlib.blake2b(array.data, digest_size=8).digest(), "little", signed=True)
+            for name, array in self.to_tensors().items()
+        }
 
     @property
     def device(self) -> torch.device:

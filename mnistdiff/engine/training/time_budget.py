@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mnistdiff.engine.training.group import Group
 from mnistdiff.engine.training.loop import Objective, train_steps
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.settings import TrainSettings
@@ -26,6 +27,7 @@ def steps_within(
     settings: TrainSettings,
     objective: Objective,
     device: torch.device,
+    group: Group | None = None,
 ) -> int:
     """Measure how many optimizer steps fit into ``minutes`` of wall-clock time; at least 1.
 
@@ -36,20 +38,24 @@ def steps_within(
         settings: of the run; the benchmark trains a network of its own.
         objective: the loss to minimise.
         device: to train on.
+        group: the processes that train; all measure together, and the first decides.
 
     Raises:
         OutOfMemoryError: if a step does not fit.
         DivergedError: if the first steps diverge.
     """
+    group = group or Group()
     began = time.monotonic()
-    steps = train_steps(TrainState.initial(settings, device), images, labels, settings, objective, total_steps=10**9)
-    for _ in range(_WARM_UP_STEPS):
-        next(steps)
+    ends: list[float] = []
     # The benchmark takes at most 10 % of the budget.
     benchmark = min(_BENCHMARK_SECONDS, minutes * 60 / 10)
-    warm, count, seconds = time.monotonic(), 0, 0.0
-    while seconds < benchmark:
-        next(steps)
-        count, seconds = count + 1, time.monotonic() - warm
+
+    def is_over() -> bool:
+        return group.is_first and len(ends) > _WARM_UP_STEPS and ends[-1] - ends[_WARM_UP_STEPS - 1] >= benchmark
+
+    state = TrainState.initial(settings, device)
+    for _ in train_steps(state, images, labels, settings, objective, total_steps=10**9, group=group, stop=is_over):
+        ends.append(time.monotonic())  # noqa: PERF401
+    warm = ends[_WARM_UP_STEPS - 1 :]
     left = minutes * 60 - (time.monotonic() - began)
-    return max(1, int(left * _SHARE_OF_STEPS * count / seconds))
+    return max(1, int(left * _SHARE_OF_STEPS * (len(warm) - 1) / (warm[-1] - warm[0])))

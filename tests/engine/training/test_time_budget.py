@@ -22,8 +22,8 @@ class Clock:
     def monotonic(self):
         return self.now
 
-    def steps(self, *args, **kwargs):
-        while True:
+    def steps(self, *args, stop, **kwargs):
+        while not stop():
             self.taken += 1
             self.now += self.seconds_per_step * (10 if self.taken <= 5 else 1)
             yield None
