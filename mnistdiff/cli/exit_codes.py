@@ -1,7 +1,7 @@
 """Exit codes, one for each kind of failure."""
 
+from collections.abc import Mapping
 from enum import IntEnum
-from types import MappingProxyType
 
 from mnistdiff import errors
 
@@ -26,20 +26,18 @@ class ExitCode(IntEnum):
     SIGTERM = 143
 
 
-_BY_ERROR = MappingProxyType(
-    {
-        errors.SettingsError: ExitCode.USAGE,
-        errors.MissingLibraryError: ExitCode.USAGE,
-        errors.CheckpointError: ExitCode.CHECKPOINT,
-        errors.DataError: ExitCode.DATA,
-        errors.StorageError: ExitCode.FILE_SYSTEM,
-        errors.DivergedError: ExitCode.DIVERGED,
-        errors.RunInUseError: ExitCode.RUN_IN_USE,
-        errors.OutOfMemoryError: ExitCode.OUT_OF_MEMORY,
-        errors.ProcessError: ExitCode.PROCESS,
-        errors.BelowThresholdError: ExitCode.BELOW_THRESHOLD,
-    }
-)
+_BY_ERROR: Mapping[type[errors.MnistDiffError], ExitCode] = {
+    errors.SettingsError: ExitCode.USAGE,
+    errors.MissingLibraryError: ExitCode.USAGE,
+    errors.CheckpointError: ExitCode.CHECKPOINT,
+    errors.DataError: ExitCode.DATA,
+    errors.StorageError: ExitCode.FILE_SYSTEM,
+    errors.DivergedError: ExitCode.DIVERGED,
+    errors.RunInUseError: ExitCode.RUN_IN_USE,
+    errors.OutOfMemoryError: ExitCode.OUT_OF_MEMORY,
+    errors.ProcessError: ExitCode.PROCESS,
+    errors.BelowThresholdError: ExitCode.BELOW_THRESHOLD,
+}
 
 
 def exit_code_of(error: errors.MnistDiffError) -> ExitCode:

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from typer.core import TyperCommand, TyperOption
 
 _FIELD = re.compile(r"`(\w+)`")
-_PARAMETERS: Mapping[str, str] = MappingProxyType(
-    {"num_inference_steps": "steps", "guidance_scale": "guidance", "num_train_timesteps": "timesteps"}
-)
+_PARAMETERS: Mapping[str, str] = {
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "num_train_timesteps": "timesteps",
+}
 """Fields that have another name on the command line."""
 
 

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import typer
@@ -25,26 +24,24 @@ class Entry(NamedTuple):
 _INSPECT = Entry("Show a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.", _LOOK)
 _GRID = "Make one labelled sheet, a row for each digit: sampled from a model, or of existing images."
 _INPAINT = "Sample the missing part of an image as part of a digit, leaving the known part unchanged (RePaint)."
-COMMANDS: Mapping[str, Entry] = MappingProxyType(
-    {
-        "train": Entry("Train a model.", _TRAIN),
-        "resume": Entry("Resume training.", _TRAIN),
-        "sample": Entry("Sample digits from a trained model, and print the path of each image.", _DRAW),
-        "grid": Entry(_GRID, _DRAW),
-        "interpolate": Entry("Interpolate between two digits, or between two samples of one digit.", _DRAW),
-        "edit": Entry("Re-draw a scanned digit as another digit in the same style (SDEdit).", _DRAW),
-        "inpaint": Entry(_INPAINT, _DRAW),
-        "classify": Entry("Classify images with the diffusion model.", _LOOK),
-        "reproduce": Entry("Sample an image again from its embedded provenance metadata, and compare.", _DRAW),
-        "evaluate": Entry("Sample many images and measure their quality under two bundled classifiers.", _LOOK),
-        "report": Entry("Write an HTML report of a run: loss curves, previews, evaluation, settings.", _LOOK),
-        "inspect-checkpoint": _INSPECT,
-        "inspect": _INSPECT._replace(hidden=True),
-        "export": Entry("Export a trained network to ONNX, and compare it with PyTorch."),
-        "doctor": Entry("Check the installation: libraries, devices, data, and whether each backend samples."),
-        "train-classifier": Entry("Train a reference classifier of evaluate, on the CPU."),
-    }
-)
+COMMANDS: Mapping[str, Entry] = {
+    "train": Entry("Train a model.", _TRAIN),
+    "resume": Entry("Resume training.", _TRAIN),
+    "sample": Entry("Sample digits from a trained model, and print the path of each image.", _DRAW),
+    "grid": Entry(_GRID, _DRAW),
+    "interpolate": Entry("Interpolate between two digits, or between two samples of one digit.", _DRAW),
+    "edit": Entry("Re-draw a scanned digit as another digit in the same style (SDEdit).", _DRAW),
+    "inpaint": Entry(_INPAINT, _DRAW),
+    "classify": Entry("Classify images with the diffusion model.", _LOOK),
+    "reproduce": Entry("Sample an image again from its embedded provenance metadata, and compare.", _DRAW),
+    "evaluate": Entry("Sample many images and measure their quality under two bundled classifiers.", _LOOK),
+    "report": Entry("Write an HTML report of a run: loss curves, previews, evaluation, settings.", _LOOK),
+    "inspect-checkpoint": _INSPECT,
+    "inspect": _INSPECT._replace(hidden=True),
+    "export": Entry("Export a trained network to ONNX, and compare it with PyTorch."),
+    "doctor": Entry("Check the installation: libraries, devices, data, and whether each backend samples."),
+    "train-classifier": Entry("Train a reference classifier of evaluate, on the CPU."),
+}
 
 
 class _Command(TyperCommand):

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from mnistdiff import __version__
 from mnistdiff.engine.cache import cache_folder
@@ -26,7 +25,7 @@ from mnistdiff.settings import SampleSettings
 _LIBRARIES = ("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "numpy", "pillow", "safetensors", "mlxtend")
 # Required; the other libraries are extras.
 _EXAMINED = ("torch", "torchvision", "onnxruntime", "matplotlib")
-_BACKENDS: Mapping[BackendName, str] = MappingProxyType({"onnx": "onnxruntime", "torch": "torch"})
+_BACKENDS: Mapping[BackendName, str] = {"onnx": "onnxruntime", "torch": "torch"}
 
 
 @dataclass(frozen=True)

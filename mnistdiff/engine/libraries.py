@@ -1,8 +1,8 @@
 """Import libraries that only parts of the program need, with an error that says what to install."""
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from mnistdiff.errors import MissingLibraryError
 
@@ -24,23 +24,19 @@ class Library:
     imported_by: str = ""
 
 
-LIBRARIES = MappingProxyType(
-    {
-        "torch": Library("PyTorch", "torch", "train, resume, evaluate, export, train-classifier and the backend torch"),
-        "torchvision": Library("torchvision", "torchvision", "downloading MNIST"),
-        "onnxruntime": Library("ONNX Runtime", "onnxruntime", "sampling without PyTorch"),
-        "matplotlib": Library(
-            "matplotlib",
-            "matplotlib",
-            "train, resume, report and plots of evaluate",
-            imported_by="mnistdiff.engine.outputs.figures",
-        ),
-        "tensorboard": Library(
-            "TensorBoard", "tensorboard", "`log` tensorboard", imported_by="torch.utils.tensorboard"
-        ),
-        "PIL": Library("Pillow", "pillow", ""),
-    }
-)
+LIBRARIES: Mapping[str, Library] = {
+    "torch": Library("PyTorch", "torch", "train, resume, evaluate, export, train-classifier and the backend torch"),
+    "torchvision": Library("torchvision", "torchvision", "downloading MNIST"),
+    "onnxruntime": Library("ONNX Runtime", "onnxruntime", "sampling without PyTorch"),
+    "matplotlib": Library(
+        "matplotlib",
+        "matplotlib",
+        "train, resume, report and plots of evaluate",
+        imported_by="mnistdiff.engine.outputs.figures",
+    ),
+    "tensorboard": Library("TensorBoard", "tensorboard", "`log` tensorboard", imported_by="torch.utils.tensorboard"),
+    "PIL": Library("Pillow", "pillow", ""),
+}
 
 
 def require(*names: str) -> None:

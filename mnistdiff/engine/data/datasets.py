@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from mnistdiff.errors import DataError, SettingsError
@@ -114,7 +113,7 @@ class DatasetSpec:
     class_counts: tuple[int, ...]
     image_size: int = 28
     ink_size: int = 20
-    files: Mapping[Split, tuple[IdxFile, IdxFile]] = field(default_factory=lambda: MappingProxyType({}))
+    files: Mapping[Split, tuple[IdxFile, IdxFile]] = field(default_factory=dict)
     torchvision_name: str = ""
     load: Callable[[Split], LabelledImages] | None = None
     fallback: str = ""
@@ -193,7 +192,7 @@ MNIST = DatasetSpec(
     title="MNIST",
     class_names=tuple("0123456789"),
     class_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
-    files=MappingProxyType({"train": (_TRAIN_IMAGES, _TRAIN_LABELS), "test": (_TEST_IMAGES, _TEST_LABELS)}),
+    files={"train": (_TRAIN_IMAGES, _TRAIN_LABELS), "test": (_TEST_IMAGES, _TEST_LABELS)},
     torchvision_name="MNIST",
     fallback="mnist-5k",
 )

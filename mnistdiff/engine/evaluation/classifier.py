@@ -8,7 +8,6 @@ within a class.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Never
 
 import numpy as np
@@ -37,7 +36,7 @@ _WARM_UP = 0.2
 _CPU = torch.device("cpu")
 
 Architecture = type[ConvClassifier] | type[ResidualClassifier]
-ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType({"conv": ConvClassifier, "residual": ResidualClassifier})
+ARCHITECTURES: Mapping[str, Architecture] = {"conv": ConvClassifier, "residual": ResidualClassifier}
 """Networks by name; see ``architectures``."""
 
 

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -27,12 +26,10 @@ from mnistdiff.engine.network.device import memory_format
 from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.setting_types import ClassifierName
 
-PINNED: Mapping[ClassifierName, str] = MappingProxyType(
-    {
-        "conv": "117c2c7f12348005f85ef7517fe2d807ac145d0f4a3699b5b6c952c45a07004a",
-        "residual": "b5a5424f49f5056bceba2deb91df33f05d206ac6995f3c3d106d5b2857b64dba",
-    }
-)
+PINNED: Mapping[ClassifierName, str] = {
+    "conv": "117c2c7f12348005f85ef7517fe2d807ac145d0f4a3699b5b6c952c45a07004a",
+    "residual": "b5a5424f49f5056bceba2deb91df33f05d206ac6995f3c3d106d5b2857b64dba",
+}
 """SHA-256 of the files in ``assets/``, by architecture."""
 DATASET = "mnist"
 """The data set that the bundled classifiers were trained on."""

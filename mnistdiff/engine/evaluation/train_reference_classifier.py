@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Never
 
 import numpy as np
@@ -35,9 +34,7 @@ class Recipe:
     seed: int
 
 
-RECIPES: Mapping[ClassifierName, Recipe] = MappingProxyType(
-    {"conv": Recipe(epochs=12, seed=1), "residual": Recipe(epochs=12, seed=2)}
-)
+RECIPES: Mapping[ClassifierName, Recipe] = {"conv": Recipe(epochs=12, seed=1), "residual": Recipe(epochs=12, seed=2)}
 """Of the bundled classifiers: different seeds, so that their errors are independent."""
 
 

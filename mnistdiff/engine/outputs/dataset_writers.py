@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO
 
 import numpy as np
@@ -121,5 +120,5 @@ def csv_file(path: Path, count: int, image_size: int) -> Iterator[Add]:
 
 
 Writer = Callable[[Path, int, int], AbstractContextManager[Add]]
-WRITERS: Mapping[str, Writer] = MappingProxyType({"npz": npz_file, "idx": idx_folder, "csv": csv_file})
+WRITERS: Mapping[str, Writer] = {"npz": npz_file, "idx": idx_folder, "csv": csv_file}
 """Writers by format: (path of a file or, for idx, a folder; number of images; their height and width)."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from types import MappingProxyType
 
 from PIL import Image, ImageFile, features
 
@@ -133,16 +132,14 @@ def _pixels_of_bmp(content: bytes) -> Pixels:
     return Pixels(content, width, height, extra_bytes=4 * width * height if is_packed else 0)
 
 
-_PARSERS: Mapping[Format, Callable[[bytes], Pixels]] = MappingProxyType(
-    {
-        "PNG": png.pixels_of,
-        "JPEG": jpeg.pixels_of,
-        "GIF": gif.pixels_of,
-        "TIFF": tiff.pixels_of,
-        "WebP": webp.pixels_of,
-        "BMP": _pixels_of_bmp,
-    }
-)
+_PARSERS: Mapping[Format, Callable[[bytes], Pixels]] = {
+    "PNG": png.pixels_of,
+    "JPEG": jpeg.pixels_of,
+    "GIF": gif.pixels_of,
+    "TIFF": tiff.pixels_of,
+    "WebP": webp.pixels_of,
+    "BMP": _pixels_of_bmp,
+}
 
 
 def _opened(content: bytes, kind: Format) -> ImageFile.ImageFile:
