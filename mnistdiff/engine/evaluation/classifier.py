@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.data.transforms import to_unit_range
 from mnistdiff.engine.evaluation.architectures import NUM_FEATURES, ConvClassifier, ResidualClassifier
-from mnistdiff.engine.evaluation.augmentation import augment
 from mnistdiff.engine.network.device import memory_format
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import Stream, generator
@@ -33,6 +32,11 @@ _BATCH_NORM_IMAGES = 10_000
 _PEAK_LR = 3e-3
 _WEIGHT_DECAY = 0.05
 _WARM_UP = 0.2
+# Each parameter is uniform between minus and plus these values; much larger ones would turn a 1 into a 7.
+_ANGLE = math.radians(10)
+_LOG_SCALE = 0.1
+_SHEAR = 0.1
+_SHIFT_PIXELS = 2.0
 _CPU = torch.device("cpu")
 
 Architecture = type[ConvClassifier] | type[ResidualClassifier]
@@ -132,6 +136,28 @@ def predict(model: nn.Module, images: NDArray[np.uint8]) -> Predictions:
 def _inputs(images: NDArray[np.uint8]) -> Tensor:
     """Grey levels, shape (B, 28, 28), as images in [0, 1], shape (B, 1, 28, 28)."""
     return torch.from_numpy(to_unit_range(images)).contiguous(memory_format=memory_format(_CPU))
+
+
+def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Rotate, scale, shear and shift each image a little, with random parameters of its own.
+
+    Args:
+        images: shape (B, 1, 28, 28).
+        rng: draws five numbers per image.
+
+    Returns:
+        shape (B, 1, 28, 28); bilinear interpolation, black beyond the border.
+    """
+    turn, size, slant, across, down = torch.from_numpy(rng.uniform(-1, 1, (5, len(images))).astype(np.float32))
+    cos, sin = torch.cos(_ANGLE * turn), torch.sin(_ANGLE * turn)
+    scale, shear = torch.exp(_LOG_SCALE * size), _SHEAR * slant
+    # The grid spans -1 ... 1, so a pixel is 2 / width.
+    shift = 2 * _SHIFT_PIXELS / images.shape[-1]
+    # From coordinates in the result to coordinates in the image.
+    first, second = (scale * cos, scale * (shear * cos - sin)), (scale * sin, scale * (shear * sin + cos))
+    matrices = torch.stack([*first, shift * across, *second, shift * down], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
 
 
 def _share_of_peak(done: float) -> float:

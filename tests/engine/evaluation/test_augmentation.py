@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnistdiff.engine.evaluation.augmentation import augment
+from mnistdiff.engine.evaluation.classifier import augment
 from mnistdiff.engine.randomness import Stream, generator
 
 

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.load import load_images
-from mnistdiff.engine.evaluation import neighbours as module
-from mnistdiff.engine.evaluation.neighbours import (
+from mnistdiff.engine.evaluation import memorization as module
+from mnistdiff.engine.evaluation.memorization import (
     Neighbours,
     closest_pairs,
     find_neighbours,

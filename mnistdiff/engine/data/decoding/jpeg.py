@@ -4,8 +4,7 @@ import re
 import struct
 from typing import NamedTuple
 
-from mnistdiff.engine.data.decoding.exif import UPRIGHT, orientation
-from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels
+from mnistdiff.engine.data.decoding.pixels import UPRIGHT, DamagedError, Pixels, orientation
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _MARKER = re.compile(rb"\xff+([\x01-\xfe])", re.DOTALL)

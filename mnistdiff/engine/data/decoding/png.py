@@ -4,8 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from mnistdiff.engine.data.decoding.exif import orientation
-from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLargeError
+from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLargeError, orientation
 
 _SIGNATURE_BYTES = 8
 _AROUND = 12

@@ -2,8 +2,7 @@
 
 import struct
 
-from mnistdiff.engine.data.decoding.exif import orientation
-from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLargeError
+from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels, TooLargeError, orientation
 
 _WIDTH, _HEIGHT, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 259, 322, 323
 _OF_PIXELS = {

@@ -3,8 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-from mnistdiff.engine.data.decoding.exif import UPRIGHT, orientation
-from mnistdiff.engine.data.decoding.pixels import DamagedError, Pixels
+from mnistdiff.engine.data.decoding.pixels import UPRIGHT, DamagedError, Pixels, orientation
 
 _HEADER_BYTES = 12
 _METADATA_FLAGS = 0x20 | 0x08 | 0x04
