@@ -6,12 +6,6 @@ from collections.abc import Mapping
 from typer.core import TyperCommand, TyperOption
 
 _FIELD = re.compile(r"`(\w+)`")
-_PARAMETERS: Mapping[str, str] = {
-    "num_inference_steps": "steps",
-    "guidance_scale": "guidance",
-    "num_train_timesteps": "timesteps",
-}
-"""Fields that have another name on the command line."""
 
 
 def flags_of(command: TyperCommand) -> dict[str, str]:
@@ -30,4 +24,4 @@ def fields_in(text: str) -> list[str]:
 
 def with_flags(text: str, flags: Mapping[str, str]) -> str:
     """``text`` with each field that has a flag shown as that flag, and other fields as they are."""
-    return _FIELD.sub(lambda match: flags.get(_PARAMETERS.get(match[1], match[1]), match[0]), text)
+    return _FIELD.sub(lambda match: flags.get(match[1], match[0]), text)

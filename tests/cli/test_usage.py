@@ -164,6 +164,4 @@ def test_a_field_in_an_error_is_shown_as_the_flag_of_the_command(invoke):
 
 def test_a_field_without_a_flag_stays_as_it_is():
     flags = flags_of(load("sample"))
-    assert with_flags("`num_inference_steps` 11, `steps` 11, `timesteps` 10", flags) == (
-        "--steps 11, --steps 11, `timesteps` 10"
-    )
+    assert with_flags("`steps` 11, `timesteps` 10", flags) == "--steps 11, `timesteps` 10"
