@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistdiff.cli import console
-from mnistdiff.engine.runs.links import require_inside_the_run
+from mnistdiff.engine.runs.claim import require_inside_the_run
 from mnistdiff.engine.storage import make_folder, write_atomically
 from mnistdiff.errors import MnistDiffError, SettingsError
 

@@ -14,7 +14,7 @@ from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import Origin, make_provenance
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, interpolation_image, require_image_count, sheet
-from mnistdiff.engine.runs.links import require_inside_the_run
+from mnistdiff.engine.runs.claim import require_inside_the_run
 from mnistdiff.engine.storage import make_folder, write_atomically
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import AnimationKind, user_path

@@ -1,20 +1,22 @@
-"""Create and lock a run folder, and remove it again if nothing was written."""
+"""Guard run folders: create and lock one, remove it again if nothing was written, and refuse links.
+
+Through the links of a foreign run folder, a training would write and delete elsewhere.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mnistdiff.engine.runs.links import FOLDERS
+from mnistdiff.engine import storage
 from mnistdiff.engine.runs.lock import LOCK, OWNER, held, is_lock_file
-from mnistdiff.engine.storage import (
-    OPEN_FILES_CAN_BE_DELETED,
-    is_temporary,
-    remove,
-    require_writable,
-    sweep_temporaries,
-)
 from mnistdiff.errors import StorageError
+
+FOLDERS = ("samples", "checkpoints", "tensorboard", "inference_samples")
+"""The subfolders of a run folder."""
+_FILES_OF_EVERY_RUN = ("settings.json", "diffusion_checkpoint.safetensors")
+_HINT = "Check where it came from; delete it, or use another folder."
 
 
 def is_empty(path: Path) -> bool:
@@ -32,7 +34,7 @@ def is_empty(path: Path) -> bool:
             elif folder == path and entry.name in (LOCK, OWNER):
                 if not is_lock_file(Path(entry.path)):
                     return False
-            elif not is_temporary(entry.name):
+            elif not storage.is_temporary(entry.name):
                 return False
     return True
 
@@ -63,13 +65,13 @@ def held_for_a_run(path: Path, *, is_new: bool) -> Iterator[None]:
             try:
                 for folder in (path, path / "samples", path / "checkpoints"):
                     folder.mkdir(exist_ok=True)
-                    sweep_temporaries(folder)
-                    require_writable(folder)  # an error now rather than after an hour of training
+                    storage.sweep_temporaries(folder)
+                    storage.require_writable(folder)  # an error now rather than after an hour of training
                 yield
             except BaseException:
-                if OPEN_FILES_CAN_BE_DELETED:
+                if storage.OPEN_FILES_CAN_BE_DELETED:
                     _tidy(path, made, keep_lock=had_lock)
-                must_tidy = not OPEN_FILES_CAN_BE_DELETED
+                must_tidy = not storage.OPEN_FILES_CAN_BE_DELETED
                 raise
     finally:
         if must_tidy:
@@ -86,8 +88,32 @@ def _tidy(path: Path, made: Sequence[Path], *, keep_lock: bool) -> None:
         if not is_empty(path):
             return
         if not keep_lock:
-            remove(path / LOCK)
-            remove(path / OWNER)
+            storage.remove(path / LOCK)
+            storage.remove(path / OWNER)
         for folder in made:
             with suppress(FileNotFoundError):
                 folder.rmdir()
+
+
+def require_plain(folders: Iterable[Path], files: Iterable[Path]) -> None:
+    """Raise StorageError for a link, pipe or device in place of a folder or a regular file; a missing one is fine."""
+    for paths, is_right, expected in ((folders, stat.S_ISDIR, "folder"), (files, stat.S_ISREG, "regular file")):
+        for path in paths:
+            try:
+                mode = os.lstat(path).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if not is_right(mode):
+                found = f"a link to {os.readlink(path)}" if stat.S_ISLNK(mode) else f"not a {expected}"
+                raise StorageError(f"{path} is {found}; a run needs a {expected}", _HINT)
+
+
+def require_inside_the_run(path: Path) -> None:
+    """Raise StorageError if writing to ``path`` would leave a run folder through a link among the run's own folders."""
+    for folder in Path(os.path.abspath(path)).parents:
+        is_link = folder.name in FOLDERS and os.path.islink(folder)  # islink is False if access is denied
+        if is_link and any(os.path.lexists(folder.parent / name) for name in _FILES_OF_EVERY_RUN):
+            raise StorageError(
+                f"{folder} is a link to {os.readlink(folder)}, outside of the run folder {folder.parent}",
+                "Delete it, or name the folder that it links to.",
+            )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistdiff.engine.runs import claim, metrics
-from mnistdiff.engine.runs.links import FOLDERS, require_plain
 from mnistdiff.engine.runs.lock import LOCK, OWNER, require_unheld
 from mnistdiff.engine.storage import remove, write_atomically
 from mnistdiff.errors import SettingsError
@@ -166,8 +165,8 @@ class RunDir:
             OSError: if the file system refuses.
         """
         self.require_free(force=not must_be_free)
-        folders = [self.path / name for name in FOLDERS]
-        require_plain(folders, [self.path / LOCK, self.path / OWNER, *self._files()])
+        folders = [self.path / name for name in claim.FOLDERS]
+        claim.require_plain(folders, [self.path / LOCK, self.path / OWNER, *self._files()])
         with claim.held_for_a_run(self.path, is_new=is_new):
             if must_be_free and not self.is_empty():
                 raise self._not_empty()
