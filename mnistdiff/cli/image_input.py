@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import console
+from mnistdiff.engine.threads import import_numpy
 from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def read(path: Path) -> "Picture":
         StorageError: if it cannot be read.
         SettingsError: if stdin is a terminal, or closed.
     """
+    import_numpy()
     from mnistdiff.engine.data.image_files import Picture
 
     if path != STDIN:

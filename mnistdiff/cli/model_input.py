@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.option_groups import SamplingOptions
+from mnistdiff.engine.threads import import_numpy
 from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def find_model(checkpoint: Path | None) -> "CheckpointFile":
 
     file = read_checkpoint_file(checkpoint_to_sample(checkpoint))
     file.settings.require_registered(source=str(file.path))
+    import_numpy()
     return file
 
 

@@ -151,7 +151,6 @@ class Selection:
         """
         labels = parse_labels(self.digit, spec)
 
-        from mnistdiff.engine.data.stratified import stratified_labels
         from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order
 
         count = self.n or 1
@@ -159,6 +158,8 @@ class Selection:
             number = [parse_label(digit, spec, "--digits") for digit in self.digits]
             return specs_in_order(number * count, self.first_seed)
         if self.balance == "mnist":
+            from mnistdiff.engine.data.stratified import stratified_labels
+
             balanced = stratified_labels(count, spec.evaluated_as.class_counts).tolist()
             return specs_in_order(balanced, self.first_seed)
         if self.seeds is not None:

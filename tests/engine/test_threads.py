@@ -262,3 +262,21 @@ def test_in_a_real_control_group_the_libraries_keep_to_the_quota(limited, enviro
     assert done.stdout.startswith(b"1 ")
     if USABLE > 1:
         assert re.search(rb"CPU quota of 1 in .*/cpu\.cfs_quota_us", done.stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux does")
+@pytest.mark.parametrize("asked", [None, "3"])
+def test_numpy_starts_no_threads_for_sampling_unless_the_user_asks_for_some(asked):
+    program = """
+import os
+from mnistdiff.engine.threads import import_numpy
+import_numpy()
+print(len(os.listdir("/proc/self/task")), os.environ.get("OPENBLAS_NUM_THREADS"))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    if asked is not None:
+        environment["OPENBLAS_NUM_THREADS"] = asked
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    threads, variable = done.stdout.split()
+    assert variable == str(asked)
+    assert threads == "1" if asked is None else int(threads) <= 3

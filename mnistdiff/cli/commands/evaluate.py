@@ -187,7 +187,7 @@ def _load(
     checkpoint: Path | None, sampling: SamplingOptions, chosen: EvaluationOptions
 ) -> "list[tuple[DiffusionModel, SampleSettings]]":
     """The model and its sample settings, once for each value of a comparison."""
-    require(*(["matplotlib"] if chosen.plot else []), "torch")
+    require(*(["matplotlib"] if chosen.plot else []), "torch")  # with NumPy, before it is imported for sampling alone
     from mnistdiff.engine.network.device import resolve_device
 
     variants = [{}] if chosen.by is None else [{chosen.by.name: value} for value in chosen.by.values]

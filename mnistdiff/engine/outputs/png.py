@@ -17,9 +17,15 @@ def encode_png(image: NDArray[np.uint8], text: Mapping[str, str] = MappingProxyT
         image: grey levels, shape (H, W), or colours, shape (H, W, 3).
         text: text chunks by keyword (1 to 79 characters of Latin-1).
     """
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, format="PNG", pnginfo=text_chunks(text))
+    file = _PngFile()
+    Image.fromarray(image).save(file, pnginfo=text_chunks(text))
     return file.getvalue()
+
+
+class _PngFile(io.BytesIO):
+    """A PNG file by its name: of one whose format is given instead, Pillow imports the plugins of all usual formats."""
+
+    name = "image.png"
 
 
 def text_chunks(text: Mapping[str, str]) -> PngInfo:
