@@ -96,76 +96,39 @@ _MaxFcd = Annotated[
 _Report = Annotated[Path | None, options.file("--output", "-o", help="Also write the report there, as JSON.")]
 
 
-def evaluate_command(
-    checkpoint: options.Source = None,
-    n: _Count = 10_000,
-    seed: _Seed = 0,
-    guidance: option_groups.Guidance = None,
-    guidance_interval: option_groups.GuidanceInterval = None,
-    sampler: option_groups.Sampler = None,
-    steps: option_groups.Steps = None,
-    spacing: option_groups.Spacing = None,
-    eta: option_groups.Eta = None,
-    weights: option_groups.Weights = None,
-    device: _Device = None,
-    backend: _Backend = None,
-    by: _By = None,
-    plot: _Plot = None,
-    cas: _Cas = False,
-    memorization: _Memorization = False,
-    pairs: _Pairs = None,
-    confusion: _Confusion = False,
-    min_accuracy: _MinAccuracy = None,
-    max_fcd: _MaxFcd = None,
-    output: _Report = None,
-    force: options.Force = False,
-    data_dir: options.DataDir = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Sample many images and measure their quality under two bundled classifiers.
-
-    Accuracy: the share classified as the digit asked for. fcd: the Fréchet distance of the classifier's features to
-    those of the training images, beside that of real test images. If MNIST is on this machine, also precision, recall,
-    density and coverage. Nothing is downloaded.
-    """
-    machine = inference_settings(device, backend)
-    sampling = SamplingOptions(
-        guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=[by] if by else []
-    )
-    chosen = EvaluationOptions(
-        n, seed, by, plot, cas, memorization, pairs, confusion, min_accuracy, max_fcd, data_dir, json, quiet or json
-    )
-    files = EvaluationFiles(output, plot, chosen.pairs_file, force)
-    models = _load(checkpoint, sampling, chosen)
-    reports = _evaluate(models, chosen)
-    values = reports[0].model_dump(mode="json") if by is None else _comparison(by, reports, models[0][0].info)
-    files.write(reports, values, by, quiet=chosen.quiet)
-    _print(reports, values, chosen)
-    reports[0].require(min_accuracy=min_accuracy, max_fcd=max_fcd)
-
-
 @dataclass(frozen=True)
-class EvaluationOptions:
-    """The options of the command, without those of sampling.
+class EvaluateOptions:
+    """The options of the command.
 
     Raises:
         SettingsError: if two of them cannot act together.
     """
 
-    n: int
-    seed: int
-    by: Sweep | None
-    plot: Path | None
-    cas: bool
-    memorization: bool
-    pairs: Path | None
-    confusion: bool
-    min_accuracy: float | None
-    max_fcd: float | None
-    data_dir: Path | None
-    json: bool
-    quiet: bool
+    checkpoint: options.Source = None
+    n: _Count = 10_000
+    seed: _Seed = 0
+    guidance: option_groups.Guidance = None
+    guidance_interval: option_groups.GuidanceInterval = None
+    sampler: option_groups.Sampler = None
+    steps: option_groups.Steps = None
+    spacing: option_groups.Spacing = None
+    eta: option_groups.Eta = None
+    weights: option_groups.Weights = None
+    device: _Device = None
+    backend: _Backend = None
+    by: _By = None
+    plot: _Plot = None
+    cas: _Cas = False
+    memorization: _Memorization = False
+    pairs: _Pairs = None
+    confusion: _Confusion = False
+    min_accuracy: _MinAccuracy = None
+    max_fcd: _MaxFcd = None
+    output: _Report = None
+    force: options.Force = False
+    data_dir: options.DataDir = None
+    json: options.Json = False
+    quiet: options.Quiet = False
 
     def __post_init__(self) -> None:
         if self.plot is not None and self.by is None:
@@ -177,14 +140,43 @@ class EvaluationOptions:
             single |= {"--min-accuracy": self.min_accuracy, "--max-fcd": self.max_fcd}
             refuse_beside("--by", "it makes several evaluations", single)
 
+    def sampling(self) -> SamplingOptions:
+        """The options of sampling.
+
+        Raises:
+            SettingsError: if two of them cannot act together.
+        """
+        machine = inference_settings(self.device, self.backend)
+        sweeps = [self.by] if self.by else []
+        how = (self.guidance, self.guidance_interval, self.sampler, self.steps, self.spacing, self.eta, self.weights)
+        return SamplingOptions(*how, machine, sweeps=sweeps)
+
     @property
     def pairs_file(self) -> Path | None:
         """Where the closest pairs go; None if they are not looked for."""
         return (self.pairs or Path(_PAIRS)) if self.memorization else None
 
 
+def evaluate_command(chosen: EvaluateOptions) -> None:
+    """Sample many images and measure their quality under two bundled classifiers.
+
+    Accuracy: the share classified as the digit asked for. fcd: the Fréchet distance of the classifier's features to
+    those of the training images, beside that of real test images. If MNIST is on this machine, also precision, recall,
+    density and coverage. Nothing is downloaded.
+    """
+    sampling, quiet = chosen.sampling(), chosen.quiet or chosen.json
+    files = EvaluationFiles(chosen.output, chosen.plot, chosen.pairs_file, chosen.force)
+    models = _load(sampling, chosen, quiet=quiet)
+    reports = _evaluate(models, chosen, quiet=quiet)
+    by, info = chosen.by, models[0][0].info
+    values = reports[0].model_dump(mode="json") if by is None else _comparison(by, reports, info)
+    files.write(reports, values, by, quiet=quiet)
+    _print(reports, values, chosen)
+    reports[0].require(min_accuracy=chosen.min_accuracy, max_fcd=chosen.max_fcd)
+
+
 def _load(
-    checkpoint: Path | None, sampling: SamplingOptions, chosen: EvaluationOptions
+    sampling: SamplingOptions, chosen: EvaluateOptions, *, quiet: bool
 ) -> "list[tuple[DiffusionModel, SampleSettings]]":
     """The model and its sample settings, once for each value of a comparison."""
     require(*(["matplotlib"] if chosen.plot else []), "torch")  # with NumPy, before it is imported for sampling alone
@@ -193,12 +185,12 @@ def _load(
     variants = [{}] if chosen.by is None else [{chosen.by.name: value} for value in chosen.by.values]
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
     device = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
-    file, note = find_model(checkpoint), f", {chosen.n:,} images"
-    return load_each(file, sampling, variants, device=device, note=note, quiet=chosen.quiet)
+    file, note = find_model(chosen.checkpoint), f", {chosen.n:,} images"
+    return load_each(file, sampling, variants, device=device, note=note, quiet=quiet)
 
 
 def _evaluate(
-    models: "list[tuple[DiffusionModel, SampleSettings]]", chosen: EvaluationOptions
+    models: "list[tuple[DiffusionModel, SampleSettings]]", chosen: EvaluateOptions, *, quiet: bool
 ) -> "Sequence[EvaluationReport]":
     """A report for each of the models, with progress and warnings."""
     from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
@@ -213,9 +205,9 @@ def _evaluate(
             return
         for report in completed:
             value = getattr(report.sampling, by.name)
-            console.note(f"{by.name} {value}: {evaluation_view.in_a_line(report)}", quiet=chosen.quiet)
+            console.note(f"{by.name} {value}: {evaluation_view.in_a_line(report)}", quiet=quiet)
 
-    with meter(counts_images=False, quiet=chosen.quiet) as shown:
+    with meter(counts_images=False, quiet=quiet) as shown:
         reports = shown.follow(work, note_values)
     known, flags = models[0][0].info.notices, flags_of(load("evaluate"))
     for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in known):
@@ -223,7 +215,7 @@ def _evaluate(
     return reports
 
 
-def _print(reports: "Sequence[EvaluationReport]", values: dict[str, Any], chosen: EvaluationOptions) -> None:
+def _print(reports: "Sequence[EvaluationReport]", values: dict[str, Any], chosen: EvaluateOptions) -> None:
     if chosen.json:
         console.result_json(values)
     elif chosen.by is None:
