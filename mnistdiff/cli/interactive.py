@@ -1,8 +1,7 @@
 """``mnistdiff`` without a command on a terminal: sample digits, change settings, save images, train."""
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
@@ -28,6 +27,7 @@ from mnistdiff.settings import SampleSettings
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.model import DiffusionModel
     from mnistdiff.engine.inference.sampling import Sample
+    from mnistdiff.engine.outputs.images import Images
 
 _HELP = """7, 2026      sample these digits
 again        the same digits from new noise
@@ -77,16 +77,6 @@ def _history() -> History:
     return FileHistory(str(file))
 
 
-@dataclass(frozen=True)
-class _Sampled:
-    """Samples, and all that determines them: their metadata must not depend on what is set afterwards."""
-
-    number: str
-    samples: "Sequence[Sample]"
-    model: "DiffusionModel"
-    settings: SampleSettings
-
-
 class Session:
     """The state of an interactive session: the model, the settings, and what was sampled last."""
 
@@ -95,7 +85,7 @@ class Session:
         self._seed: int | None = None
         self._number = ""
         self._model: DiffusionModel | None = None
-        self._sampled: _Sampled | None = None
+        self._images: Images | None = None  # with all that determines them: settings that change later do not count
 
     def do(self, line: str) -> None:
         """Execute a line.
@@ -132,6 +122,8 @@ class Session:
     def _sample(self) -> None:
         from mnistdiff.arguments import specs_of
         from mnistdiff.engine.inference.sampling import sample
+        from mnistdiff.engine.outputs.images import Images
+        from mnistdiff.engine.outputs.provenance import Origin
 
         seed = options.new_seed() if self._seed is None else self._seed
         model = self._load()
@@ -140,7 +132,7 @@ class Session:
         with meter(label="sampling") as shown:
             shown.follow(sample(model, specs, settings), samples.extend)
             shown.digits([each.pixels for each in samples])
-        self._sampled = _Sampled(self._number, samples, model, settings)
+        self._images = Images(samples, Origin(model, settings), columns=len(specs))
         console.note(f"seed {seed}, guidance {settings.guidance:g}, {settings.steps} steps")
         # The next ones are different, but can be sampled again.
         self._seed = None if self._seed is None else (self._seed + len(specs)) % (MAX_SEED + 1)
@@ -161,19 +153,15 @@ class Session:
         console.note(f"seed {self._seed}")
 
     def _save(self, text: str) -> None:
-        from mnistdiff.engine.outputs.encode import encode_samples
-        from mnistdiff.engine.outputs.provenance import Origin
-
-        sampled = self._sampled
-        if sampled is None:
+        images = self._images
+        if images is None:
             raise SettingsError("there is nothing to save yet", "Type digits first, such as 7 or 2026.")
-        name = f"digits_{sampled.number}_{sampled.samples[0].seed}.png"
+        name = f"digits_{''.join(map(str, images.labels))}_{images.seeds[0]}.png"
         target = Output.parse(text or f"{DEFAULT_FOLDER}{name}")
         if target.folder is not None:
             target = Output(file=target.folder / name)
         target.refuse_existing(force=False, hint="Give another name: save FILE.")
-        content = encode_samples(sampled.samples, Origin(sampled.model, sampled.settings), columns=len(sampled.number))
-        console.result(target.write("", content))
+        console.result(target.write("", images.png()))
 
     def _train(self, rest: str) -> None:
         preset = rest or Prompt.ask("preset", choices=list(PRESETS), default="fast", console=console.talk())
