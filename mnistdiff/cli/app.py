@@ -11,8 +11,7 @@ import typer
 from mnistdiff import __version__
 from mnistdiff.cli import console
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
-from mnistdiff.cli.flags import fields_in, flags_of, with_flags
-from mnistdiff.cli.registry import COMMANDS, Commands, load
+from mnistdiff.cli.registry import COMMANDS, Commands, fields_in, flags_of, with_flags
 from mnistdiff.cli.signals import Unwinding, leave_at_once_on_signals, unwind_on_signals
 from mnistdiff.cli.streams import keep_standard_streams
 from mnistdiff.engine.libraries import explain_import
@@ -153,7 +152,7 @@ def _of_the_engine(error: MnistDiffError, command: str) -> _Failure:
     """An error of the engine, with flags instead of fields: those of the command, or in a hint to train, of train."""
     from mnistdiff.settings import TrainSettings
 
-    flags = flags_of(load(command)) if command else {}
+    flags = flags_of(command) if command else {}
     field = next((name for name in fields_in(error.message) if name in flags), "")
     of_train = {name: f"--{name.replace('_', '-')}" for name in TrainSettings.model_fields}
     hint = with_flags(error.hint, of_train | flags)

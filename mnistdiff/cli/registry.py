@@ -1,4 +1,7 @@
-"""The commands. Each is imported when it is called; the program's help uses their summaries alone."""
+"""The commands, and their flags in error messages: the engine says `steps`, the command line ``--steps``.
+
+A command is imported when it is called; the program's help uses the summaries alone.
+"""
 
 import inspect
 import re
@@ -8,8 +11,9 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+_FIELD = re.compile(r"`(\w+)`")
 _TRAIN, _DRAW, _LOOK, _TOOLS = "Train", "Sample", "Evaluate and inspect", "Tools"
 
 
@@ -110,3 +114,22 @@ def load(name: str) -> TyperCommand:
     assert isinstance(command, _Command)
     command.run = function if options else None
     return command
+
+
+def flags_of(name: str) -> dict[str, str]:
+    """The longest flag of each option of a command, by the name of its parameter."""
+    return {
+        parameter.name: max(parameter.opts, key=len)
+        for parameter in load(name).params
+        if isinstance(parameter, TyperOption) and parameter.name is not None
+    }
+
+
+def fields_in(text: str) -> list[str]:
+    """The fields that a message names in backticks, in their order."""
+    return _FIELD.findall(text)
+
+
+def with_flags(text: str, flags: Mapping[str, str]) -> str:
+    """``text`` with each field that has a flag shown as that flag, and other fields as they are."""
+    return _FIELD.sub(lambda match: flags.get(match[1], match[0]), text)

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console
-from mnistdiff.cli.flags import flags_of, with_flags
 from mnistdiff.cli.progress import duration, meter
-from mnistdiff.cli.registry import load
+from mnistdiff.cli.registry import flags_of, with_flags
 from mnistdiff.shell import quoted
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
 
 
 def _introduce(started: "Started", quiet: bool) -> None:
-    flags = flags_of(load("train"))
+    flags = flags_of("train")
     for notice in started.notices:
         console.warn(with_flags(notice, flags))
     facts = [started.device, f"{started.parameters:,} parameters", f"{started.num_images:,} images", started.execution]

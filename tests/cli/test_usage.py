@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from mnistdiff.cli.flags import flags_of, with_flags
-from mnistdiff.cli.registry import load
+from mnistdiff.cli.registry import flags_of, with_flags
 
 
 def refused(done, code, *fragments):
@@ -163,5 +162,5 @@ def test_a_field_in_an_error_is_shown_as_the_flag_of_the_command(invoke):
 
 
 def test_a_field_without_a_flag_stays_as_it_is():
-    flags = flags_of(load("sample"))
+    flags = flags_of("sample")
     assert with_flags("`steps` 11, `timesteps` 10", flags) == "--steps 11, `timesteps` 10"

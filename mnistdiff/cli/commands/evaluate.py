@@ -10,11 +10,10 @@ from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_view, option_groups, options
 from mnistdiff.cli.evaluation_view import EvaluationFiles
-from mnistdiff.cli.flags import flags_of, with_flags
 from mnistdiff.cli.model_input import about, find_model, load_each
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
 from mnistdiff.cli.progress import meter
-from mnistdiff.cli.registry import load
+from mnistdiff.cli.registry import flags_of, with_flags
 from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
 from mnistdiff.errors import SettingsError
@@ -209,7 +208,7 @@ def _evaluate(
 
     with meter(counts_images=False, quiet=quiet) as shown:
         reports = shown.follow(work, note_values)
-    known, flags = models[0][0].info.notices, flags_of(load("evaluate"))
+    known, flags = models[0][0].info.notices, flags_of("evaluate")
     for notice in dict.fromkeys(notice for report in reports for notice in report.notices if notice not in known):
         console.warn(with_flags(notice, flags))
     return reports
