@@ -1,6 +1,6 @@
 """Options of where samples go: their declarations, and the frozen objects that commands build of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +9,6 @@ import typer
 
 from mnistdiff.cli.options import file, typed
 from mnistdiff.cli.output import Output, refuse_existing
-from mnistdiff.conflicts import refuse_beside
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import View
 
@@ -43,77 +42,63 @@ Format = Annotated[
 
 
 @dataclass(frozen=True)
-class AnimationOptions:
-    """``--gif`` and ``--film``: the states from noise to image, in files beside the images.
-
-    Attributes:
-        gif: a file that moves.
-        film: a file with some of the states side by side.
-        view: which tensor is shown; None is x_t.
-        beside: where the images themselves go.
-        force: replace files.
-
-    Raises:
-        SettingsError: if a file has another suffix, exists, or is used for two outputs, or ``view`` has no effect.
-    """
-
-    gif: Path | None
-    film: Path | None
-    view: View | None
-    beside: Output
-    force: bool
-
-    def __post_init__(self) -> None:
-        for flag, path, kinds in (("--gif", self.gif, (".gif", ".png")), ("--film", self.film, (".png",))):
-            if path is None:
-                continue
-            if path.suffix.lower() not in kinds:
-                raise SettingsError(f"{flag} {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
-            refuse_existing(path, force=self.force, hint=f"Use --force to replace it, or {flag} with another name.")
-            if [self.gif, self.film, self.beside.file].count(path) > 1:
-                raise SettingsError(f"{path} is used for two outputs", "Use another name for one of them.")
-        if self.view is not None and not self.files:
-            raise SettingsError(
-                "--view has no effect without --gif or --film", "Add --gif FILE or --film FILE, or leave out --view."
-            )
-
-    @property
-    def tensor(self) -> View:
-        """Which tensor is shown."""
-        return self.view or "x_t"
-
-    @property
-    def files(self) -> list[Path]:
-        """The files to write."""
-        return [path for path in (self.gif, self.film) if path is not None]
-
-
-@dataclass(frozen=True)
 class OutputOptions:
     """Where samples go, and what is printed.
 
     Attributes:
-        target: a folder, one file, or stdout.
-        animations: of the same images.
-        show: print them in the terminal, too.
+        output: a folder, one file, or ``-``; see ``Output.parse``.
+        gif: the states from noise to image, in a file that moves.
+        film: some of the states side by side.
+        view: which tensor these two show; None is x_t.
+        show: print the images in the terminal, too.
         force: replace files.
         json: print results as JSON.
         quiet: print no progress and no notes.
 
     Raises:
-        SettingsError: if the one file exists.
+        SettingsError: if a file has another suffix, exists, or is used for two outputs, or ``view`` has no effect.
     """
 
-    target: Output
-    animations: AnimationOptions
+    output: str
+    gif: Path | None
+    film: Path | None
+    view: View | None
     show: bool
     force: bool
     json: bool
     quiet: bool
 
     def __post_init__(self) -> None:
-        if self.target.file is not None:
-            refuse_existing(self.target.file, force=self.force)
+        target = self.target
+        for flag, path, kinds in (("--gif", self.gif, (".gif", ".png")), ("--film", self.film, (".png",))):
+            if path is None:
+                continue
+            if path.suffix.lower() not in kinds:
+                raise SettingsError(f"{flag} {path}: it is written as {' or '.join(kinds)}", "Use a name that ends so.")
+            refuse_existing(path, force=self.force, hint=f"Use --force to replace it, or {flag} with another name.")
+            if [self.gif, self.film, target.file].count(path) > 1:
+                raise SettingsError(f"{path} is used for two outputs", "Use another name for one of them.")
+        if self.view is not None and not self.animations:
+            raise SettingsError(
+                "--view has no effect without --gif or --film", "Add --gif FILE or --film FILE, or leave out --view."
+            )
+        if target.file is not None:
+            refuse_existing(target.file, force=self.force)
+
+    @property
+    def target(self) -> Output:
+        """A folder, one file, or stdout."""
+        return Output.parse(self.output, as_json=self.json)
+
+    @property
+    def tensor(self) -> View:
+        """Which tensor the animations show."""
+        return self.view or "x_t"
+
+    @property
+    def animations(self) -> list[Path]:
+        """The files of states."""
+        return [path for path in (self.gif, self.film) if path is not None]
 
     def refuse_existing(self, specs: "Sequence[SampleSpec]") -> None:
         """Check the files of these images before they are sampled.
@@ -124,30 +109,10 @@ class OutputOptions:
         from mnistdiff.engine.outputs.encode import file_name
         from mnistdiff.engine.outputs.sheets import require_image_count
 
-        if self.target.folder is None:
+        target = self.target
+        if target.folder is None:
             require_image_count(len(specs))
-        self.target.refuse_existing([file_name(spec.label, spec.seed) for spec in specs], force=self.force)
-
-    @classmethod
-    def of(
-        cls,
-        output: str,
-        gif: Path | None,
-        film: Path | None,
-        view: View | None,
-        *,
-        show: bool,
-        force: bool,
-        json: bool,
-        quiet: bool,
-    ) -> "OutputOptions":
-        """From the options of a command.
-
-        Raises:
-            SettingsError: if they contradict each other, or a file exists.
-        """
-        target = Output.parse(output, as_json=json)
-        return cls(target, AnimationOptions(gif, film, view, target, force), show, force, json, quiet or json)
+        target.refuse_existing([file_name(spec.label, spec.seed) for spec in specs], force=self.force)
 
 
 @dataclass(frozen=True)
@@ -156,7 +121,7 @@ class DatasetOptions:
 
     Attributes:
         format: of the file, or of the folder (idx).
-        path: where it goes.
+        output: where it goes; None is ``drawn`` with the suffix of the format.
         force: replace files.
         json: print the result as JSON.
         quiet: print no progress and no notes.
@@ -166,7 +131,7 @@ class DatasetOptions:
     """
 
     format: DatasetFormat
-    path: Path
+    output: str | None
     force: bool
     json: bool
     quiet: bool
@@ -181,33 +146,10 @@ class DatasetOptions:
             )
         refuse_existing(self.path, force=self.force)
 
-    @classmethod
-    def of(
-        cls,
-        format: DatasetFormat,
-        output: str | None,
-        *,
-        for_images: Mapping[str, object],
-        force: bool,
-        json: bool,
-        quiet: bool,
-    ) -> "DatasetOptions":
-        """From the options of ``sample``.
-
-        Args:
-            format: of the data set.
-            output: its path; None is ``drawn`` with the suffix of the format.
-            for_images: by flag, the options that images alone have.
-            force: replace files.
-            json: print the result as JSON.
-            quiet: print no progress and no notes.
-
-        Raises:
-            SettingsError: if an option for images was given, or as the class.
-        """
-        refuse_beside(f"--format {format}", "it is for images", for_images)
-        path = Path(output or ("drawn" if format == "idx" else f"drawn.{format}"))
-        return cls(format, path, force, json, quiet or json)
+    @property
+    def path(self) -> Path:
+        """Where it goes."""
+        return Path(self.output or ("drawn" if self.format == "idx" else f"drawn.{self.format}"))
 
     def require_enough(self, count: int) -> None:
         """Raise SettingsError for fewer images than the format needs."""

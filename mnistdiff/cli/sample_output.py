@@ -72,7 +72,7 @@ def write_images(
                         console.result_json({**values, **about(model.info, *notices)})
                     else:
                         shown.result(name)
-        written += [target.file, *options.animations.files]
+        written += [target.file, *options.animations]
         if sheet:
             values = {"images": [{"digit": each.label, "seed": each.seed} for each in sheet]}
             content = encode_samples(sheet, origin, columns=columns)
@@ -85,12 +85,12 @@ def _trajectory(
     origin: "Origin", specs: "Sequence[SampleSpec]", options: OutputOptions, columns: int
 ) -> "Trajectory | None":
     """What records the states for the animations; None if there are none."""
-    if not options.animations.files:
+    if not options.animations:
         return None
     from mnistdiff.engine.outputs.trajectory import Trajectory
 
     names = origin.model.settings.spec.class_names
-    return Trajectory(specs, options.animations.tensor, columns=columns, process=origin.process, class_names=names)
+    return Trajectory(specs, options.tensor, columns=columns, process=origin.process, class_names=names)
 
 
 def _write_animations(
@@ -100,13 +100,12 @@ def _write_animations(
     from mnistdiff.engine.outputs.encode import encode_trajectory
     from mnistdiff.engine.outputs.provenance import make_provenance
 
-    animations = options.animations
-    for path in animations.files:
-        kind = kind_of(path) if path == animations.gif else None
-        source = make_provenance(origin, specs, view=animations.tensor, columns=columns, animated=kind)
+    for path in options.animations:
+        kind = kind_of(path) if path == options.gif else None
+        source = make_provenance(origin, specs, view=options.tensor, columns=columns, animated=kind)
         name = Output(file=path).write("", encode_trajectory(trajectory, source))
         if options.json:
-            values: dict[str, Any] = {"path": name, "frames": len(trajectory.frames), "view": animations.tensor}
+            values: dict[str, Any] = {"path": name, "frames": len(trajectory.frames), "view": options.tensor}
             console.result_json({**values, **about(origin.model.info)})
         elif options.target == STDOUT:
             console.note(name)

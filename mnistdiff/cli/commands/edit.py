@@ -61,7 +61,7 @@ def edit_command(
     sampling = SamplingOptions(
         guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, default_guidance=EDIT_GUIDANCE
     )
-    images = OutputOptions.of(output, gif, film, view, show=show, force=force, json=json, quiet=quiet)
+    images = OutputOptions(output, gif, film, view, show=show, force=force, json=json, quiet=quiet or json)
     scan = image_input.read(image)
 
     from mnistdiff.engine.inference.editing import SDEdit

@@ -86,7 +86,7 @@ def inpaint_command(
     )
     if steps == 1:
         refuse_beside("--steps 1", "the last step is not repeated, and it is the only one", {"--rounds": rounds})
-    images = OutputOptions.of(output, gif, film, view, show=show, force=force, json=json, quiet=quiet)
+    images = OutputOptions(output, gif, film, view, show=show, force=force, json=json, quiet=quiet or json)
 
     from mnistdiff.engine.inference.sampling import specs_for_labels
 

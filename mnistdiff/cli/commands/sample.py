@@ -9,6 +9,7 @@ from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
 from mnistdiff.cli.sample_output import write_dataset, write_images
 from mnistdiff.cli.select_samples import Selection
+from mnistdiff.conflicts import refuse_beside
 
 EXAMPLES = """
 mnistdiff sample --digit 7 --n 16
@@ -59,8 +60,8 @@ def sample_command(
     sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
     note = f", --seed {selection.first_seed}"
     if format == "png":
-        images = OutputOptions.of(
-            output or DEFAULT_FOLDER, gif, film, view, show=show, force=force, json=json, quiet=quiet
+        images = OutputOptions(
+            output or DEFAULT_FOLDER, gif, film, view, show=show, force=force, json=json, quiet=quiet or json
         )
         file = find_model(checkpoint)
         specs = selection.specs(file.settings.spec)
@@ -72,7 +73,8 @@ def sample_command(
         write_images(model, settings, FROM_NOISE, specs, images, columns=len(digits or ""))
     else:
         for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
-        files = DatasetOptions.of(format, output, for_images=for_images, force=force, json=json, quiet=quiet)
+        refuse_beside(f"--format {format}", "it is for images", for_images)
+        files = DatasetOptions(format, output, force=force, json=json, quiet=quiet or json)
         file = find_model(checkpoint)
         specs = selection.specs(file.settings.spec)
         files.require_enough(len(specs))
