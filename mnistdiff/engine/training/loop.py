@@ -124,6 +124,7 @@ def train_steps(
         state.epoch_loss_sum = loss if first_of_epoch else state.epoch_loss_sum + loss
         state.recent_losses.append(loss)
         yield TrainStep(state.step, loss, state.recent_loss, settings.lr * factor, len(batch.labels))
+    group.require_equal(state.digests)  # before the last save
 
 
 @dataclass(frozen=True)
