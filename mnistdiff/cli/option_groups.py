@@ -145,7 +145,7 @@ class SamplingOptions:
             )
         for sweep in self.sweeps:
             if sweep.name in self.given:
-                raise without_effect(_flag(sweep.name), str(sweep), "each value is tried in turn")
+                raise without_effect(options.flag(sweep.name), str(sweep), "each value is tried in turn")
         self.refuse_ineffective()
 
     @property
@@ -162,21 +162,7 @@ class SamplingOptions:
     @property
     def flags(self) -> dict[str, Any]:
         """The same by flag."""
-        return {_flag(name): value for name, value in self.given.items()}
-
-    def _values(self, name: str) -> Sequence[Any]:
-        """The values that a setting takes; none for its default."""
-        for sweep in self.sweeps:
-            if sweep.name == name:
-                return sweep.values
-        return [self.given[name]] if name in self.given else []
-
-    def _typed(self, name: str) -> str:
-        """A setting as it was typed."""
-        for sweep in self.sweeps:
-            if sweep.name == name:
-                return str(sweep)
-        return f"{_flag(name)} {self.given[name]}"
+        return {options.flag(name): value for name, value in self.given.items()}
 
     def refuse_ineffective(self, timesteps: int = 1) -> None:
         """Refuse settings that have no effect beside others, with a model of so many timesteps.
@@ -184,9 +170,8 @@ class SamplingOptions:
         Raises:
             SettingsError: naming both.
         """
-        values = {name: self._values(name) for name in SampleSettings.model_fields}
-        refuse_ineffective(values, self._typed, timesteps=timesteps)
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+        values = {name: [value] for name, value in self.given.items()}
+        values |= {sweep.name: [*sweep.values] for sweep in self.sweeps}
+        typed = {name: f"{options.flag(name)} {value}" for name, value in self.given.items()}
+        typed |= {sweep.name: str(sweep) for sweep in self.sweeps}
+        refuse_ineffective(values, typed.__getitem__, timesteps=timesteps)
