@@ -57,23 +57,16 @@ def describe(path: Path) -> Description:
         prefix: sum(math.prod(shape) for name, shape in file.shapes.items() if name.startswith(f"{prefix}."))
         for prefix in ("ema", "model")
     }
+    stored = metadata.model_dump(mode="json", exclude={"recent_losses", "epoch_loss_sum"})
     return Description(
         path=str(path),
         bytes=len(file.content),
-        format_version=metadata.format_version,
-        kind=metadata.kind,
-        step=metadata.step,
         total_steps=metadata.settings.total_steps(metadata.num_train_images),
-        epoch=metadata.epoch,
-        images_seen=metadata.images_seen,
-        num_train_images=metadata.num_train_images,
-        seed=metadata.seed,
         loss=metadata.loss,
         parameters=max(count.values()),
         has_ema=count["ema"] > 0,
         has_raw=count["model"] > 0,
-        settings=metadata.settings.model_dump(mode="json"),
-        fingerprint=metadata.fingerprint.model_dump(),
         sha256=file.sha256,
         digest_valid=file.digest_valid,
+        **stored,
     )
