@@ -1,4 +1,4 @@
-"""Checkpoint files that this program would never write, sealed with a valid digest all the same."""
+"""Metadata of checkpoints, and files that this program would never write, sealed with a valid digest all the same."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,7 +7,16 @@ from typing import Any
 import safetensors.numpy
 
 from mnistdiff.engine.checkpoint.header import digest_of, digest_offset
-from mnistdiff.engine.checkpoint.metadata import METADATA_KEY
+from mnistdiff.engine.checkpoint.metadata import METADATA_KEY, CheckpointMetadata
+from mnistdiff.settings import TrainSettings
+
+
+def metadata_at(step: int, settings: TrainSettings, num_images: int, **others: Any) -> CheckpointMetadata:
+    """The metadata of a state: epoch, images seen and seed follow from the step and the settings."""
+    return CheckpointMetadata(
+        step=step, epoch=settings.epochs_done(step, num_images), images_seen=settings.images_seen(step, num_images),
+        settings=settings, seed=settings.seed, num_train_images=num_images, **others,
+    )  # fmt: skip
 
 
 def sealed(values: Any, tensors: Mapping[str, Any]) -> bytes:

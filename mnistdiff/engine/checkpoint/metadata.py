@@ -57,32 +57,6 @@ class CheckpointMetadata(BaseModel):
     epoch_loss_sum: float
     fingerprint: Fingerprint
 
-    @classmethod
-    def at_step(
-        cls,
-        step: int,
-        settings: TrainSettings,
-        num_train_images: int,
-        *,
-        kind: Literal["training", "weights"],
-        recent_losses: tuple[float, ...],
-        epoch_loss_sum: float,
-        fingerprint: Fingerprint,
-    ) -> Self:
-        """The metadata of a state; epoch, images seen and seed follow from the step and the settings."""
-        return cls(
-            kind=kind,
-            settings=settings,
-            step=step,
-            epoch=settings.epochs_done(step, num_train_images),
-            images_seen=settings.images_seen(step, num_train_images),
-            num_train_images=num_train_images,
-            seed=settings.seed,
-            recent_losses=recent_losses,
-            epoch_loss_sum=epoch_loss_sum,
-            fingerprint=fingerprint,
-        )
-
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         expected = {

@@ -159,13 +159,10 @@ class Recorder:
         return done
 
     def _save(self, *, keep_epoch: int | None = None) -> tuple[Saved, ...]:
-        """Write the complete state; with ``keep_epoch`` also as a file that later saves do not replace.
+        """Write the complete state; with ``keep_epoch`` also as a file that stays, whose event is returned.
 
         The kept file comes first: a killed run resumes from the latest state, which must not claim an epoch whose
         files are not yet written.
-
-        Returns:
-            the event of the kept file.
         """
         content = encode_checkpoint(self._metadata("training"), self._state.to_tensors())
         kept = () if keep_epoch is None else (Saved(self._run.epoch_checkpoint(keep_epoch)),)
@@ -232,13 +229,17 @@ class Recorder:
         self._plotted_at = time.monotonic()
 
     def _metadata(self, kind: Literal["training", "weights"]) -> CheckpointMetadata:
-        return CheckpointMetadata.at_step(
-            self._state.step,
-            self._settings,
-            self._num_images,
+        state, settings = self._state, self._settings
+        return CheckpointMetadata(
             kind=kind,
-            recent_losses=tuple(self._state.recent_losses),
-            epoch_loss_sum=self._state.epoch_loss_sum,
+            settings=settings,
+            step=state.step,
+            epoch=settings.epochs_done(state.step, self._num_images),
+            images_seen=settings.images_seen(state.step, self._num_images),
+            num_train_images=self._num_images,
+            seed=settings.seed,
+            recent_losses=tuple(state.recent_losses),
+            epoch_loss_sum=state.epoch_loss_sum,
             fingerprint=self._fingerprint,
         )
 

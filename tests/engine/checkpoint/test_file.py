@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from checkpoints import sealed
+from checkpoints import metadata_at, sealed
 
 from mnistdiff.engine.checkpoint import header
 from mnistdiff.engine.checkpoint.file import encode_checkpoint, read_checkpoint
 from mnistdiff.engine.checkpoint.header import digest_of
-from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
+from mnistdiff.engine.checkpoint.metadata import Fingerprint
 from mnistdiff.errors import CheckpointError, DivergedError, NewerFormatError
 from mnistdiff.settings import TrainSettings
 
@@ -24,7 +24,7 @@ TENSORS = {
     "ema.head.weight": np.full((2, 3, 4), 0.5, dtype=np.float32),
     "optimizer.exp_avg.head.weight": np.zeros((2, 3, 4), dtype=np.float32),
 }
-METADATA = CheckpointMetadata.at_step(
+METADATA = metadata_at(
     7,
     TrainSettings(batch_size=10, seed=5, patch_size=4, channels=(8,)),
     25,

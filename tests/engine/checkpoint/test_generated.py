@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import sealed
+from checkpoints import metadata_at, sealed
 from hostile import framed_and_sealed, parts_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mnistdiff.engine.checkpoint import header
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import encode_checkpoint, read_checkpoint
-from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, CheckpointMetadata, Fingerprint
+from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, Fingerprint
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import TrainSettings
@@ -39,7 +39,7 @@ CPU = torch.device("cpu")
 def checkpoint(step, seed):
     """A whole state of a network of a few weights."""
     state = TrainState.initial(SETTINGS.model_copy(update={"seed": seed}), CPU)
-    metadata = CheckpointMetadata.at_step(
+    metadata = metadata_at(
         step,
         SETTINGS.model_copy(update={"seed": seed}),
         25,

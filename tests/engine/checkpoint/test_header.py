@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from checkpoints import metadata_at
 
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import encode_checkpoint
@@ -18,9 +19,7 @@ SETTINGS = TrainSettings(epochs=4, batch_size=10, seed=5)
 
 
 def metadata(step=7, kind="training", losses=(0.5, 0.25)):
-    return CheckpointMetadata.at_step(
-        step, SETTINGS, 25, kind=kind, recent_losses=losses, epoch_loss_sum=0.5, fingerprint=HERE
-    )
+    return metadata_at(step, SETTINGS, 25, kind=kind, recent_losses=losses, epoch_loss_sum=0.5, fingerprint=HERE)
 
 
 def arrays(*prefixes):

@@ -1,8 +1,9 @@
 """What a checkpoint's own record says of how far it was trained."""
 
 import pytest
+from checkpoints import metadata_at
 
-from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
+from mnistdiff.engine.checkpoint.metadata import Fingerprint
 from mnistdiff.engine.checkpoint.model_info import HARDLY_TRAINED_IMAGES, ModelInfo
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.presets import PRESETS
@@ -11,7 +12,7 @@ from mnistdiff.settings import TrainSettings
 
 def subject(step, num_images=60_000, **settings):
     preset = PRESETS[settings.get("preset", "base")]
-    metadata = CheckpointMetadata.at_step(
+    metadata = metadata_at(
         step,
         TrainSettings(**{**preset, **settings}),
         num_images,
