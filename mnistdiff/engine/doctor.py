@@ -37,6 +37,9 @@ class Diagnosis:
         devices: the devices that PyTorch can compute on.
         threads: the number of threads that compute on the CPU.
         threads_limit: what limits the number of threads.
+        processes: how many processes ``train`` starts by itself for a long run on the CPU.
+        bf16: the processor's instructions for bfloat16.
+        compiler: the C++ compiler that ``compile`` uses; empty if there is none.
         variables: variables of the environment that change what the program does.
         data: where MNIST is, or why it is missing.
         cache: the user's folder for downloads and exported graphs.
@@ -51,6 +54,9 @@ class Diagnosis:
     devices: tuple[str, ...]
     threads: int
     threads_limit: str
+    processes: int
+    bf16: tuple[str, ...]
+    compiler: str
     variables: dict[str, str]
     data: str
     cache: str
@@ -73,14 +79,18 @@ def diagnose(data_dir: Path | None) -> Diagnosis:
             except MnistDiffError as error:
                 problems[backend] = f"backend {backend} fails: {error.message}"
     limit = thread_limit()
+    devices, processes, bf16, compiler = ((), 1, (), "") if "torch" in problems else _training()
     return Diagnosis(
         version=__version__,
         python=platform.python_version(),
         system=platform.platform(),
         libraries={name: _version(name) for name in _LIBRARIES},
-        devices=() if "torch" in problems else _devices(),
+        devices=devices,
         threads=limit.number,
         threads_limit=limit.reason,
+        processes=processes,
+        bf16=bf16,
+        compiler=compiler,
         variables={name: value for name, value in sorted(os.environ.items()) if _has_effect(name)},
         data=_data(data_dir),
         cache=str(cache_folder() or "none: this user has no home"),
@@ -89,10 +99,13 @@ def diagnose(data_dir: Path | None) -> Diagnosis:
     )
 
 
-def _devices() -> tuple[str, ...]:
-    from mnistdiff.engine.network.device import available_devices
+def _training() -> tuple[tuple[str, ...], int, tuple[str, ...], str]:
+    """What training can use: devices, processes, instructions for bfloat16, compiler."""
+    from mnistdiff.engine.network.device import available_devices, bfloat16_units
+    from mnistdiff.engine.training.choose import processes_that_fit
+    from mnistdiff.engine.training.execution import compiler
 
-    return available_devices()
+    return available_devices(), processes_that_fit(), bfloat16_units(), compiler()
 
 
 def _data(data_dir: Path | None) -> str:

@@ -1,6 +1,7 @@
 """``mnistdiff doctor``."""
 
 import json
+import os
 from importlib.metadata import version
 
 from mnistdiff import __version__
@@ -13,7 +14,9 @@ def test_the_installation_is_described_and_each_backend_samples(invoke, monkeypa
     told = json.loads(done.stdout)
     assert (told["version"], told["libraries"]["torch"]) == (__version__, version("torch"))
     assert "cpu" in told["devices"]
-    assert told["threads"] == 1
+    assert told["threads"] == told["processes"] == 1
+    assert set(told["bf16"]) <= {"amx_bf16", "avx512_bf16", "bf16"}
+    assert told["compiler"] == "" or os.path.isfile(told["compiler"])
     assert told["variables"]["MNISTDIFF_SEED"] == "7"
     assert told["data"] == "not in nowhere/MNIST/raw"
     assert told["sampling_seconds"].keys() == {"onnx", "torch"}

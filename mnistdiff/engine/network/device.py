@@ -31,6 +31,15 @@ def available_devices() -> tuple[str, ...]:
     return tuple(name for name, is_available in available.items() if is_available)
 
 
+def bfloat16_units() -> tuple[str, ...]:
+    """The instructions for bfloat16 that this processor has, as PyTorch names them; without any it is emulated.
+
+    PyTorch tells since version 2.10; an earlier one names none.
+    """
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return tuple(name for name in ("amx_bf16", "avx512_bf16", "bf16") if capabilities.get(name))
+
+
 def memory_format(device: torch.device) -> torch.memory_format:
     """The memory layout of images on a device: channels last is 1.2 to 1.4 times faster on a CPU."""
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format

@@ -65,7 +65,12 @@ def processes_to_start(settings: TrainSettings, machine: MachineSettings, *, ste
     on_gpu = machine.device != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
     if on_gpu or is_short(settings, machine, steps_done=steps_done):
         return 1
-    return _power_of_two(_shards(settings, CPU_SHARDS), usable_cores())
+    return processes_that_fit(_shards(settings, CPU_SHARDS))
+
+
+def processes_that_fit(shards: int = CPU_SHARDS) -> int:
+    """One process for each usable core, up to the number of shards, which they divide."""
+    return _power_of_two(shards, usable_cores())
 
 
 def with_shards(

@@ -1,5 +1,6 @@
 """How a training computes: precision, compiler, threads."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +41,8 @@ def prepared(model: Network, settings: TrainSettings) -> Predict:
 
     Parameters, prediction and gradients are float32; in ``bf16``, convolutions and linear layers compute in bfloat16.
     """
-    predict: Predict = torch.compile(model) if settings.compile == "on" else model
+    # One kernel for each batch size: those that serve several would depend on the order in which the sizes came.
+    predict: Predict = torch.compile(model, dynamic=False) if settings.compile == "on" else model
     if settings.precision != "bf16":
         return predict
     device = next(model.parameters()).device.type
@@ -64,9 +66,15 @@ def one_thread(settings: TrainSettings, device: torch.device) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def compiler() -> str:
+    """The C++ compiler that torch.compile needs on the CPU; empty if there is none."""
+    names = (os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl")
+    return next((path for name in names if name and (path := shutil.which(name))), "")
+
+
 def is_compiler_available(device: torch.device) -> bool:
     """Whether torch.compile can work here: on the CPU it needs a C++ compiler."""
-    return device.type != "cpu" or any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
+    return device.type != "cpu" or bool(compiler())
 
 
 def with_available_compiler(settings: TrainSettings, device: torch.device) -> tuple[TrainSettings, str]:
