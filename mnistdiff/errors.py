@@ -91,10 +91,14 @@ def field_errors(name: str = "") -> Iterator[None]:
         raise SettingsError("; ".join(faults)) from error
 
 
+def rule_of(details: "ErrorDetails") -> str:
+    """The rule that a value breaks, to follow the value in a sentence: ``should be less than or equal to 1``."""
+    return details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+
+
 def _fault(name: str, details: "ErrorDetails") -> str:
-    rule = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
     field = ".".join(str(part) for part in (name, *details["loc"]) if part)
-    return f"`{field}` {shown(details['input'])} {rule}" if field else rule
+    return f"`{field}` {shown(details['input'])} {rule_of(details)}" if field else rule_of(details)
 
 
 def validate(name: str, kind: Any, value: T) -> T:
@@ -118,12 +122,11 @@ def validate(name: str, kind: Any, value: T) -> T:
 def explain(error: "ValidationError", origins: Mapping[str, str] = MappingProxyType({})) -> str:
     """The first problem of a validation, in one sentence: where from, which setting, the value received, the rule."""
     first = error.errors(include_url=False, include_context=False)[0]
-    rule = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if not first["loc"]:
-        return rule
+        return rule_of(first)
     name = ".".join(str(part) for part in first["loc"])
     origin = origins.get(str(first["loc"][0]))
-    return f"{f'{origin}: ' if origin else ''}{name} = {_text(first['input'], str)[:_SHOWN]!r} {rule}"
+    return f"{f'{origin}: ' if origin else ''}{name} = {_text(first['input'], str)[:_SHOWN]!r} {rule_of(first)}"
 
 
 def shown(value: Any) -> str:

@@ -73,6 +73,7 @@ def main() -> None:
     gc.set_threshold(10_000)  # the imports make 200,000 objects, none of them garbage
     unwinding = unwind_on_signals()
     keep_standard_streams()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some reads every installed package
     prepare_threads()
     console.replace_what_has_no_code()
     arguments = sys.argv[1:]

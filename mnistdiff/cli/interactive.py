@@ -11,7 +11,7 @@ from rich.prompt import Prompt
 
 from mnistdiff.cli import console, options, variables
 from mnistdiff.cli.exit_codes import ExitCode, exit_code_of
-from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.model_input import find_model, load_models
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER, Output
 from mnistdiff.cli.progress import meter
@@ -114,7 +114,7 @@ class Session:
     def _load(self) -> "DiffusionModel":
         """The model, loaded once."""
         if self._model is None:
-            self._model, _ = load(
+            [(self._model, _)] = load_models(
                 find_model(None), SamplingOptions(machine=inference_settings(None, None)), quiet=False
             )
         return self._model

@@ -33,36 +33,18 @@ def find_model(checkpoint: Path | None) -> "CheckpointFile":
     return file
 
 
-def load(
-    file: "CheckpointFile", sampling: SamplingOptions, *, note: str = "", quiet: bool
-) -> "tuple[DiffusionModel, SampleSettings]":
-    """Load a model, and make the sample settings for it.
-
-    Which model it is, is noted on stderr; if it is not fully trained, that is a warning.
-
-    Args:
-        file: the checkpoint.
-        sampling: how to sample.
-        note: what else to note.
-        quiet: note nothing.
-
-    Raises:
-        CheckpointError: if it is damaged, or lacks those weights.
-        SettingsError: if the settings do not fit the model.
-    """
-    return load_each(file, sampling, [{}], note=note, quiet=quiet)[0]
-
-
-def load_each(
+def load_models(
     file: "CheckpointFile",
     sampling: SamplingOptions,
-    variants: Sequence[Mapping[str, Any]],
+    variants: Sequence[Mapping[str, Any]] = ({},),
     *,
     device: str = "",
     note: str = "",
     quiet: bool,
 ) -> "list[tuple[DiffusionModel, SampleSettings]]":
-    """As ``load``, for each of several variants of the settings.
+    """Load a model, and make the sample settings for it, once for each variant of the settings.
+
+    Which model it is, is noted on stderr; if it is not fully trained, that is a warning.
 
     Args:
         file: the checkpoint.
@@ -73,7 +55,8 @@ def load_each(
         quiet: note nothing.
 
     Raises:
-        CheckpointError, SettingsError: as ``load``.
+        CheckpointError: if it is damaged, or lacks those weights.
+        SettingsError: if the settings do not fit the model.
     """
     from mnistdiff.engine.inference.model import load_model
 

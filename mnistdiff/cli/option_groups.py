@@ -4,18 +4,18 @@ An option that was left out is None. Each object checks itself as it is made: op
 refused, and both are named.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from mnistdiff.cli import options
 from mnistdiff.cli.options import setting
-from mnistdiff.cli.variables import variable
+from mnistdiff.cli.variables import layer, variable
 from mnistdiff.conflicts import refuse_ineffective, without_effect
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import SettingsError, explain
 from mnistdiff.machine_settings import InferenceSettings
 from mnistdiff.setting_types import Interval, WeightsName
 from mnistdiff.settings import SHORT_TRAINING_GUIDANCE, SHORT_TRAINING_IMAGES, SampleSettings
@@ -60,24 +60,17 @@ def inference_settings(device: str | None, backend: str | None) -> InferenceSett
         SettingsError: if they disagree otherwise, or a variable has a value that is not allowed.
     """
     typed = {name: value for name, value in (("device", device), ("backend", backend)) if value is not None}
-    values = {name: _variable(name) for name in ("device", "backend")} | typed
-    if values["backend"] == "onnx" and values["device"] in ("cuda", "mps"):
+    _, set_by_variables = layer(("device", "backend"))
+    values = {**set_by_variables, **typed}
+    if values.get("backend") == "onnx" and values.get("device") in ("cuda", "mps"):
         if len(typed) != 1:
             flags = "--backend onnx", f"--device {values['device']}"
             raise without_effect(*flags, "ONNX Runtime computes on the CPU here")
-        values = dict(typed)
-    return InferenceSettings.model_validate({name: value for name, value in values.items() if value is not None})
-
-
-def _variable(name: str) -> str | None:
-    text = os.environ.get(variable(name))
-    if not text:
-        return None
+        values = typed
     try:
-        value: str = options.checked(InferenceSettings.model_fields[name].rebuild_annotation())(text)
-    except typer.BadParameter as error:
-        raise SettingsError(f"Invalid value for {variable(name)}: {error.message}") from error
-    return value
+        return InferenceSettings.model_validate(values)
+    except ValidationError as error:  # what was typed is validated
+        raise SettingsError(explain(error, {name: variable(name) for name in values})) from error
 
 
 @dataclass(frozen=True)

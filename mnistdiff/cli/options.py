@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from mnistdiff import setting_types
 from mnistdiff.cli.variables import variable
+from mnistdiff.errors import rule_of
 from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.registry import table_of
 from mnistdiff.setting_types import DeviceName, LogName, Seed
@@ -104,8 +105,7 @@ def checked(kind: Any) -> Parser[Any]:
         try:
             return adapter.validate_python(text)
         except ValidationError as error:
-            rule = error.errors()[0]["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            raise typer.BadParameter(f"{text!r} {rule}.") from error
+            raise typer.BadParameter(f"{text!r} {rule_of(error.errors()[0])}.") from error
 
     return parse
 

@@ -13,9 +13,10 @@ from mnistdiff.engine.storage import make_folder, write_atomically
 from mnistdiff.errors import MnistDiffError, SettingsError
 
 DEFAULT_FOLDER = "inference_samples/"
+_HINT = "Use --force to replace it, or another -o."
 
 
-def refuse_existing(path: Path, *, force: bool, hint: str = "Use --force to replace it, or another -o.") -> None:
+def refuse_existing(path: Path, *, force: bool, hint: str = _HINT) -> None:
     """Refuse, before any work, to write to a path where something is.
 
     Args:
@@ -77,24 +78,10 @@ class Output:
             raise SettingsError(f"{text}: {what} is written as {' or '.join(kinds)}", "Use a name that ends so, or -.")
         return cls(file=path)
 
-    def refuse_existing(self, names: Sequence[str] = (), *, force: bool, hint: str = "") -> None:
-        """Refuse, before any work, to replace files.
-
-        Args:
-            names: of the files that would be written to the folder, each by its seed.
-            force: replace them all the same.
-            hint: what to do instead, if that is not --force or -o.
-
-        Raises:
-            SettingsError, StorageError: as the function ``refuse_existing``, for the first file that is in the way.
-        """
-        usual = "Use --force to replace it, or another -o."
-        if self.folder is not None:
-            usual = "Use --force to replace it, another -o, or other seeds."
-            require_inside_the_run(self.folder / "any")
-        for path in [self.folder / name for name in names] if self.folder is not None else [self.file]:
-            if path is not None:
-                refuse_existing(path, force=force, hint=hint or usual)
+    def refuse_existing(self, *, force: bool, hint: str = _HINT) -> None:
+        """Refuse, before any work, to replace the one file: as the function ``refuse_existing``."""
+        if self.file is not None:
+            refuse_existing(self.file, force=force, hint=hint)
 
     def path_of(self, name: str) -> Path | None:
         """The path of a file with this name; None on stdout."""

@@ -112,7 +112,10 @@ class OutputOptions:
         target = self.target
         if target.folder is None:
             require_image_count(len(specs))
-        target.refuse_existing([file_name(spec.label, spec.seed) for spec in specs], force=self.force)
+            return
+        for spec in specs:
+            path, hint = target.folder / file_name(spec.label, spec.seed), "another -o, or other seeds."
+            refuse_existing(path, force=self.force, hint=f"Use --force to replace it, {hint}")
 
 
 @dataclass(frozen=True)

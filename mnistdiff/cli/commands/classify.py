@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistdiff.cli import console, image_input, option_groups, options
-from mnistdiff.cli.model_input import about, find_model, load
+from mnistdiff.cli.model_input import about, find_model, load_models
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.setting_types import Evaluations, Seed
@@ -58,7 +58,7 @@ def classify_command(
 
     file = find_model(checkpoint)
     prepared = [image_input.prepare_digit(scan, file.settings.spec) for scan in scans]
-    model, _ = load(file, sampling, quiet=quiet or json)
+    [(model, _)] = load_models(file, sampling, quiet=quiet or json)
     rest = list(zip([scan.name for scan in scans], prepared, strict=True))
     undecided: list[str] = []
     with meter(quiet=quiet or json) as shown:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mnistdiff.cli import console, evaluation_view, option_groups, options
 from mnistdiff.cli.evaluation_view import EvaluationFiles
-from mnistdiff.cli.model_input import about, find_model, load_each
+from mnistdiff.cli.model_input import about, find_model, load_models
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.registry import flags_of, with_flags
@@ -185,7 +185,7 @@ def _load(
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
     device = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
     file, note = find_model(chosen.checkpoint), f", {chosen.n:,} images"
-    return load_each(file, sampling, variants, device=device, note=note, quiet=quiet)
+    return load_models(file, sampling, variants, device=device, note=note, quiet=quiet)
 
 
 def _evaluate(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import image_input, option_groups, options
-from mnistdiff.cli.model_input import about, find_model, load_each, warn_of
+from mnistdiff.cli.model_input import about, find_model, load_models, warn_of
 from mnistdiff.cli.option_groups import SamplingOptions, Sweep, inference_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
@@ -171,7 +171,7 @@ def _of_model(
     sheets.require_image_count(len(specs) * max(len(variants), 1))
     if compared:
         sheets.require_room_for_comparison(compared, len(specs), file.settings.spec.image_size)
-    (model, settings), *loaded = load_each(file, sampling, [{}, *variants], quiet=quiet)
+    (model, settings), *loaded = load_models(file, sampling, [{}, *variants], quiet=quiet)
     rows: list[list[Sample]] = []
     for each, variant in loaded or [(model, settings)]:
         rows.append([])

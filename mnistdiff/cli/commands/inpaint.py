@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistdiff.cli import image_input, option_groups, options, output_options
-from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.model_input import find_model, load_models
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import write_images
@@ -96,7 +96,7 @@ def inpaint_command(
     first = options.new_seed() if seed is None else seed
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
     images.refuse_existing(specs)
-    model, settings = load(file, sampling, note=f", --seed {first}", quiet=images.quiet)
+    [(model, settings)] = load_models(file, sampling, note=f", --seed {first}", quiet=images.quiet)
     write_images(model, settings, process, specs, images)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistdiff.cli import option_groups, options
-from mnistdiff.cli.model_input import about, find_model, load
+from mnistdiff.cli.model_input import about, find_model, load_models
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
@@ -81,7 +81,7 @@ def interpolate_command(
     from mnistdiff.engine.outputs.provenance import Origin
 
     first, last = SampleSpec(labels[0], first_seed), SampleSpec(labels[1], last_seed)
-    model, settings = load(file, sampling, note=f", --seed {first_seed}", quiet=quiet or json)
+    [(model, settings)] = load_models(file, sampling, note=f", --seed {first_seed}", quiet=quiet or json)
     with meter(quiet=quiet or json) as shown:
         images = shown.follow(interpolate(model, first, last, frames, settings))
     animated = None if film is not None else kind_of(output or _MORPH)

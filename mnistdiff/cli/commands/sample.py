@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from mnistdiff.cli import option_groups, options, output_options, select_samples
-from mnistdiff.cli.model_input import find_model, load
+from mnistdiff.cli.model_input import find_model, load_models
 from mnistdiff.cli.option_groups import SamplingOptions, inference_settings
 from mnistdiff.cli.output import DEFAULT_FOLDER
 from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
@@ -69,7 +69,7 @@ def sample_command(
 
         from mnistdiff.engine.inference.process import FROM_NOISE
 
-        model, settings = load(file, sampling, note=note, quiet=images.quiet)
+        [(model, settings)] = load_models(file, sampling, note=note, quiet=images.quiet)
         write_images(model, settings, FROM_NOISE, specs, images, columns=len(digits or ""))
     else:
         for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
@@ -78,4 +78,5 @@ def sample_command(
         file = find_model(checkpoint)
         specs = selection.specs(file.settings.spec)
         files.require_enough(len(specs))
-        write_dataset(*load(file, sampling, note=note, quiet=files.quiet), specs, files)
+        [(model, settings)] = load_models(file, sampling, note=note, quiet=files.quiet)
+        write_dataset(model, settings, specs, files)
