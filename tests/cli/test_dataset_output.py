@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import torchvision
 from PIL import Image
 from warned import beside_the_warning
 
@@ -13,6 +12,13 @@ from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.stratified import stratified_labels
 
 QUICK = ["--steps", 1, "-q"]
+
+
+def torchvision_reader():
+    """Imported when it is needed, since that takes seconds."""
+    from torchvision.datasets import MNIST
+
+    return MNIST
 
 
 def drawn_alone(invoke, tmp_path, tiny_run, digit, seed):
@@ -39,7 +45,8 @@ def test_a_set_holds_the_images_that_are_sampled_alone(invoke, tiny_run, tmp_pat
         images, labels = values[:, 1:-1].reshape(-1, 28, 28), values[:, 0]
         assert values[:, -1].tolist() == [*range(5, 75)] * 2
     else:
-        parts = [torchvision.datasets.MNIST(tmp_path / output, train=train) for train in (True, False)]
+        read = torchvision_reader()
+        parts = [read(tmp_path / output, train=train) for train in (True, False)]
         assert [len(part) for part in parts] == [120, 20]
         images = np.insert(parts[0].data.numpy(), np.arange(6, 121, 6), parts[1].data.numpy(), axis=0)
         labels = np.insert(parts[0].targets.numpy(), np.arange(6, 121, 6), parts[1].targets.numpy())
@@ -109,7 +116,8 @@ def test_what_contradicts_itself_is_refused_before_it_is_sampled(invoke, tiny_ru
 def test_however_few_images_both_halves_can_be_read(invoke, tiny_run, tmp_path, count):
     line = ["sample", "-c", tiny_run, "--format", "idx", "-d", 3, "-n", count, "--seed", 0, "-o", "set", *QUICK]
     assert invoke(*line).returncode == 0
-    train, test = (torchvision.datasets.MNIST(tmp_path / "set", train=train) for train in (True, False))
+    read = torchvision_reader()
+    train, test = (read(tmp_path / "set", train=train) for train in (True, False))
     assert (len(train), len(test)) == (count - 1, 1)
     for part in (train, test):
         assert [(picture.size, label) for picture, label in part] == [((28, 28), 3)] * len(part)

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -20,11 +21,9 @@ UNKNOWN_USER = ["unshare", "-U", "--map-user=12345", "--map-group=12345"]
 def from_outside(program, environment, tmp_path):
     """Run the program behind other words, in ``tmp_path``: ``from_outside(words, *arguments, env=)``."""
 
-    def run(words, *arguments, env, **options):
+    def run(words, *arguments, env):
         line = [*words, *program, *map(str, arguments)]
-        return subprocess.run(
-            line, cwd=tmp_path, env=environment(**env), timeout=120, check=False, **{"capture_output": True, **options}
-        )
+        return subprocess.run(line, cwd=tmp_path, env=environment(**env), timeout=120, check=False, capture_output=True)
 
     return run
 
@@ -72,36 +71,48 @@ def test_a_home_that_cannot_be_written_to_is_no_reason_to_speak(from_outside, ti
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-CLOSED = {
-    "stderr": (["bash", "-c", 'exec 2>&-; exec "$@"', "-"], 0),
-    "all": (["bash", "-c", 'exec <&- >&- 2>&-; exec "$@"', "-"], 141),
-    "a full stdout": (["bash", "-c", 'exec >/dev/full; exec "$@"', "-"], 5),
-    "a pipe that nobody reads": (["bash", "-c", 'exec > >(exec true) 2>&1; wait $!; exec "$@"', "-"], 141),
-}
+@contextlib.contextmanager
+def _pipe_that_nobody_reads():
+    ours, theirs = os.pipe()
+    os.close(ours)
+    yield {"stdout": theirs, "stderr": theirs}
+    os.close(theirs)
 
 
-@posix
-@pytest.mark.parametrize("kind", [kind for kind in CLOSED if kind != "stderr"])  # it is closed in "all", too
-def test_a_training_whose_talk_reaches_nobody_goes_on_and_is_saved(from_outside, invoke, tiny_toml, kind):
-    words, code = CLOSED[kind]
-    line = ["train", "--config", tiny_toml, "--max-steps", 3, "--log-every", 1, "--run-dir", "run"]
-    done = from_outside(words, *line, env={})
-    assert done.returncode == code, done.stderr
-    told = json.loads(invoke("inspect", "run", "--json").stdout)
-    assert (told["step"], told["digest_valid"]) == (3, True)
+@contextlib.contextmanager
+def _full_stdout():
+    with open("/dev/full", "wb") as full:
+        yield {"stdout": full.fileno()}
 
 
-@posix
-def test_a_training_outlives_its_terminal(from_outside, invoke, tiny_toml):
-    """As after a lost connection, where SIGHUP is ignored."""
+@contextlib.contextmanager
+def _terminal_that_is_gone():
     ours, theirs = pty.openpty()
     os.close(ours)
-    line = ["train", "--config", tiny_toml, "--max-steps", 3, "--run-dir", "run"]
-    done = from_outside(["nohup"], *line, env={}, capture_output=False, stdout=subprocess.PIPE, stderr=theirs)
-    with contextlib.suppress(OSError):
-        os.close(theirs)
-    assert done.returncode == 0
-    assert json.loads(invoke("inspect", "run", "--json").stdout)["step"] == 3
+    yield {"stderr": theirs}
+    os.close(theirs)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("streams", "ignored", "code"),
+    [
+        (lambda: contextlib.nullcontext({"stdin": None, "stdout": None, "stderr": None}), [], 141),
+        (_full_stdout, [], 5),
+        (_pipe_that_nobody_reads, [], 141),
+        (_terminal_that_is_gone, [signal.SIGHUP], 0),  # as nohup ignores it
+    ],
+    ids=["none", "a full stdout", "a pipe that nobody reads", "a terminal that is gone"],
+)
+def test_a_training_whose_output_reaches_nobody_goes_on_and_is_saved(
+    forks, invoke, tiny_toml, tmp_path, streams, ignored, code
+):
+    line = ["train", "--config", tiny_toml, "--max-steps", 3, "--log-every", 1, "--run-dir", "run"]
+    with streams() as descriptors:
+        ended, fork = forks.run(*line, cwd=tmp_path, quick=False, streams=descriptors, ignored=ignored)
+    assert ended == code, fork.err
+    inspected = json.loads(invoke("inspect", "run", "--json").stdout)
+    assert (inspected["step"], inspected["digest_valid"]) == (3, True)
 
 
 @posix
@@ -110,7 +121,7 @@ def test_a_training_outlives_its_terminal(from_outside, invoke, tiny_toml):
 )
 def test_an_error_that_nobody_hears_keeps_its_code_and_stays_off_stdout(from_outside, invoke, line):
     expected = invoke(*line).returncode
-    done = from_outside(CLOSED["stderr"][0], *line, env={})
+    done = from_outside(["bash", "-c", 'exec 2>&-; exec "$@"', "-"], *line, env={})
     assert (done.returncode, done.stdout) == (expected, b"")
 
 

@@ -107,7 +107,7 @@ def seen_on_a_terminal(forks, line, folder):
 
     reader = threading.Thread(target=read)
     reader.start()
-    code, _ = forks.run(*line, cwd=folder, terminal=os.ttyname(slave))
+    code, _ = forks.run(*line, cwd=folder, streams={"stdout": slave, "stderr": slave})
     os.close(slave)
     reader.join(30)
     os.close(master)

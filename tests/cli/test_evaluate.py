@@ -56,8 +56,8 @@ def keys_of(model):
     return model.model_json_schema(mode="serialization")["properties"].keys() - {"sheet"}
 
 
-def test_a_report_in_a_process_of_its_own_offline(cli, tiny_run, tmp_path):
-    done = cli("evaluate", tiny_run, *FEW, "--data-dir", "none", cwd=tmp_path)
+def test_a_report_in_a_process_of_its_own_offline(forked, tiny_run, tmp_path):
+    done = forked("evaluate", tiny_run, *FEW, "--data-dir", "none", cwd=tmp_path)
     rows = table(done)
     assert rows["measure"] == ["conv", "real", "residual", "real"]
     assert rows["fcd"][1::2] == ["-", "-"]

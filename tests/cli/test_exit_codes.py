@@ -17,14 +17,6 @@ COMMANDS = {
     "resume": lambda file: ["resume", file],
     "inspect": lambda file: ["inspect", file],
 }
-LITTLE_MEMORY = """
-import re, resource, sys
-from mnistdiff.cli.app import main
-from mnistdiff.engine import pipeline
-used = int(re.search(r"VmSize:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20,) * 2)
-main()
-"""
 
 
 def text_of(done, code):
@@ -78,8 +70,8 @@ def test_a_broken_checkpoint_is_3_in_a_process_of_its_own(cli, tmp_path):
     assert done.stdout == b""
 
 
-def test_missing_data_are_4_and_the_files_are_named(cli, tmp_path):
-    done = cli("train", "--dataset", "mnist", "--data-dir", "data", "--run-dir", "run", cwd=tmp_path)
+def test_missing_data_are_4_and_the_files_are_named(forked, tmp_path):
+    done = forked("train", "--dataset", "mnist", "--data-dir", "data", "--run-dir", "run", cwd=tmp_path)
     message = text_of(done, 4)
     assert [name for name in MNIST_FILES if name not in message] == []
     assert "MNISTDIFF_OFFLINE" in message
@@ -168,16 +160,11 @@ def test_divergence_is_6_and_the_last_checkpoint_is_whole(invoke, tiny_toml, tmp
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
-def test_too_little_memory_is_8_and_a_remedy_is_named(environment, tiny_toml, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", LITTLE_MEMORY, "train", "--preset", "tiny", "--dataset", "mnist-5k"]
-        + ["--batch-size", "5000", "--max-steps", "1", "--run-dir", "run"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    message = text_of(done, 8)
+def test_too_little_memory_is_8_and_a_remedy_is_named(forks, tmp_path):
+    line = ["train", "--preset", "tiny", "--dataset", "mnist-5k", "--batch-size", "5000", "--max-steps", "1"]
+    code, fork = forks.run(*line, "--run-dir", "run", cwd=tmp_path, growth_bytes=150 * 2**20)
+    message = fork.err.decode()
+    assert code == 8, message
+    assert "Traceback" not in message
     assert "--batch-size 5000" in message
     assert "--batch-size 2500" in message

@@ -9,15 +9,15 @@ from warned import beside_the_warning
 from mnistdiff.engine.network.onnx_runtime import OnnxDenoiser
 
 
-def test_an_export_is_a_whole_model_and_makes_its_architecture_quick(cli, tiny_run, tmp_path):
+def test_an_export_is_a_whole_model_and_makes_its_architecture_quick(forked, tiny_run, tmp_path):
     """A network of no preset: before, there is no graph of it."""
     here = {"cwd": tmp_path, "env": {"XDG_CACHE_HOME": str(tmp_path / "cache")}}
     draw = ["sample", "-c", tiny_run, "-d", 1, "--seed", 4, "-o"]
-    refused = cli(*draw, "no.png", "--backend", "onnx", **here)
+    refused = forked(*draw, "no.png", "--backend", "onnx", **here)
     assert (refused.returncode, refused.stdout) == (2, b"")
     assert b"mnistdiff export" in refused.stderr
 
-    done = cli("export", tiny_run, "-o", "deep/model.onnx", "--json", **here)
+    done = forked("export", tiny_run, "-o", "deep/model.onnx", "--json", **here)
     assert (done.returncode, beside_the_warning(done.stderr)) == (0, b"")
     told = json.loads(done.stdout)
     content = (tmp_path / "deep" / "model.onnx").read_bytes()
@@ -27,7 +27,7 @@ def test_an_export_is_a_whole_model_and_makes_its_architecture_quick(cli, tiny_r
     assert prediction.shape == (3, 1, 28, 28)
 
     for backend in ("onnx", "torch"):
-        assert cli(*draw, f"{backend}.png", "--backend", backend, **here).returncode == 0
+        assert forked(*draw, f"{backend}.png", "--backend", backend, **here).returncode == 0
     drawn = [np.asarray(Image.open(tmp_path / f"{backend}.png")).astype(int) for backend in ("onnx", "torch")]
     assert np.abs(drawn[0] - drawn[1]).max() <= 1
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

@@ -6,18 +6,18 @@ import pytest
 from warned import beside_the_warning
 
 
-def test_the_newest_run_becomes_a_page(cli, run_copy, tmp_path):
-    done = cli("report", cwd=tmp_path)
+def test_the_newest_run_becomes_a_page(forked, run_copy, tmp_path):
+    done = forked("report", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, b"report.html\n")
     assert beside_the_warning(done.stderr) == b"reporting on run\n"
     page = (tmp_path / "report.html").read_bytes()
     assert page.startswith(b"<!doctype html>")
-    piped = cli("report", run_copy.name, "-o", "-", "-q", cwd=tmp_path)
+    piped = forked("report", run_copy.name, "-o", "-", "-q", cwd=tmp_path)
     assert (piped.stdout, beside_the_warning(piped.stderr)) == (page, b"")
-    told = cli("report", "-o", "sub/page.html", "--json", cwd=tmp_path)
+    told = forked("report", "-o", "sub/page.html", "--json", cwd=tmp_path)
     content = json.loads(told.stdout)
     assert content == content | {"path": "sub/page.html", "bytes": len(page), "run": "run"}
-    again = cli("report", cwd=tmp_path)
+    again = forked("report", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (2, b"")
     assert b"report.html is already there" in again.stderr
 

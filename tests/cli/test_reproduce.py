@@ -171,18 +171,18 @@ def test_what_is_large_is_sampled_again_when_asked_for(invoke, monkeypatch):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"sweeps": [["guidance", ["0" * 900_000 + "1"]]]},
-        {"sweeps": [["guidance", ["\n" * 20_000 + "1"]]]},
-        {"sweeps": [["g" * 900_000, [1]]]},
-        {"sweeps": [["guidance", [10**400]]]},
-        {"settings": {"guidance_interval": [0, 10**400]}},
-        {"rows": [[77, -k, 1] for k in range(50_000)]},
-        {"walk": {"image": "A" * 900_000, "strength": 1}},
+        lambda: {"sweeps": [["guidance", ["0" * 900_000 + "1"]]]},
+        lambda: {"sweeps": [["guidance", ["\n" * 20_000 + "1"]]]},
+        lambda: {"sweeps": [["g" * 900_000, [1]]]},
+        lambda: {"sweeps": [["guidance", [10**400]]]},
+        lambda: {"settings": {"guidance_interval": [0, 10**400]}},
+        lambda: {"rows": [[77, -k, 1] for k in range(50_000)]},
+        lambda: {"walk": {"image": "A" * 900_000, "strength": 1}},
     ],
     ids=["zeros", "line-feeds", "name", "number", "interval", "rows", "image"],
 )
 def test_a_provenance_of_great_length_is_refused_at_once(forks, tmp_path, changes):
-    (tmp_path / "long.png").write_bytes(forged(**changes))
+    (tmp_path / "long.png").write_bytes(forged(**changes()))
     code, fork = forks.run("reproduce", "long.png", cwd=tmp_path)
     assert code == 5, fork.err
     assert b"long.png" in fork.err

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from forks import same_content
+from forks import kill_all, same_content
 
 LATEST = "diffusion_checkpoint.safetensors"
 PATIENCE_SECONDS = 60
@@ -20,11 +20,11 @@ NOT_IGNORED = "import signal; signal.signal(signal.SIGINT, signal.default_int_ha
 ENDLESS = ["--batch-size", "4", "--log-every", "1", "--max-steps", "1000000", "--run-dir", "run"]
 
 
-def wait_for(condition, process):
+def wait_for(condition, ended):
     """Until the condition holds, while the process lives."""
     give_up = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert process.poll() is None, "the program ended too early"
+        assert not ended(), "the program ended too early"
         assert time.monotonic() < give_up, "the program does not get there"
         time.sleep(0.01)
 
@@ -32,10 +32,10 @@ def wait_for(condition, process):
 class Started:
     """A process with its talk in a file."""
 
-    def __init__(self, words, folder, environment, interrupt):
+    def __init__(self, words, folder, environment):
         self.folder = folder
         # A child inherits whether SIGINT is ignored; whoever runs these tests in the background ignores it.
-        ours = signal.signal(signal.SIGINT, interrupt)
+        ours = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             with open(folder / "talk", "wb") as talk:
                 self.process = subprocess.Popen(
@@ -48,16 +48,11 @@ class Started:
     def talk(self):
         return (self.folder / "talk").read_text()
 
-    @property
-    def records(self):
-        file = self.folder / "run" / "metrics.jsonl"
-        return len(file.read_bytes().splitlines()) if file.exists() else 0
-
-    def wait_for_records(self, count):
-        wait_for(lambda: self.records >= count, self.process)
+    def ended(self):
+        return self.process.poll() is not None
 
     def wait_for_talk(self, text):
-        wait_for(lambda: text in self.talk, self.process)
+        wait_for(lambda: text in self.talk, self.ended)
 
     def end(self):
         stdout, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
@@ -67,13 +62,28 @@ class Started:
 @pytest.fixture
 def start(program, environment, tmp_path):
     @contextmanager
-    def run(*arguments, interrupt=signal.SIG_DFL):
-        started = Started([*program, *map(str, arguments)], tmp_path, environment, interrupt)
+    def run(*arguments):
+        started = Started([*program, *map(str, arguments)], tmp_path, environment)
         try:
             yield started
         finally:
             started.process.kill()
             started.process.communicate()
+
+    return run
+
+
+@pytest.fixture
+def started_fork(forks, tmp_path):
+    """Start the program in a process that has torch."""
+
+    @contextmanager
+    def run(*arguments, **options):
+        fork = forks.start(*arguments, cwd=tmp_path, quick=False, **options)
+        try:
+            yield fork
+        finally:
+            kill_all([fork])
 
     return run
 
@@ -119,26 +129,31 @@ def test_ctrl_c_in_a_terminal_saves_and_resuming_gives_the_bits_of_an_unbroken_r
     assert same_content(tmp_path / "run") == same_content(tmp_path / "whole")
 
 
-def test_a_background_job_ignores_ctrl_c_and_stops_on_sigterm(start, invoke, tiny_toml, tmp_path):
+def test_a_background_job_ignores_ctrl_c_and_stops_on_sigterm(started_fork, invoke, tiny_toml, tmp_path):
     """And while it runs nobody else trains in its folder."""
+
+    def records():
+        file = tmp_path / "run" / "metrics.jsonl"
+        return len(file.read_bytes().splitlines()) if file.exists() else 0
+
     line = ["train", "--config", tiny_toml, *ENDLESS]
-    with start(*line, "--json", interrupt=signal.SIG_IGN) as training:
-        training.wait_for_records(1)
+    with started_fork(*line, "--json", ignored=[signal.SIGINT]) as training:
+        wait_for(lambda: records() >= 1, training.ended)
         for second in (line, [*line, "--force"], ["resume", "run"]):
             refusal = invoke(*second, "--quiet")
             assert (refusal.returncode, refusal.stdout) == (7, b"")
             assert b"another training is writing to run" in refusal.stderr
-        training.process.send_signal(signal.SIGINT)
-        training.wait_for_records(training.records + 5)
-        training.process.send_signal(signal.SIGTERM)
-        code, stdout = training.end()
-    assert code == 143
-    told = json.loads(stdout)
-    assert (told["complete"], told["run"], told["checkpoint"]) == (False, "run", f"run/{LATEST}")
-    assert "Traceback" not in training.talk
+        training.send(signal.SIGINT)
+        count = records() + 5
+        wait_for(lambda: records() >= count, training.ended)
+        training.send(signal.SIGTERM)
+        assert training.wait() == 143
+    result = json.loads(training.out)
+    assert (result["complete"], result["run"], result["checkpoint"]) == (False, "run", f"run/{LATEST}")
+    assert b"Traceback" not in training.err
     steps = [json.loads(text)["step"] for text in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [*range(1, told["step"] + 1)]
-    assert json.loads(invoke("inspect", "run", "--json").stdout)["step"] == told["step"]
+    assert steps == [*range(1, result["step"] + 1)]
+    assert json.loads(invoke("inspect", "run", "--json").stdout)["step"] == result["step"]
 
 
 def test_a_second_signal_leaves_at_once(start, tiny_toml):
@@ -160,16 +175,16 @@ def test_ctrl_c_when_all_is_done_is_no_traceback(environment):
     assert (done.returncode, done.stderr) == (130, b"")
 
 
-def test_ctrl_c_while_drawing_keeps_the_finished_pictures_and_leaves_no_torn_one(start, tiny_run, tmp_path):
-    with start("sample", "--checkpoint", tiny_run, "-d", 1, "-n", 100000, "--seed", 0, "--steps", 3) as drawing:
-        wait_for((tmp_path / "inference_samples" / "digit_1_0.png").exists, drawing.process)
-        drawing.process.send_signal(signal.SIGINT)
-        code, stdout = drawing.end()
+def test_ctrl_c_while_sampling_keeps_the_finished_images_and_leaves_no_torn_one(start, tmp_path):
+    with start("sample", "-d", 1, "-n", 100000, "--seed", 0, "--steps", 3) as sampling:
+        wait_for((tmp_path / "inference_samples" / "digit_1_0.png").exists, sampling.ended)
+        sampling.process.send_signal(signal.SIGINT)
+        code, stdout = sampling.end()
     assert code == 130
-    assert "Traceback" not in drawing.talk
+    assert "Traceback" not in sampling.talk
     there = {str(path.relative_to(tmp_path)) for path in Path(tmp_path, "inference_samples").iterdir()}
     assert set(stdout.splitlines()) <= there
-    assert len(there) - len(stdout.splitlines()) <= 1  # written, and not yet told
+    assert len(there) - len(stdout.splitlines()) <= 1  # written, and its path not yet printed
     assert all(name.endswith(".png") and "/digit_1_" in name for name in there)
 
 
@@ -210,12 +225,11 @@ def test_a_signal_whose_exception_is_replaced_or_dropped_still_ends_the_program(
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
 
 
-def test_sigterm_while_exporting_is_143_and_leaves_no_file(start, tmp_path):
-    with start("export", "-o", "model.onnx") as exporting:
-        exporting.wait_for_talk("exporting")
+def test_sigterm_while_exporting_is_143_and_leaves_no_file(started_fork, tmp_path):
+    with started_fork("export", "-o", "model.onnx") as exporting:
+        wait_for(lambda: b"exporting" in exporting.err, exporting.ended)
         time.sleep(2)  # into torch.export; at any other moment the answer is the same
-        exporting.process.send_signal(signal.SIGTERM)
-        code, stdout = exporting.end()
-    assert (code, stdout) == (143, "")
-    assert "Traceback" not in exporting.talk
-    assert [path.name for path in tmp_path.iterdir()] == ["talk"]
+        exporting.send(signal.SIGTERM)
+        assert (exporting.wait(), exporting.out) == (143, b"")
+    assert b"Traceback" not in exporting.err
+    assert list(tmp_path.iterdir()) == []

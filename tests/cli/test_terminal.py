@@ -1,12 +1,16 @@
 """What a person sees: the program in a pseudo-terminal."""
 
+import os
+import pty
 import re
+import termios
 
 import pytest
 
 from mnistdiff.cli.progress import sparkline
 
 pexpect = pytest.importorskip("pexpect")
+fdpexpect = pytest.importorskip("pexpect.fdpexpect")
 # Of forks in a process with threads, as pexpect makes them, Python warns from 3.12 on.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -58,10 +62,15 @@ def test_sampling_shows_a_bar_and_the_paths_above_it(spawn, tmp_path):
     assert all((tmp_path / name).exists() for name in names)
 
 
-def test_a_training_shows_the_curve_of_its_loss_and_the_digits_after_each_epoch(spawn, tiny_toml):
+def test_a_training_shows_the_curve_of_its_loss_and_the_digits_after_each_epoch(forks, tiny_toml, tmp_path):
     line = ["train", "--config", tiny_toml, "--max-steps", 90, "--log-every", 5, "--run-dir", "run"]
-    code, seen = to_the_end(spawn(*line))
-    assert code == 0
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    fork = forks.start(*line, cwd=tmp_path, env={"COLUMNS": None}, streams=terminal)
+    os.close(theirs)
+    _, seen = to_the_end(fdpexpect.fdspawn(ours, encoding="utf-8", timeout=60))
+    assert fork.wait() == 0
     bars = [ESCAPES.sub("", text) for text in re.split(r"[\r\n]+", seen) if "━" in text]
     assert max(map(len, bars)) <= 80
     assert any(re.search("[▁▂▃▄▅▆▇█]{5,12}  loss", bar) for bar in bars)

@@ -15,12 +15,15 @@ from mnistdiff.shell import quoted
 SIMULATION = Path(__file__).parents[1] / "windows"
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the simulation needs /proc")
 
-# One process for many command lines, since importing torch takes longer than all of them.
+# One process for many command lines, since importing torch takes longer than all of them. Ctrl-Break interrupts the
+# first training without end, and the closing of the console ends the process in the second.
 DRIVER = """
 import json, shlex, sys
 from mnistdiff.cli import app, signals
+*lines, sys.argv[1:] = (shlex.split(line) for line in sys.argv[1:])
 signals.unwind_on_signals()
-print("codes", json.dumps({line: app.run(shlex.split(line)) for line in sys.argv[1:]}), flush=True)
+print("codes", json.dumps([app.run(line) for line in lines]), flush=True)
+app.main()
 """
 LINES = (
     "train --config {toml} --max-steps 10 --run-dir run",
@@ -43,6 +46,8 @@ LINES = (
     "inspect run/diffusion_checkpoint.safetensors --json",
 )
 REFUSED = {"inspect run/samples": 3, "train --run-dir none --dataset mnist --data-dir nowhere": 4}
+ENDLESS = "train --config {toml} --batch-size 4 --log-every 1 --max-steps 1000000 --run-dir "
+INTERRUPTED, CLOSED = f"{ENDLESS}interrupted", f"{ENDLESS}closed"
 
 
 @pytest.fixture(scope="module")
@@ -53,23 +58,37 @@ def windows(environment):
 
 @pytest.fixture(scope="module")
 def folder(windows, tiny_toml, tmp_path_factory):
-    """What the command lines above leave behind; their exit codes in ``codes.json``."""
+    """What the command lines above leave behind; the end of the process is in ``code`` and ``stderr``."""
     folder = tmp_path_factory.mktemp("windows")
-    lines = [line.format(toml=tiny_toml) for line in (*LINES, *REFUSED)]
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, *lines], cwd=folder, env=windows(), capture_output=True, timeout=300, check=False
-    )
-    last = done.stdout.decode().splitlines()[-1]
-    assert last.startswith("codes "), done.stderr.decode()
-    codes = json.loads(last.removeprefix("codes "))
-    expected = {line: REFUSED.get(line, 0) for line in lines}
-    assert codes == expected, done.stderr.decode()
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    lines = [line.format(toml=tiny_toml) for line in (*LINES, *REFUSED, INTERRUPTED, CLOSED)]
+    with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, *lines],
+            cwd=folder,
+            env=windows(CONSOLE_CLOSES_WITH=str(folder / "console is closed")),
+            stdout=stdout,
+            stderr=stderr,
+        )
+    for run, stop in (
+        ("interrupted", lambda: process.send_signal(signal.SIGUSR1)),  # which stands for SIGBREAK in the simulation
+        ("closed", (folder / "console is closed").touch),
+    ):
+        give_up = time.monotonic() + 200
+        while not (folder / run / "metrics.jsonl").exists():
+            assert process.poll() is None, (folder / "stderr").read_text()
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        stop()
+    (folder / "code").write_text(str(process.wait(timeout=60)))
+    [codes] = [line for line in (folder / "stdout").read_text().splitlines() if line.startswith("codes ")]
+    expected = [*[0] * len(LINES), *REFUSED.values(), 143]
+    assert json.loads(codes.removeprefix("codes ")) == expected, (folder / "stderr").read_text()
+    assert "Traceback" not in (folder / "stderr").read_text()
     return folder
 
 
-def test_a_training_is_the_same_bits_as_elsewhere_also_when_it_was_stopped(folder, cli, tiny_toml, tmp_path):
-    done = cli("train", "--config", tiny_toml, "--max-steps", 20, "--run-dir", "run", cwd=tmp_path)
+def test_a_training_is_the_same_bits_as_elsewhere_also_when_it_was_stopped(folder, forked, tiny_toml, tmp_path):
+    done = forked("train", "--config", tiny_toml, "--max-steps", 20, "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     for name in ("diffusion_checkpoint.safetensors", "conditional_diffusion_mnist.safetensors"):
         assert (folder / "run" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
@@ -90,40 +109,18 @@ def test_what_failed_leaves_nothing(folder):
     assert not list(folder.rglob("*.mnistdiff-tmp"))
 
 
-class Training:
-    """A training under the simulation, which has begun."""
-
-    def __init__(self, folder, toml, environment):
-        line = f"train --config {toml} --batch-size 4 --log-every 1 --max-steps 1000000 --run-dir run".split()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mnistdiff", *line], cwd=folder, env=environment, stderr=subprocess.PIPE
-        )
-        give_up = time.monotonic() + 60
-        while not (folder / "run" / "metrics.jsonl").exists():
-            assert self.process.poll() is None
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
-
-    def ends_saved(self, code, invoke):
-        _, talk = self.process.communicate(timeout=60)
-        assert self.process.returncode == code, talk.decode()
-        assert b"saving" in talk
-        assert b"Traceback" not in talk
-        told = json.loads(invoke("inspect", "run", "--json").stdout)
-        assert told["digest_valid"]
-        assert told["step"] > 0
+def test_ctrl_break_saves_like_sigterm(folder, invoke):
+    saved = json.loads(invoke("inspect", folder / "interrupted", "--json").stdout)
+    assert saved["digest_valid"]
+    assert saved["step"] > 0
 
 
-def test_ctrl_break_saves_like_sigterm(windows, tiny_toml, tmp_path, invoke):
-    training = Training(tmp_path, tiny_toml, windows())
-    training.process.send_signal(signal.SIGUSR1)  # which stands for SIGBREAK in the simulation
-    training.ends_saved(143, invoke)
-
-
-def test_closing_the_console_saves_before_windows_ends_the_process(windows, tiny_toml, tmp_path, invoke):
-    training = Training(tmp_path, tiny_toml, windows(CONSOLE_CLOSES_WITH=str(tmp_path / "closed")))
-    (tmp_path / "closed").touch()
-    training.ends_saved(143, invoke)
+def test_closing_the_console_saves_before_windows_ends_the_process(folder, invoke):
+    assert (folder / "code").read_text() == "143"
+    assert (folder / "stderr").read_text().count("saving") == 2  # here, and where Ctrl-Break interrupted
+    saved = json.loads(invoke("inspect", folder / "closed", "--json").stdout)
+    assert saved["digest_valid"]
+    assert saved["step"] > 0
 
 
 def test_patterns_are_expanded_where_no_shell_does(tmp_path, monkeypatch):

@@ -179,17 +179,24 @@ builtins.open = io.open = open_file
 io.text_encoding = lambda encoding, stacklevel=2: encoding
 
 
+_console_handlers = []
+
+
 def _set_console_handler(handler, add):
-    """Close the console once the file that CONSOLE_CLOSES_WITH names is there, then end the process as Windows does."""
+    """Close the console once the file that CONSOLE_CLOSES_WITH names is there, then end the process as Windows does.
+
+    The handler that was added last is called.
+    """
     trigger = os.environ.get("CONSOLE_CLOSES_WITH")
+    _console_handlers.append(handler)
 
     def watch():
         while not os.path.exists(trigger):
             time.sleep(0.01)
-        handler(2)
+        _console_handlers[-1](2)
         os._exit(99)
 
-    if trigger:
+    if trigger and len(_console_handlers) == 1:
         threading.Thread(target=watch, daemon=True).start()
 
 
