@@ -21,7 +21,7 @@ from mnistdiff.engine.runs.recorder import Recorder
 from mnistdiff.engine.runs.resume import destination, extended, newest_valid, replanned_notice, require_furthest
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.choose import require_divisible, with_precision, with_shards
-from mnistdiff.engine.training.execution import Execution, one_thread, with_available_compiler
+from mnistdiff.engine.training.execution import Execution, reproducible, with_available_compiler
 from mnistdiff.engine.training.follow import Order, give
 from mnistdiff.engine.training.group import Group, joined
 from mnistdiff.engine.training.loop import Objective, ObjectiveFactory, Stop, never, train_steps
@@ -74,7 +74,7 @@ def train(
         settings = settings.model_copy(update={"dataset": dataset.name})
         num_images = len(dataset.images)
         settings = with_shards(settings, machine, device, processes=group.size)
-        opened.enter_context(one_thread(settings, device))
+        opened.enter_context(reproducible(settings, device))
         execution = with_precision(settings, machine, device)
         settings = execution.settings
         objective = make_objective(settings, device)
@@ -146,7 +146,7 @@ def resume(
         if is_own and not isinstance(source, RunDir) and not force:
             require_furthest(run, checkpoint)
         require_divisible(settings.fixed_shards, group.size)
-        opened.enter_context(one_thread(settings, device))
+        opened.enter_context(reproducible(settings, device))
         settings, uncompiled = with_available_compiler(settings, device)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
         state = _restored(checkpoint, settings, dataset, device)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from mnistdiff.engine.network.build import build_network, place
-from mnistdiff.engine.network.device import memory_format
+from mnistdiff.engine.network.device import memory_format, require_gpus, resolve_device
 from mnistdiff.engine.threads import usable_cores
 from mnistdiff.engine.training.execution import Execution, is_compiler_available, prepared
 from mnistdiff.errors import SettingsError
@@ -57,13 +57,16 @@ def processes_to_start(settings: TrainSettings, machine: MachineSettings, *, ste
         steps_done: optimizer steps done before it is resumed.
 
     Raises:
-        SettingsError: if the number that was asked for does not divide the shards.
+        SettingsError: if the device is not available, or the number that was asked for does not divide the shards or is
+            larger than that of the GPUs.
     """
+    device = resolve_device(machine.device)
     if machine.processes != "auto":
         require_divisible(_shards(settings, max(machine.processes, CPU_SHARDS)), machine.processes)
+        if device.type == "cuda":
+            require_gpus(machine.processes)
         return machine.processes
-    on_gpu = machine.device != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-    if on_gpu or is_short(settings, machine, steps_done=steps_done):
+    if device.type != "cpu" or is_short(settings, machine, steps_done=steps_done):
         return 1
     return processes_that_fit(_shards(settings, CPU_SHARDS))
 
@@ -127,7 +130,8 @@ def with_precision(settings: TrainSettings, machine: MachineSettings, device: to
     """
     compiled = "on" if settings.compile == "on" else "off"
     if compiled == "on" and not is_compiler_available(device):
-        raise SettingsError("`compile` on: there is no C++ compiler", "Install g++ or clang, or use `compile` off.")
+        needed = "a C++ compiler and Triton" if device.type == "cuda" else "g++ or clang"
+        raise SettingsError("`compile` on: there is no compiler", f"Install {needed}, or use `compile` off.")
     if settings.precision == "bf16" and device.type == "mps":
         raise SettingsError("`precision` bf16 is not available on mps", "Use `precision` fp32.")
     named = "fp32" if settings.precision == "auto" else settings.precision
@@ -170,6 +174,7 @@ def _one_pass(settings: TrainSettings, device: torch.device) -> Callable[[int], 
     predict = prepared(model, settings)
 
     def compute(size: int) -> None:
+        model.zero_grad(set_to_none=True)
         x_t = torch.zeros(size, 1, side, side, device=device).to(memory_format=memory_format(device))
         number = torch.zeros(size, dtype=torch.int64, device=device)
         loss = predict(x_t, number, number).square().mean()

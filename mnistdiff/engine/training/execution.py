@@ -1,10 +1,11 @@
-"""How a training computes: precision, compiler, threads."""
+"""How a training computes: precision, compiler, threads, deterministic algorithms."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -40,12 +41,16 @@ def prepared(model: Network, settings: TrainSettings) -> Predict:
     """The function of a network in the precision of the settings, compiled if they say so.
 
     Parameters, prediction and gradients are float32; in ``bf16``, convolutions and linear layers compute in bfloat16.
+    Every batch size is compiled by itself: code for any size would have other bits, and a run that is resumed would use
+    it from another step on. On CUDA the compiled operations are recorded in CUDA graphs, which read a copy of the
+    inputs and the parameters where they are.
     """
-    # One kernel for each batch size: those that serve several would depend on the order in which the sizes came.
-    predict: Predict = torch.compile(model, dynamic=False) if settings.compile == "on" else model
+    device = next(model.parameters()).device.type
+    predict: Predict = model
+    if settings.compile == "on":
+        predict = torch.compile(model, dynamic=False, mode="reduce-overhead" if device == "cuda" else "default")
     if settings.precision != "bf16":
         return predict
-    device = next(model.parameters()).device.type
 
     def in_bfloat16(x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(device, dtype=torch.bfloat16):
@@ -55,26 +60,36 @@ def prepared(model: Network, settings: TrainSettings) -> Predict:
 
 
 @contextmanager
-def one_thread(settings: TrainSettings, device: torch.device) -> Iterator[None]:
-    """Compute with one thread where batches have shards, so that the bits do not depend on the number of cores."""
-    before = torch.get_num_threads()
+def reproducible(settings: TrainSettings, device: torch.device) -> Iterator[None]:
+    """Compute so that the bits depend on nothing but the settings and the kind of machine.
+
+    On the CPU with one thread where batches have shards, whatever the number of cores. On CUDA with deterministic
+    algorithms: the gradients of attention and of embeddings are otherwise summed in any order.
+    """
+    threads, is_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     if settings.shards != 1 and device.type == "cpu":
         torch.set_num_threads(1)
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True)
+        # Nothing here reads such memory.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        if device.type == "cuda":
+            torch.use_deterministic_algorithms(is_deterministic)
 
 
 def compiler() -> str:
-    """The C++ compiler that torch.compile needs on the CPU; empty if there is none."""
+    """The C++ compiler that torch.compile needs; empty if there is none."""
     names = (os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl")
     return next((path for name in names if name and (path := shutil.which(name))), "")
 
 
 def is_compiler_available(device: torch.device) -> bool:
-    """Whether torch.compile can work here: on the CPU it needs a C++ compiler."""
-    return device.type != "cpu" or bool(compiler())
+    """Whether torch.compile can work here: it needs a C++ compiler, on CUDA also Triton."""
+    return bool(compiler()) and (device.type != "cuda" or find_spec("triton") is not None)
 
 
 def with_available_compiler(settings: TrainSettings, device: torch.device) -> tuple[TrainSettings, str]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.engine.network.device import resolve_device
-from mnistdiff.engine.training.execution import one_thread
+from mnistdiff.engine.training.execution import reproducible
 from mnistdiff.engine.training.group import Group, joined
 from mnistdiff.engine.training.loop import ObjectiveFactory, Stop, never, train_steps
 from mnistdiff.engine.training.objective import DiffusionLoss
@@ -60,7 +60,7 @@ def follow(machine: MachineSettings, *, make_objective: ObjectiveFactory = Diffu
             settings = order.settings
             data = load_training_images(settings.dataset, data_dir=machine.data_dir)
             objective = make_objective(settings, device)
-            with one_thread(settings, device):
+            with reproducible(settings, device):
                 if order.minutes is not None:
                     steps_within(order.minutes, data.images, data.labels, settings, objective, device, group)
                     continue

@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from mnistdiff.engine.network.device import require_gpus
 from mnistdiff.engine.training.launch import place_in_group
 from mnistdiff.errors import DivergedError, ProcessError, SettingsError
 
@@ -123,7 +124,7 @@ def joined(device: torch.device, processes: int | Literal["auto"]) -> Iterator[G
         processes: how many were asked for.
 
     Raises:
-        SettingsError: if a launcher started another number of processes.
+        SettingsError: if a launcher started another number of processes, or more than this machine has GPUs.
         ProcessError: if another process does not come within a minute, or ends.
     """
     place = place_in_group()
@@ -136,6 +137,9 @@ def joined(device: torch.device, processes: int | Literal["auto"]) -> Iterator[G
         yield Group()
         return
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":  # before anything is put there
+        require_gpus(max(place.local_size, place.local_rank + 1))
+        torch.cuda.set_device(place.local_rank)
     try:
         dist.init_process_group(backend, timeout=_JOIN_TIMEOUT)
         exchange = dist.new_group(backend=backend, timeout=_EXCHANGE_TIMEOUT)
@@ -145,8 +149,6 @@ def joined(device: torch.device, processes: int | Literal["auto"]) -> Iterator[G
             "Start all of them at the same time; MASTER_ADDR and MASTER_PORT must lead to the first.",
         ) from error
     assert isinstance(exchange, dist.ProcessGroup)  # not one that leaves this process out
-    if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     try:
         yield Group(place.rank, place.size, exchange)
     finally:

@@ -23,11 +23,15 @@ class Place(NamedTuple):
         rank: its number, from 0.
         size: the number of processes.
         restarts: how often the launcher has started them again.
+        local_rank: its number among those of this machine, from 0.
+        local_size: the number of processes of this machine.
     """
 
     rank: int = 0
     size: int = 1
     restarts: int = 0
+    local_rank: int = 0
+    local_size: int = 1
 
 
 def place_in_group(environment: Mapping[str, str] = os.environ) -> Place:
@@ -36,19 +40,18 @@ def place_in_group(environment: Mapping[str, str] = os.environ) -> Place:
     Raises:
         SettingsError: if the variables are no numbers, or the number of processes is not a power of two.
     """
-    names = ("RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
+    names = ("RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     try:
-        rank, size, restarts = (
-            int(environment.get(name) or default) for name, default in zip(names, (0, 1, 0), strict=True)
-        )
+        numbers = [int(environment.get(name) or default) for name, default in zip(names, Place(), strict=True)]
     except ValueError:
         values = ", ".join(f"{name} is {environment.get(name, '')[:20]!r}" for name in names)
         raise SettingsError(f"{values}: they should be numbers", "Unset them, or start with torchrun.") from None
+    rank, size = numbers[:2]
     if size < 1 or size & (size - 1) or not 0 <= rank < size:
         raise SettingsError(
             f"rank {rank} of {size} processes: their number should be a power of two", "Start 1, 2, 4 or 8 of them."
         )
-    return Place(rank, size, restarts)
+    return Place(*numbers)
 
 
 def launch(processes: int, arguments: Sequence[str]) -> int:

@@ -44,8 +44,13 @@ class Draws:
         return Draws(self.t[shard], self.eps[shard], self.drop[shard])
 
     def to(self, device: torch.device) -> "Draws":
-        """The same numbers on another device."""
-        return Draws(self.t.to(device), self.eps.to(device), self.drop.to(device))
+        """The same numbers on another device; for CUDA, pinned numbers are moved without waiting."""
+        unwaited = device.type == "cuda"
+        return Draws(*(each.to(device, non_blocking=unwaited) for each in (self.t, self.eps, self.drop)))
+
+    def pinned(self) -> "Draws":
+        """The same numbers in pinned memory of the host."""
+        return Draws(self.t.pin_memory(), self.eps.pin_memory(), self.drop.pin_memory())
 
 
 def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) -> NDArray[np.int64]:

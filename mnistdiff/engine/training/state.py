@@ -99,6 +99,16 @@ class TrainState:
             for name, array in self.to_tensors().items()
         }
 
+    def changing_tensors(self) -> Iterator[Tensor]:
+        """All tensors that optimizer steps change, in place."""
+        yield from self.model.parameters()
+        yield from self.model.buffers()
+        yield from self.ema.weights.values()
+        yield from (moment for _, moment in self._moments())
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, AdamW):
+                yield from optimizer.steps
+
     @property
     def device(self) -> torch.device:
         """The device of the model."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mnistdiff.engine.training.group import Group
-from mnistdiff.engine.training.loop import Objective, train_steps
+from mnistdiff.engine.training.loop import Objective, steps_between_reads, train_steps
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.settings import TrainSettings
 
@@ -50,12 +50,15 @@ def steps_within(
     # The benchmark takes at most 10 % of the budget.
     benchmark = min(_BENCHMARK_SECONDS, minutes * 60 / 10)
 
+    # Steps whose losses are read together end together.
+    warm_up = max(_WARM_UP_STEPS, steps_between_reads(device))
+
     def is_over() -> bool:
-        return group.is_first and len(ends) > _WARM_UP_STEPS and ends[-1] - ends[_WARM_UP_STEPS - 1] >= benchmark
+        return group.is_first and len(ends) > warm_up and ends[-1] - ends[warm_up - 1] >= benchmark
 
     state = TrainState.initial(settings, device)
     for _ in train_steps(state, images, labels, settings, objective, total_steps=10**9, group=group, stop=is_over):
         ends.append(time.monotonic())  # noqa: PERF401
-    warm = ends[_WARM_UP_STEPS - 1 :]
+    warm = ends[warm_up - 1 :]
     left = minutes * 60 - (time.monotonic() - began)
     return max(1, int(left * _SHARE_OF_STEPS * (len(warm) - 1) / (warm[-1] - warm[0])))

@@ -42,4 +42,5 @@ def test_the_fingerprint_names_library_threads_device_and_layout():
         "device": "cpu",
         "layout": "channels_last",
     }
-    assert memory_format(torch.device("cuda")) is torch.contiguous_format
+    assert memory_format(torch.device("cuda")) is torch.channels_last
+    assert memory_format(torch.device("mps")) is torch.contiguous_format
