@@ -143,35 +143,26 @@ class Upsample(nn.Module):
         return out
 
 
+@NETWORKS.register("unet")
 class ConditionalUNet(Network):
     """A U-Net that is conditioned on the timestep and the label.
 
     Args:
-        channels: of each level, finest first; each a multiple of 4.
-        down_blocks: residual blocks of each level of the encoder.
-        up_blocks: residual blocks of each level of the decoder.
-        embedding: width of the embedding of time and label.
-        patch_size: side of the pixel squares that the stem folds into channels; 1 keeps every pixel.
-        num_classes: of the data set; one more label means "no label".
+        settings: with ``channels`` of each level, ``down_blocks`` and ``up_blocks`` of the encoder and the decoder,
+            the width ``embedding`` of time and label, and the ``patch_size`` that the stem folds into channels.
     """
 
-    def __init__(
-        self,
-        *,
-        channels: tuple[int, ...],
-        down_blocks: tuple[int, ...],
-        up_blocks: tuple[int, ...],
-        embedding: int,
-        patch_size: int,
-        num_classes: int,
-    ) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
         super().__init__()
+        channels, embedding, patch_size = settings.channels, settings.embedding, settings.patch_size
+        down_blocks, up_blocks = settings.blocks_by_level()
+        num_labels = settings.spec.num_classes + 1  # one means "no label"
         self.patch_size = patch_size
         self.embed_time = nn.Sequential(nn.Linear(_TIME_WIDTH, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         # Uniform of variance 1: the default normal_ makes torch import its compiler when a network is built on the
         # meta device, which took a third of the time of sampling a digit.
-        label_weights = torch.empty(num_classes + 1, embedding).uniform_(-math.sqrt(3), math.sqrt(3))
-        self.embed_label = nn.Embedding(num_classes + 1, embedding, _weight=label_weights)
+        label_weights = torch.empty(num_labels, embedding).uniform_(-math.sqrt(3), math.sqrt(3))
+        self.embed_label = nn.Embedding(num_labels, embedding, _weight=label_weights)
         self.stem = nn.Conv2d(patch_size**2, channels[0], kernel_size=3, padding=1)
 
         steps = list(itertools.pairwise(channels))
@@ -216,17 +207,3 @@ class ConditionalUNet(Network):
                 x = self.upsample[number - 1](x, skips.pop())
         out: Tensor = self.head(F.silu(self.norm(x)))
         return F.pixel_shuffle(out, self.patch_size)
-
-
-@NETWORKS.register("unet")
-def build_unet(settings: TrainSettings) -> ConditionalUNet:
-    """Build the U-Net of the settings."""
-    down_blocks, up_blocks = settings.blocks_by_level()
-    return ConditionalUNet(
-        channels=settings.channels,
-        down_blocks=down_blocks,
-        up_blocks=up_blocks,
-        embedding=settings.embedding,
-        patch_size=settings.patch_size,
-        num_classes=settings.spec.num_classes,
-    )

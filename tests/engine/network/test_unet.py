@@ -4,6 +4,7 @@ import torch
 from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.unet import ConditionalUNet, ResidualBlock, timestep_embedding
 from mnistdiff.presets import resolve
+from mnistdiff.settings import TrainSettings
 
 SHAPES = [
     (1, (4,), (0,), (1,)),
@@ -20,12 +21,9 @@ def unet(patch_size=2, channels=(8, 16), down_blocks=(1, 2), up_blocks=(2, 2)):
     """A network with random weights: at the start of a training some are zero."""
     torch.manual_seed(0)
     model = ConditionalUNet(
-        channels=channels,
-        down_blocks=down_blocks,
-        up_blocks=up_blocks,
-        embedding=16,
-        patch_size=patch_size,
-        num_classes=10,
+        TrainSettings(
+            patch_size=patch_size, channels=channels, down_blocks=down_blocks, up_blocks=up_blocks, embedding=16
+        )
     )
     with torch.no_grad():
         for parameter in model.parameters():
