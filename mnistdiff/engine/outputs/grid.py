@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +20,48 @@ _BACKGROUND = 255
 _LABEL_COLOUR = 70
 _TITLE_COLOUR = 20
 
-
-@dataclass(frozen=True)
-class _Layout:
-    """Sizes and positions, in pixels of the sheet."""
-
-    cell_height: int
-    cell_width: int
-    row_height: int
-    gap: int
-    margin: int
-    left: int
-    """Left edge of the first image of a row; its label ends before it."""
-    top: int
-    """Upper edge of the first row, below the title and the column headings."""
-    height: int
-    width: int
-
-
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+class _Layout:
+    """Sizes and positions, in pixels of the sheet.
+
+    Attributes:
+        left: of the first image of a row; its label ends ``label_gap`` before it.
+        top: of the first row, below the title and the column headings.
+    """
+
+    def __init__(self, rows: _Shapes, *, scale: int, title: str, columns: Sequence[str]) -> None:
+        shapes = [shape for _, images in rows for shape in images]
+        self.cell_height = max(height for height, _ in shapes) * scale
+        # In proportion to the images, from 12 to 24 pixels.
+        font_size = min(max(self.cell_height * 3 // 10, 12), 24)
+        self.label_font = ImageFont.load_default(font_size)
+        self.title_font = ImageFont.load_default(max(font_size - 2, 12))
+        headings = [_text_size(heading, self.label_font) for heading in columns]
+        labels = [_text_size(label, self.label_font) for label, _ in rows]
+        label_width = max(width for width, _ in labels)
+        title_width, title_height = _text_size(title, self.title_font)
+
+        self.cell_width = max([*(width * scale for _, width in shapes), *(width for width, _ in headings)])
+        self.gap = 2 * scale
+        self.label_gap = max(6, self.cell_height // 6)
+        self.margin = max(8, self.cell_height // 4)
+        self.row_height = max(self.cell_height, *(height for _, height in labels))
+        self.left = self.margin + (label_width + self.label_gap if label_width else 0)
+        self.top = self.margin + (title_height + self.margin if title else 0)
+        self.top += max((height + self.gap for _, height in headings), default=0)
+        longest = max(len(images) for _, images in rows)
+        self.height = self.top + len(rows) * (self.row_height + self.gap) - self.gap + self.margin
+        self.width = self.left + max(longest * (self.cell_width + self.gap) - self.gap, title_width) + self.margin
+
+    def require_room(self) -> None:
+        """Raise SettingsError if the sheet would be too large."""
+        if self.width * self.height > MAX_SHEET_PIXELS:
+            raise SettingsError(
+                f"the sheet would have {self.width:,}x{self.height:,} pixels, more than {MAX_SHEET_PIXELS:,} in all",
+                "Use fewer images or smaller ones.",
+            )
 
 
 def labelled_grid(
@@ -62,19 +84,18 @@ def labelled_grid(
         SettingsError: if the sheet would have more than ``MAX_SHEET_PIXELS``.
     """
     shapes = [(label, [(image.shape[0], image.shape[1]) for image in images]) for label, images in rows]
-    label_font, title_font = fonts = _fonts(shapes, scale)
-    layout = _lay_out(shapes, fonts, scale=scale, title=title, columns=columns)
-    _require_room(layout)
+    layout = _Layout(shapes, scale=scale, title=title, columns=columns)
+    layout.require_room()
     sheet = Image.new("L", (layout.width, layout.height), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    draw.text((layout.left, layout.margin), title, fill=_TITLE_COLOUR, font=title_font, anchor="la")
+    draw.text((layout.left, layout.margin), title, fill=_TITLE_COLOUR, font=layout.title_font, anchor="la")
     for number, heading in enumerate(columns):
         middle = layout.left + number * (layout.cell_width + layout.gap) + layout.cell_width // 2
-        draw.text((middle, layout.top - layout.gap), heading, fill=_LABEL_COLOUR, font=label_font, anchor="mb")
+        draw.text((middle, layout.top - layout.gap), heading, fill=_LABEL_COLOUR, font=layout.label_font, anchor="mb")
     for number, (label, images) in enumerate(rows):
         middle = layout.top + number * (layout.row_height + layout.gap) + layout.row_height // 2
-        label_end = (layout.left - _label_gap(layout.cell_height), middle)
-        draw.text(label_end, label, fill=_LABEL_COLOUR, font=label_font, anchor="rm", align="right")
+        label_end = (layout.left - layout.label_gap, middle)
+        draw.text(label_end, label, fill=_LABEL_COLOUR, font=layout.label_font, anchor="rm", align="right")
         for column, image in enumerate(images):
             height, width = image.shape[0] * scale, image.shape[1] * scale
             tile = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
@@ -85,16 +106,7 @@ def labelled_grid(
 
 def require_room(rows: _Shapes, *, columns: Sequence[str] = ()) -> None:
     """Raise SettingsError if the ``labelled_grid`` of images of these shapes would be too large."""
-    scale = 2
-    _require_room(_lay_out(rows, _fonts(rows, scale), scale=scale, title="", columns=columns))
-
-
-def _require_room(layout: _Layout) -> None:
-    if layout.width * layout.height > MAX_SHEET_PIXELS:
-        raise SettingsError(
-            f"the sheet would have {layout.width:,}x{layout.height:,} pixels, more than {MAX_SHEET_PIXELS:,} in all",
-            "Use fewer images or smaller ones.",
-        )
+    _Layout(rows, scale=2, title="", columns=columns).require_room()
 
 
 def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
@@ -106,51 +118,6 @@ def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     whole.paste(Image.fromarray(sheet), (0, above))
     ImageDraw.Draw(whole).text((height, height), caption, fill=_TITLE_COLOUR, font=font, anchor="la")
     return np.array(whole)
-
-
-def _lay_out(rows: _Shapes, fonts: tuple[_Font, _Font], *, scale: int, title: str, columns: Sequence[str]) -> _Layout:
-    label_font, title_font = fonts
-    cell_height, cell_width = _cell(rows, scale)
-    heading_sizes = [_text_size(heading, label_font) for heading in columns]
-    cell_width = max([cell_width, *(width for width, _ in heading_sizes)])
-    label_sizes = [_text_size(label, label_font) for label, _ in rows]
-    label_width = max(width for width, _ in label_sizes)
-    title_width, title_height = _text_size(title, title_font)
-
-    gap = 2 * scale
-    margin = max(8, cell_height // 4)
-    row_height = max(cell_height, *(height for _, height in label_sizes))
-    left = margin + (label_width + _label_gap(cell_height) if label_width else 0)
-    top = margin + (title_height + margin if title else 0)
-    top += max((height + gap for _, height in heading_sizes), default=0)
-    longest = max(len(images) for _, images in rows)
-    return _Layout(
-        cell_height=cell_height,
-        cell_width=cell_width,
-        row_height=row_height,
-        gap=gap,
-        margin=margin,
-        left=left,
-        top=top,
-        height=top + len(rows) * (row_height + gap) - gap + margin,
-        width=left + max(longest * (cell_width + gap) - gap, title_width) + margin,
-    )
-
-
-def _cell(rows: _Shapes, scale: int) -> tuple[int, int]:
-    """Height and width of the largest image, enlarged."""
-    shapes = [shape for _, images in rows for shape in images]
-    return max(height for height, _ in shapes) * scale, max(width for _, width in shapes) * scale
-
-
-def _fonts(rows: _Shapes, scale: int) -> tuple[_Font, _Font]:
-    """Fonts of the labels and of the title, in proportion to the images, of 12 to 24 pixels."""
-    size = min(max(_cell(rows, scale)[0] * 3 // 10, 12), 24)
-    return ImageFont.load_default(size), ImageFont.load_default(max(size - 2, 12))
-
-
-def _label_gap(cell_height: int) -> int:
-    return max(6, cell_height // 6)
 
 
 def _text_size(text: str, font: _Font) -> tuple[int, int]:
