@@ -4,13 +4,12 @@ from typing import Literal
 
 Format = Literal["PNG", "JPEG", "WebP", "GIF", "TIFF", "BMP"]
 
-_READ: tuple[tuple[bytes, Format], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-)
+_READ: dict[Format, bytes | tuple[bytes, ...]] = {
+    "PNG": b"\x89PNG\r\n\x1a\n",
+    "JPEG": b"\xff\xd8\xff",
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "BMP": b"BM",
+}
 _TIFF = (b"II*\0", b"MM\0*")
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "a HEIC photo"),
@@ -46,7 +45,7 @@ def kind_of(content: bytes) -> Format | None:
         return "WebP"
     if content.startswith(_TIFF):
         return None if content[8:11] == b"CR\2" else "TIFF"
-    return next((kind for start, kind in _READ if content.startswith(start)), None)
+    return next((kind for kind, start in _READ.items() if content.startswith(start)), None)
 
 
 def name_of(content: bytes) -> str:
