@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mnistdiff.engine.storage import open_without_waiting
 from mnistdiff.errors import SettingsError, shown
 
 _MAX_BYTES = 64 * 1024
@@ -56,26 +57,21 @@ def read_file_or_pipe(path: Path, *, max_bytes: int = _MAX_BYTES) -> bytes:
         OSError: if it cannot be read.
         ValueError: if it is something else.
     """
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    # Non-blocking: opening a named pipe waits for its writer.
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    try:
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
-            raise ValueError("it is a folder")
+    if path.is_dir():
+        raise ValueError("it is a folder")
+    with open_without_waiting(path) as file:
+        kind = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
             raise ValueError("it is neither a file nor a pipe")
         content = b""
         deadline = time.monotonic() + _PIPE_SECONDS
         while len(content) <= max_bytes:
-            if stat.S_ISFIFO(kind) and not select.select([descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
+            if stat.S_ISFIFO(kind) and not select.select([file], [], [], max(0, deadline - time.monotonic()))[0]:
                 raise ValueError(f"the pipe did not end within {_PIPE_SECONDS:.0f} s")
-            chunk = os.read(descriptor, max_bytes + 1 - len(content))
+            chunk = file.read(max_bytes + 1 - len(content))
             if not chunk:
                 break
             content += chunk
-    finally:
-        os.close(descriptor)
     if stat.S_ISFIFO(kind) and not content:
         raise ValueError("it is an empty pipe")
     return content

@@ -30,6 +30,16 @@ _CHUNK = 1024**2
 _RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
+def open_without_waiting(path: Path) -> IO[bytes]:
+    """Open a file of the user for reading. Opening a named pipe would wait for its writer; Windows has none.
+
+    Raises:
+        OSError: if it is a folder, or the file system refuses.
+    """
+    flag = O_BINARY | getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | flag))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, and those above it, unless it exists.
 

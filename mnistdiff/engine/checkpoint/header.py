@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistdiff.engine.checkpoint.metadata import DIGEST_PLACEHOLDER, FORMAT_VERSION, METADATA_KEY, CheckpointMetadata
-from mnistdiff.engine.storage import O_BINARY
+from mnistdiff.engine.storage import open_without_waiting
 from mnistdiff.errors import CheckpointError, NewerFormatError, explain
 from mnistdiff.registry import unregistered_accepted
 from mnistdiff.settings import TrainSettings
@@ -104,19 +104,17 @@ def digest_offset(content: bytes) -> int:
 
 def _read_regular_file(path: Path) -> bytes:
     try:
-        # Non-blocking, since opening a named pipe would wait for its writer. Windows has neither.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | O_BINARY)
+        file = open_without_waiting(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(f"there is no checkpoint at {path}", "Check the path, or train a model first.") from error
-    except PermissionError as error:
-        if path.is_dir():  # Windows does not open folders
+    except (IsADirectoryError, PermissionError) as error:  # Windows denies permission to open a folder
+        if path.is_dir():
             raise _no_file(path) from error
         raise
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise _no_file(path)
-    with open(descriptor, "rb") as file:
+    with file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise _no_file(path)
         if status.st_size > MAX_FILE_BYTES:
             raise _foreign(path, f"{status.st_size:,} bytes, more than any checkpoint")
         return file.read(MAX_FILE_BYTES)

@@ -1,6 +1,5 @@
 """Reading of user pictures in bounded memory: a few kilobytes can unpack to gigabytes."""
 
-import errno
 import io
 import os
 import stat
@@ -18,6 +17,7 @@ from mnistdiff.engine.data.decoding import decode, gif, png
 from mnistdiff.engine.data.decoding.formats import Format, kind_of, name_of
 from mnistdiff.engine.data.decoding.pixels import DamagedError, TooLargeError
 from mnistdiff.engine.data.grey import to_grey
+from mnistdiff.engine.storage import open_without_waiting
 from mnistdiff.errors import OutOfMemoryError, SettingsError, StorageError
 from mnistdiff.setting_types import user_path
 
@@ -226,14 +226,11 @@ class Picture:
 
 def _open_regular(path: Path) -> IO[bytes]:
     """Open a file for reading; named pipes and devices, which may block or never end, are refused."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
-    mode = os.fstat(descriptor).st_mode
+    file = open_without_waiting(path)
+    mode = os.fstat(file.fileno()).st_mode
     if stat.S_ISFIFO(mode) and str(path).startswith(_OPEN_ALREADY):
-        os.set_blocking(descriptor, True)
+        os.set_blocking(file.fileno(), True)
     elif not stat.S_ISREG(mode):
-        os.close(descriptor)
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        file.close()
         raise StorageError(f"{path} is not a file but a pipe or device", "Give a file, or - to read stdin.")
-    return open(descriptor, "rb")
+    return file
