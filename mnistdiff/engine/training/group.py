@@ -115,6 +115,9 @@ class Group:
                     )
 
 
+ALONE = Group()
+
+
 @contextmanager
 def joined(device: torch.device, processes: int | Literal["auto"]) -> Iterator[Group]:
     """Join the processes that a launcher started, as the environment names them; without one, a process alone.

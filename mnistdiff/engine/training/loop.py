@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mnistdiff.engine.network.device import is_out_of_memory
 from mnistdiff.engine.training.execution import Predict, prepared
 from mnistdiff.engine.training.gradients import batch_gradient
-from mnistdiff.engine.training.group import Group
+from mnistdiff.engine.training.group import ALONE, Group
 from mnistdiff.engine.training.inputs import Inputs, inputs_of
 from mnistdiff.engine.training.objective import Draws
 from mnistdiff.engine.training.optimizer import learning_rate_factor, set_learning_rate
@@ -45,7 +45,6 @@ class Objective(Protocol):
 
 
 Stop = Callable[[], bool]
-_ALONE = Group()
 ObjectiveFactory = Callable[[TrainSettings, torch.device], Objective]
 
 
@@ -86,7 +85,7 @@ def train_steps(
     objective: Objective,
     *,
     total_steps: int,
-    group: Group = _ALONE,
+    group: Group = ALONE,
     stop: Stop = never,
     read_every: int | None = None,
 ) -> Iterator[TrainStep]:
@@ -199,7 +198,7 @@ class _Run:
             if not unchecked:
                 _require_finite("gradient", norm, number)
             for optimizer in state.optimizers:
-                optimizer.step()
+                optimizer.step(self.group)
             state.step += 1
             state.ema.update(state.model, step=state.step)
         return _Applied(state.step, factor, batch.size, loss, norm)

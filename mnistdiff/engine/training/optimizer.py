@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from mnistdiff.engine.network.build import Network
+from mnistdiff.engine.training.group import ALONE, Group
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import TrainSettings
 
@@ -36,8 +37,8 @@ class Optimizer(ABC):
         self.moments = [{name: torch.zeros_like(parameter) for name in moments} for parameter in self.parameters]
 
     @abstractmethod
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, group: Group = ALONE) -> None:
+        """Update every parameter that has a gradient, in all processes of a group to the same bits."""
 
 
 class AdamW(Optimizer):
@@ -58,8 +59,8 @@ class AdamW(Optimizer):
         self.steps = [parameter.new_zeros(()) for parameter in self.parameters]
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, group: Group = ALONE) -> None:
+        """Update every parameter that has a gradient; each process updates all."""
         held = [
             (parameter, parameter.grad, moments["exp_avg"], moments["exp_avg_sq"], steps)
             for parameter, moments, steps in zip(self.parameters, self.moments, self.steps, strict=True)
@@ -101,17 +102,43 @@ class Muon(Optimizer):
         self.momentum = momentum
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, group: Group = ALONE) -> None:
+        """Update every parameter that has a gradient; the processes share the work of orthogonalising the updates."""
+        weights: list[nn.Parameter] = []
+        updates: list[Tensor] = []
         for weight, moments in zip(self.parameters, self.moments, strict=True):
-            if weight.grad is None:
-                continue
-            mean = moments["momentum"].lerp_(weight.grad, 1 - self.momentum)
-            # Nesterov momentum: the running mean after one more step.
-            ahead = weight.grad.lerp(mean, self.momentum)
-            direction = orthogonalised(ahead.flatten(1))
+            if weight.grad is not None:
+                mean = moments["momentum"].lerp_(weight.grad, 1 - self.momentum)
+                # Nesterov momentum: the running mean after one more step.
+                updates.append(weight.grad.lerp(mean, self.momentum).flatten(1))
+                weights.append(weight)
+        for weight, direction in zip(weights, _all_orthogonalised(updates, group), strict=True):
             rows, columns = direction.shape
             weight.sub_(direction.view_as(weight), alpha=self.lr * math.sqrt(max(1, rows / columns)))
+
+
+def _all_orthogonalised(matrices: Sequence[Tensor], group: Group) -> list[Tensor]:
+    """Orthogonalise matrices, each in one process of a group, which sends its results to the others."""
+    if group.size == 1:
+        return [orthogonalised(matrix) for matrix in matrices]
+    owners = _balanced([matrix.numel() * min(matrix.shape) for matrix in matrices], group.size)
+    own = [
+        (orthogonalised(matrix) if owner == group.rank else torch.zeros_like(matrix)).flatten()
+        for matrix, owner in zip(matrices, owners, strict=True)
+    ]
+    results = torch.cat(own)
+    group.sum(results)  # all but one of the summands are zero
+    parts = torch.split(results, [matrix.numel() for matrix in matrices])
+    return [part.view(matrix.shape) for part, matrix in zip(parts, matrices, strict=True)]
+
+
+def _balanced(costs: Sequence[int], processes: int) -> list[int]:
+    """A process for each piece of work: the largest first, each to the process that has the least so far."""
+    loads, owners = [0] * processes, [0] * len(costs)
+    for number in sorted(range(len(costs)), key=lambda number: -costs[number]):
+        owners[number] = loads.index(min(loads))
+        loads[owners[number]] += costs[number]
+    return owners
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
