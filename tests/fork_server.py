@@ -30,6 +30,7 @@ from mnistdiff.cli import app  # noqa: E402
 from mnistdiff.engine import pipeline  # noqa: E402
 from mnistdiff.engine.data import load  # noqa: E402
 from mnistdiff.engine.outputs import loss_plot  # noqa: E402
+from mnistdiff.engine.training import follow  # noqa: E402
 
 for module in pkgutil.walk_packages(mnistdiff.__path__, "mnistdiff."):
     if module.name not in ("mnistdiff.__main__", "mnistdiff.cli.windows"):
@@ -118,9 +119,10 @@ def _child(job: dict[str, Any], received: list[int]) -> NoReturn:
         clear.write("5")
     before = _peak()
     if job["quick"]:
-        pipeline.load_training_images = lambda *_, **__: _images()
+        pipeline.load_training_images = follow.load_training_images = lambda *_, **__: _images()
         loss_plot.loss_curve = lambda *_, **__: b"a curve"
         sys.addaudithook(_report_forbidden)
+    exec(job["before"], globals())
     code = 99
     for arguments, streams in job["lines"]:
         _set_streams([index if index is None else received[index] for index in streams])

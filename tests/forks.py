@@ -126,6 +126,7 @@ class Forks:
         file_bytes: int = 0,
         growth_bytes: int = 0,
         streams: Mapping[str, int | None] = MappingProxyType({}),
+        before: str = "",
     ) -> Fork:
         """Run a command line in ``cwd``, which may be gone by then.
 
@@ -140,6 +141,7 @@ class Forks:
             growth_bytes: by which its memory may grow.
             streams: descriptors of ``stdin``, ``stdout`` or ``stderr``; None closes one. By default stdin is empty, and
                 the others are files.
+            before: code to run in the process first, for faults.
         """
         self._count += 1
         talk = self._folder / f"run-{self._count}"
@@ -170,6 +172,7 @@ class Forks:
                 "remove_cwd": remove_cwd,
                 "file_bytes": file_bytes,
                 "growth_bytes": growth_bytes,
+                "before": before,
             }
             pid = self.ask(job, descriptors)
         return Fork(self, pid, talk, time.monotonic())
@@ -178,6 +181,24 @@ class Forks:
         """Run a command line to its end; options as for ``start``."""
         fork = self.start(*arguments, cwd=cwd, **options)
         return fork.wait(), fork
+
+    def group(
+        self, size: int, *arguments: object, cwd: Path, before: Mapping[int, str] = MappingProxyType({}), **env: str
+    ) -> list[Fork]:
+        """Start processes that train together, without a launcher.
+
+        Args:
+            before: as for ``start``, by rank.
+            env: more variables.
+        """
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "GLOO_SOCKET_IFNAME": "lo"}
+        ranks = [{**place, "RANK": str(rank), "WORLD_SIZE": str(size), **env} for rank in range(size)]
+        return [
+            self.start(*arguments, cwd=cwd, env=of_rank, before=before.get(rank, ""))
+            for rank, of_rank in enumerate(ranks)
+        ]
 
     def close(self) -> None:
         """End the parent, once all children have been waited for."""

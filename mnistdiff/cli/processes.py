@@ -11,13 +11,15 @@ import typer
 
 from mnistdiff.cli import console
 from mnistdiff.cli.signals import StopRequest, leave_at_once_on_signals, stop_on_signals
-from mnistdiff.engine.training.launch import launch, place_in_group
-from mnistdiff.errors import DivergedError, ProcessError
+from mnistdiff.engine.training.launch import is_launched, launch, place_in_group
+from mnistdiff.errors import MnistDiffError, ProcessError
 
 if TYPE_CHECKING:
     from mnistdiff.machine_settings import MachineSettings
 
-_SECONDS_TO_BE_ENDED = 5.0
+_SECONDS_FOR_OTHERS = 8.0
+_SECONDS_FOR_THE_FIRST = 3.0
+"""Until the launcher has ended this process because another one, or the first, has failed."""
 
 
 def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, quiet: bool) -> bool:
@@ -35,7 +37,7 @@ def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, qui
     if place.rank > 0:
         from mnistdiff.engine.training.follow import follow
 
-        with training(says_so=False) as stop:
+        with training(is_first=False) as stop:
             follow(machine, stop=stop)
         return True
     processes = 1 if place.size > 1 else count()
@@ -49,30 +51,28 @@ def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, qui
 
 
 @contextmanager
-def training(*, says_so: bool = True) -> Iterator[StopRequest]:
+def training(*, is_first: bool = True) -> Iterator[StopRequest]:
     """Stop a training by a signal, and leave it to the launcher to end this process if another one failed.
 
     Args:
-        says_so: print that a signal arrived.
+        is_first: whether this is the process that reports.
 
     Raises:
         typer.Exit: after a signal, with its exit code.
     """
-    with stop_on_signals(says_so=says_so) as stop:
+    with stop_on_signals(says_so=is_first, launcher=os.getppid() if is_launched() else None) as stop:
         try:
             yield stop
-        except ProcessError:
-            if "TORCHELASTIC_RUN_ID" in os.environ:
+        except MnistDiffError as error:
+            is_of_others = isinstance(error, ProcessError)
+            if is_launched() and (is_of_others or not is_first):
+                # The process at fault reports; of several with the same fault, the first.
                 leave_at_once_on_signals()
-                time.sleep(0 if stop() else _SECONDS_TO_BE_ENDED)
-            if stop():
-                raise typer.Exit(stop.exit_code) from None
+                give_up = time.monotonic() + (_SECONDS_FOR_OTHERS if is_of_others else _SECONDS_FOR_THE_FIRST)
+                while not stop() and time.monotonic() < give_up:
+                    time.sleep(0.1)
+            if is_of_others and stop():
+                os._exit(stop.exit_code)  # a thread may still wait for the others, which Python cannot end
             raise
-        except DivergedError as error:
-            if says_so:
-                raise
-            from mnistdiff.cli.exit_codes import exit_code_of
-
-            raise typer.Exit(exit_code_of(error)) from error  # the first process says the same
     if stop():
         raise typer.Exit(stop.exit_code)

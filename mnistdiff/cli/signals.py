@@ -16,35 +16,41 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class StopRequest:
-    """Whether, and by which signal, the program was asked to stop."""
+    """Whether, and by which signal, the program was asked to stop; the loss of its launcher counts as SIGTERM.
 
-    def __init__(self) -> None:
+    Args:
+        launcher: the process that started this one and would end it; None if it may run without.
+    """
+
+    def __init__(self, launcher: int | None) -> None:
         self.signal_number = 0
+        self._launcher = launcher
 
     def __call__(self) -> bool:
         """Whether to stop."""
-        return self.signal_number != 0
+        return self.signal_number != 0 or self._launcher not in (None, os.getppid())
 
     @property
     def exit_code(self) -> int:
         """The exit code of the program: 128 + the signal."""
-        return _exit_code(self.signal_number)
+        return _exit_code(self.signal_number or signal.SIGTERM)
 
 
 @contextmanager
-def stop_on_signals(*, says_so: bool = True) -> Iterator[StopRequest]:
+def stop_on_signals(*, says_so: bool = True, launcher: int | None = None) -> Iterator[StopRequest]:
     """Let the first signal request a stop and a second one exit at once, which is safe: writes are atomic.
 
     A signal that the parent process ignores (SIGINT in a background job of a script) stays ignored.
 
     Args:
         says_so: print that a signal arrived.
+        launcher: as in ``StopRequest``.
     """
-    request = StopRequest()
+    request = StopRequest(launcher)
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
-        if request():
+        if request.signal_number:
             _write((_SHOW_CURSOR if os.isatty(2) else b"") + b"\nstopped at once; the last save is complete\n")
             os._exit(_exit_code(number))
         request.signal_number = number

@@ -65,7 +65,7 @@ def train(
         DataError, DivergedError, OutOfMemoryError, OSError: as in ``resume``.
     """
     device = resolve_device(machine.device)
-    with joined(device, machine.processes) as group, ExitStack() as opened:
+    with joined(device, machine.processes, stop) as group, ExitStack() as opened:
         # A given folder is locked first: if it is in use, that error goes before those of the data.
         run = RunDir(machine.run_dir) if machine.run_dir is not None else None
         if run is not None:
@@ -137,7 +137,7 @@ def resume(
     run, is_own, is_new = destination(source, machine.run_dir)
     # Read under the lock: a training that is just ending may still be writing this file.
     with (
-        joined(device, machine.processes) as group,
+        joined(device, machine.processes, stop) as group,
         run.locked(must_be_free=not (is_own or force), is_new=is_new),
         ExitStack() as opened,
     ):

@@ -54,7 +54,7 @@ def follow(machine: MachineSettings, *, make_objective: ObjectiveFactory = Diffu
         DivergedError, OutOfMemoryError: as in ``train_steps``.
     """
     device = resolve_device(machine.device)
-    with joined(device, machine.processes) as group:
+    with joined(device, machine.processes, stop) as group:
         while True:
             order = Order.model_validate_json(group.share(""))
             settings = order.settings

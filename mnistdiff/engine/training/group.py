@@ -4,10 +4,12 @@ Every process holds the whole state and computes the gradients of its own shards
 binary tree whose order does not depend on the number of processes, so that the result has the same bits for any number.
 """
 
-import os
+import re
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Thread
 from typing import Literal
 
 import torch
@@ -34,7 +36,6 @@ class Group:
 
     def __init__(self, rank: int = 0, size: int = 1, exchange: "dist.ProcessGroup | None" = None) -> None:
         self.rank, self.size, self._exchange = rank, size, exchange
-        self._parent = os.getppid()
 
     @property
     def is_first(self) -> bool:
@@ -42,10 +43,10 @@ class Group:
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process, or a process has lost the launcher that would end it."""
+        """Whether the flag is set in any process."""
         if self.size == 1:
             return flag
-        value = torch.tensor([flag or os.getppid() != self._parent], dtype=torch.int32)
+        value = torch.tensor([flag], dtype=torch.int32)
         with _peers():
             dist.all_reduce(value, op=dist.ReduceOp.MAX, group=self._exchange)
         return bool(value.item())
@@ -119,16 +120,17 @@ ALONE = Group()
 
 
 @contextmanager
-def joined(device: torch.device, processes: int | Literal["auto"]) -> Iterator[Group]:
+def joined(device: torch.device, processes: int | Literal["auto"], stop: Callable[[], bool]) -> Iterator[Group]:
     """Join the processes that a launcher started, as the environment names them; without one, a process alone.
 
     Args:
         device: where this process computes.
         processes: how many were asked for.
+        stop: whether to give up waiting for the others.
 
     Raises:
         SettingsError: if a launcher started another number of processes, or more than this machine has GPUs.
-        ProcessError: if another process does not come within a minute, or ends.
+        ProcessError: if another process does not come within a minute, or ends, or this one was stopped.
     """
     place = place_in_group()
     if processes not in ("auto", place.size):
@@ -144,18 +146,36 @@ def joined(device: torch.device, processes: int | Literal["auto"]) -> Iterator[G
         require_gpus(max(place.local_size, place.local_rank + 1))
         torch.cuda.set_device(place.local_rank)
     try:
-        dist.init_process_group(backend, timeout=_JOIN_TIMEOUT)
-        exchange = dist.new_group(backend=backend, timeout=_EXCHANGE_TIMEOUT)
+        exchange = _join(backend, stop)
     except (RuntimeError, ValueError) as error:
         raise ProcessError(
-            f"process {place.rank} of {place.size} did not reach the others within a minute: {_first_line(error)}",
+            f"process {place.rank} of {place.size} did not reach the others within a minute: {_first_sentence(error)}",
             "Start all of them at the same time; MASTER_ADDR and MASTER_PORT must lead to the first.",
         ) from error
-    assert isinstance(exchange, dist.ProcessGroup)  # not one that leaves this process out
     try:
         yield Group(place.rank, place.size, exchange)
     finally:
         dist.destroy_process_group()
+
+
+def _join(backend: str, stop: Callable[[], bool]) -> dist.ProcessGroup:
+    """Wait for all processes, in a thread: C++ code that waits does not let this process handle signals."""
+    group: Future[dist.ProcessGroup] = Future()
+
+    def join() -> None:
+        try:
+            dist.init_process_group(backend, timeout=_JOIN_TIMEOUT)
+            exchange = dist.new_group(backend=backend, timeout=_EXCHANGE_TIMEOUT)
+            assert isinstance(exchange, dist.ProcessGroup)  # not one that leaves this process out
+            group.set_result(exchange)
+        except Exception as error:
+            group.set_exception(error)
+
+    Thread(target=join, daemon=True).start()
+    while not wait([group], timeout=0.1).done:
+        if stop():
+            raise ProcessError("stopped while waiting for the other processes")
+    return group.result()
 
 
 @contextmanager
@@ -165,10 +185,12 @@ def _peers() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise ProcessError(
-            f"another process of this training ended: {_first_line(error)}",
+            f"another process of this training ended: {_first_sentence(error)}",
             "The last saved checkpoint is valid: resume from it.",
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:120]
+def _first_sentence(error: Exception) -> str:
+    """The first sentence of an error, without the place in the source of a library before it."""
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    return re.sub(r"^\[[^]]*:\d+\] ", "", line).partition(". ")[0][:120]

@@ -54,6 +54,11 @@ def place_in_group(environment: Mapping[str, str] = os.environ) -> Place:
     return Place(*numbers)
 
 
+def is_launched() -> bool:
+    """Whether a launcher started this process, and ends it if another one fails."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def launch(processes: int, arguments: Sequence[str]) -> int:
     """Run ``mnistdiff`` with these arguments in several processes, and end all of them if one fails.
 
