@@ -164,6 +164,8 @@ def test_a_network(tmp_path, restored, command, capfd):
             return self.layers(inputs).view_as(x_t)
 
     prove(tmp_path, command, network="perceptron")
+    assert app.run(["sample", "--checkpoint", "whole", "--backend", "onnx"]) == 2
+    assert "mnistdiff export" not in capfd.readouterr().err  # it does not know this network
     restored(NETWORKS)
     NETWORKS._names.remove("perceptron")
     assert json.loads(command("inspect whole --json"))["settings"]["network"] == "perceptron"

@@ -35,6 +35,13 @@ def test_without_a_name_the_newest_run_is_sampled_into_grid_png(invoke, run_copy
     assert pixels(tmp_path / "grid.png").shape[0] > 10 * 2 * 28
 
 
+def test_the_hint_to_train_with_previews_names_the_flag_of_train(invoke, tmp_path):
+    (tmp_path / "run").mkdir()
+    done = invoke("grid", "run", "--over-time")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"--sample-every 1" in done.stderr
+
+
 def test_images_are_laid_out_by_the_digits_in_their_names(invoke, tmp_path):
     random = np.random.default_rng(0)
     images = {
