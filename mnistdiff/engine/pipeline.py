@@ -1,7 +1,8 @@
 """Train a model, and resume a training.
 
 ``train`` and ``resume`` are generators of events (``runs.events``), for the caller to show. An event is yielded
-once what it reports is done and its files are written.
+once what it reports is done and its files are written. Of several processes that train together, the first one yields
+events; in the others the generators train and are empty.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,8 +23,9 @@ from mnistdiff.engine.runs.resume import destination, extended, newest_valid, re
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.choose import require_divisible, with_precision, with_shards
 from mnistdiff.engine.training.execution import Execution, reproducible, with_available_compiler
-from mnistdiff.engine.training.follow import Order, give
+from mnistdiff.engine.training.follow import Order, follow, give
 from mnistdiff.engine.training.group import Group, joined
+from mnistdiff.engine.training.launch import place_in_group
 from mnistdiff.engine.training.loop import Objective, ObjectiveFactory, Stop, never, train_steps
 from mnistdiff.engine.training.objective import DiffusionLoss
 from mnistdiff.engine.training.state import TrainState
@@ -64,6 +66,9 @@ def train(
         RunInUseError: if another process trains in the run folder.
         DataError, DivergedError, OutOfMemoryError, OSError: as in ``resume``.
     """
+    if place_in_group().rank > 0:
+        follow(machine, make_objective=make_objective, stop=stop)
+        return
     device = resolve_device(machine.device)
     with joined(device, machine.processes, stop) as group, ExitStack() as opened:
         # A given folder is locked first: if it is in use, that error goes before those of the data.
@@ -133,6 +138,9 @@ def resume(
         OutOfMemoryError: if a step does not fit.
         OSError: if the file system refuses.
     """
+    if place_in_group().rank > 0:
+        follow(machine, make_objective=make_objective, stop=stop)
+        return
     device = resolve_device(machine.device)
     run, is_own, is_new = destination(source, machine.run_dir)
     # Read under the lock: a training that is just ending may still be writing this file.
