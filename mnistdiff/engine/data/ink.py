@@ -127,13 +127,19 @@ def _lines_across(ink: Mask) -> tuple[Mask, int]:
     piece = max(5, round(0.1 * width))
     bold = cv2.dilate(thin, np.ones((3, 1), np.uint8))
     pieces = cv2.morphologyEx(bold, cv2.MORPH_OPEN, np.ones((1, piece), np.uint8), borderValue=0)
+    if pieces.any(axis=0).sum() < 0.4 * width:  # too few for a line, as on most pages
+        return np.zeros(ink.shape, np.bool_), 0
     # A line with ink on it is in pieces.
     gap = round(0.5 * width)
     padded = np.pad(pieces, ((3, 3), (gap, gap)))
     joined = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((5, gap), np.uint8))[3:-3, gap:-gap]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    lengths = [int(((labels == i) & (pieces > 0)).any(axis=0).sum()) for i in range(count)]
-    wide = [i for i in range(1, count) if stats[i, cv2.CC_STAT_WIDTH] >= 0.5 * width and lengths[i] >= 0.4 * width]
+    wide = [
+        i
+        for i in range(1, count)
+        if stats[i, cv2.CC_STAT_WIDTH] >= 0.5 * width
+        and ((labels == i) & (pieces > 0)).any(axis=0).sum() >= 0.4 * width
+    ]
     whole = [i for i in wide if stats[i, cv2.CC_STAT_WIDTH] >= 0.85 * width]
     kept = wide if len(wide) >= 2 else whole
     if not kept:
