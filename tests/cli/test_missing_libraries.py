@@ -1,10 +1,13 @@
 """What is said where a library is not installed, or is installed and cannot be loaded."""
 
+import functools
 import importlib.machinery
 import json
 import os
+import subprocess
 import sys
 import types
+from typing import NamedTuple
 
 import pytest
 
@@ -24,11 +27,24 @@ class Hook(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Hook())
 """
+# Runs command lines one after the other in one process, each with its stdout and stderr in files of its number.
+DRIVER = """
+import json, os, sys
+from mnistdiff.cli import app
+codes = []
+for number, line in enumerate(sys.argv[2:]):
+    for descriptor, ending in ((1, ".out"), (2, ".err")):
+        file = os.open(os.path.join(sys.argv[1], str(number) + ending), os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, descriptor)
+    codes.append(app.run(line.split()))
+with open(os.path.join(sys.argv[1], "codes"), "w") as file:
+    json.dump(codes, file)
+"""
 DRAWING = (
-    "sample --digit 7 -o out.png",
-    "grid --digit 7 --n 2 -o out.png",
-    "interpolate --from 1 --to 2 --frames 2 -o out.png",
-    "edit {nine} --digit 4 -o out.png",
+    "sample --digit 7 -o seven.png",
+    "grid --digit 7 --n 2 -o grid.png",
+    "interpolate --from 1 --to 2 --frames 2 -o morph.png",
+    "edit {nine} --digit 4 -o four.png",
     "inpaint {nine} --mask left --digit 4 -o out.png",
     "classify {nine} --evaluations 2",
     "reproduce {nine}",
@@ -98,19 +114,47 @@ def without(cli, places, tmp_path):
     return run
 
 
+@pytest.fixture(scope="module")
+def outcomes(environment, places, tmp_path_factory):
+    """How command lines end in a process where libraries are missing: ``outcomes(missing, lines)[line]``."""
+
+    @functools.cache
+    def run(missing, lines):
+        site, here, talk = (tmp_path_factory.mktemp(name) for name in ("site", "here", "talk"))
+        (site / "sitecustomize.py").write_text(HOOK)
+        path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+        env = environment(PYTHONPATH=path, MISSING=missing, XDG_CACHE_HOME=str(site))
+        words = [sys.executable, "-c", DRIVER, talk, *(line.format_map(places) for line in lines)]
+        done = subprocess.run(words, cwd=here, env=env, capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        codes = json.loads((talk / "codes").read_text())
+        ended = (Ended(code, (talk / f"{number}.err").read_text()) for number, code in enumerate(codes))
+        return dict(zip(lines, ended, strict=True)), [path.name for path in here.iterdir()]
+
+    return run
+
+
+class Ended(NamedTuple):
+    """How a command line ended."""
+
+    code: int
+    stderr: str
+
+
 @pytest.mark.parametrize(("library", "line"), [(name, line) for name, lines in NEEDED.items() for line in lines])
-def test_a_missing_library_is_named_with_how_to_install_it(without, library, line):
-    done = without(line, library)
-    assert done.returncode == 2, done.stderr.decode()
-    assert b"not installed" in done.stderr
-    assert f"pip install {PACKAGES.get(library, library)}" in done.stderr.decode()
-    assert list(without.here.iterdir()) == []
+def test_a_missing_library_is_named_with_how_to_install_it(outcomes, library, line):
+    ended, left = outcomes(library, NEEDED[library])
+    assert ended[line].code == 2, ended[line]
+    assert "Traceback" not in ended[line].stderr
+    assert "not installed" in ended[line].stderr
+    assert f"pip install {PACKAGES.get(library, library)}" in ended[line].stderr
+    assert left == []
 
 
 @pytest.mark.parametrize("line", DRAWING)
-def test_drawing_reading_and_inspecting_need_neither_torch_nor_matplotlib(without, line):
-    done = without(line, "torch torchvision matplotlib mlxtend onnx onnxscript tensorboard")
-    assert done.returncode == 0, done.stderr.decode()
+def test_drawing_reading_and_inspecting_need_neither_torch_nor_matplotlib(outcomes, line):
+    ended, _ = outcomes("torch torchvision matplotlib mlxtend onnx onnxscript tensorboard", DRAWING)
+    assert ended[line].code == 0, ended[line]
 
 
 @pytest.mark.parametrize("kind", BROKEN)

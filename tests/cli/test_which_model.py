@@ -1,10 +1,8 @@
 """Which model a command uses: never one that is not fully trained without a warning; every JSON result names it."""
 
-import ctypes
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from PIL import Image
 
 from mnistdiff.cli.registry import COMMANDS, load
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.engine.data.datasets import LabelledImages
 
 STEP, TOTAL = 3, trainings.STEPS
 BUNDLED_STEP = 10_200
@@ -53,15 +50,10 @@ def stopped_run(tmp_path_factory):
     """A run that was stopped after 3 of 8 steps, with a preview. Not to be changed."""
     folder = tmp_path_factory.mktemp("stopped") / "runs" / "007-fast"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings_images)
+        patch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings.few_images)
         trainings.until(STEP, lambda stop: trainings.train(folder, stop=stop))
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "samples" / "epoch_0001.png")
     return folder
-
-
-def trainings_images(split):
-    images = np.random.default_rng(0).integers(0, 255, (20, 28, 28), dtype=np.uint8)
-    return LabelledImages(images, np.arange(20, dtype=np.uint8) % 10)
 
 
 def seven():
@@ -73,7 +65,7 @@ def seven():
 @pytest.fixture
 def here(invoke, stopped_run, tmp_path, monkeypatch):
     """A folder with the stopped run in ``runs/``, and pictures: one of a digit, one that the run has drawn."""
-    monkeypatch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings_images)
+    monkeypatch.setattr("mnistdiff.engine.data.mnist_5k.load_mnist_5k", trainings.few_images)
     monkeypatch.setattr("mnistdiff.engine.network.export.export", lambda *_, **__: (b"onnx", 0.0))
     shutil.copytree(stopped_run, tmp_path / "runs" / "007-fast")
     seven().save(tmp_path / "seven.png")
@@ -197,14 +189,8 @@ def test_a_model_that_cannot_tell_says_so(invoke, here):
     assert (result["digit"], result["notices"]) == (7, [])
 
 
-def without_privileges():
-    """In a new process: let the permissions of files hold for root, too (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)."""
-    for capability in (1, 2):
-        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="drops the privileges of root as Linux does")
-def test_what_cannot_be_looked_at_is_no_run(program, environment, stopped_run, tmp_path):
+def test_what_cannot_be_looked_at_is_no_run(forks, stopped_run, tmp_path):
     locked, runs = tmp_path / "locked", tmp_path / "runs"
     for folder in (locked / "inner", runs / "secret"):
         folder.mkdir(parents=True)
@@ -220,23 +206,14 @@ def test_what_cannot_be_looked_at_is_no_run(program, environment, stopped_run, t
         folder.chmod(0o000 if os.geteuid() else 0o700)
 
     def sample(seed):
-        return subprocess.run(
-            [*program, "sample", "-d", "7", "--seed", str(seed), "--json"],
-            cwd=tmp_path,
-            env=environment(),
-            preexec_fn=without_privileges,
-            capture_output=True,
-            timeout=100,
-            check=False,
-        )
+        line = ["sample", "-d", "7", "--seed", seed, "--json"]
+        code, fork = forks.run(*line, cwd=tmp_path, quick=False, bound=True)
+        assert code == 0, fork.err
+        return model_of(json.loads(fork.out))
 
-    done = sample(1)
-    assert done.returncode == 0, done.stderr.decode()
-    assert model_of(json.loads(done.stdout)) == ("bundled", BUNDLED_STEP)
+    assert sample(1) == ("bundled", BUNDLED_STEP)
     shutil.copytree(stopped_run, runs / "zz")
-    done = sample(2)
-    assert done.returncode == 0, done.stderr.decode()
-    assert model_of(json.loads(done.stdout)) == ("runs/zz/diffusion_checkpoint.safetensors", STEP)
+    assert sample(2) == ("runs/zz/diffusion_checkpoint.safetensors", STEP)
     for folder in (locked, runs / "secret"):
         folder.chmod(0o700)
 
