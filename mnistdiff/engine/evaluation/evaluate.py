@@ -103,7 +103,7 @@ def evaluate_each(
     specs = specs_in_order(labels.tolist(), seed)
     for model, settings in models:
         next(sample(model, specs[:1], settings))  # one step of one image: invalid settings are refused at once
-    measure = partial(ReferenceStats.measure, real=real, n=n)
+    measure = partial(ReferenceStats, real=real, n=n)
     stats = yield from _for_each("classifying real images", classifiers, measure)
     reports: list[EvaluationReport] = []
     for model, settings in models:

@@ -66,9 +66,13 @@ class RealImages:
         return cls(spec, training[stratified_order(training.labels)], test[stratified_order(test.labels)])
 
 
-@dataclass(frozen=True)
 class ReferenceStats:
     """Scores of real images by one classifier, to compare a number of generated images with.
+
+    Args:
+        classifier: whose features are compared.
+        real: the images; None if they are unavailable.
+        n: generated images to compare them with.
 
     Attributes:
         classifier: that measured them.
@@ -80,31 +84,20 @@ class ReferenceStats:
         prdc: of as many training images against the test images: the score of equal distributions. None likewise.
     """
 
-    classifier: ReferenceClassifier
-    count: int
-    fcd: float | None
-    features: NDArray[np.float32] | None
-    prdc: PRDC | None
-
-    @classmethod
-    def measure(cls, classifier: ReferenceClassifier, real: RealImages | None, n: int) -> Self:
-        """Classify real images.
-
-        Args:
-            classifier: whose features are compared.
-            real: the images; None if they are unavailable.
-            n: generated images to compare them with.
-        """
+    def __init__(self, classifier: ReferenceClassifier, real: RealImages | None, n: int) -> None:
+        self.classifier = classifier
+        self.count = min(n, classifier.card.num_test_images if real is None else len(real.test))
+        self.features: NDArray[np.float32] | None = None
+        self.prdc: PRDC | None = None
         if real is None:
-            count = min(n, classifier.card.num_test_images)
-            return cls(classifier, count, classifier.card.fcd_real.get(count), None, None)
-        count = min(n, len(real.test))
+            self.fcd = classifier.card.fcd_real.get(self.count)
+            return
         # In whole batches, so that the features of an image are bit-exact for every n.
-        needed = -(-_MOST_BLOCKS * count // PREDICT_BATCH) * PREDICT_BATCH
+        needed = -(-_MOST_BLOCKS * self.count // PREDICT_BATCH) * PREDICT_BATCH
         features = classifier.predict(real.test.images[:needed]).features
-        of_training = classifier.predict(real.training.images[:count]).features
-        fcd = fcd_of_test_images(count, features, classifier.reference)
-        return cls(classifier, count, fcd, features[:count], prdc(features[:count], of_training))
+        self.fcd = fcd_of_test_images(self.count, features, classifier.reference)
+        self.features = features[: self.count]
+        self.prdc = prdc(self.features, classifier.predict(real.training.images[: self.count]).features)
 
     def prdc_of(self, features: NDArray[np.float32]) -> PRDC | None:
         """PRDC of images, by their features, shape (N, D), against the test images; of the first ``count`` of them."""

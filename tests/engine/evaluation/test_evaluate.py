@@ -32,7 +32,7 @@ def good(small_real):
 @pytest.fixture(scope="module")
 def measured(classifiers, small_real):
     """The scores of real images by each classifier."""
-    return [ReferenceStats.measure(classifier, small_real, N) for classifier in classifiers]
+    return [ReferenceStats(classifier, small_real, N) for classifier in classifiers]
 
 
 @pytest.fixture(scope="module")

@@ -48,11 +48,11 @@ def test_the_distance_of_real_images_is_the_mean_over_disjoint_blocks_of_as_many
     features = MeanOfRows().predict(real.test.images).features
     parts = [features[start : start + count] for start in range(0, blocks * count, count)]
     distances = [frechet_distance(Gaussian.fit(part), MeanOfRows.reference) for part in parts]
-    assert ReferenceStats.measure(MeanOfRows(), real, count).fcd == pytest.approx(np.mean(distances))
+    assert ReferenceStats(MeanOfRows(), real, count).fcd == pytest.approx(np.mean(distances))
 
 
 def test_without_images_the_distances_on_the_card_are_known():
-    stats = [ReferenceStats.measure(MeanOfRows(), None, count) for count in (20, 99, 100, 5000)]
+    stats = [ReferenceStats(MeanOfRows(), None, count) for count in (20, 99, 100, 5000)]
     assert [each.fcd for each in stats] == [0.5, None, 0.1, 0.1]
     assert [each.count for each in stats] == [20, 99, 100, 100]
     assert (stats[0].prdc, stats[0].prdc_of(np.zeros((20, 28), np.float32))) == (None, None)
@@ -60,7 +60,7 @@ def test_without_images_the_distances_on_the_card_are_known():
 
 def test_real_images_are_classified_once(real):
     classifier = MeanOfRows()
-    stats = ReferenceStats.measure(classifier, real, 20)
+    stats = ReferenceStats(classifier, real, 20)
     assert stats.prdc_of(stats.features).coverage == 1
     assert classifier.used == 2  # of test images and of training images
 
