@@ -14,7 +14,7 @@ from mnistdiff.engine.storage import make_folder
 from mnistdiff.setting_types import ClassifierName, Seed
 
 if TYPE_CHECKING:
-    from mnistdiff.engine.evaluation.train_reference_classifier import TrainedClassifier
+    from mnistdiff.engine.evaluation.reference_classifier import ClassifierCard
 
 EXAMPLES = """
 mnistdiff train-classifier --architecture conv -o classifier_conv.safetensors
@@ -61,6 +61,7 @@ def train_classifier_command(
     console.note("loading PyTorch and the images ...", quiet=quiet or json)
     from mnistdiff.engine.data.datasets import MNIST
     from mnistdiff.engine.data.load import load_images
+    from mnistdiff.engine.evaluation.reference_classifier import decode_classifier
     from mnistdiff.engine.evaluation.train_reference_classifier import RECIPES, Recipe, train_reference_classifier
     from mnistdiff.engine.storage import write_atomically
 
@@ -69,23 +70,22 @@ def train_classifier_command(
     training, test = load_images(MNIST, "train", data_dir=data_dir), load_images(MNIST, "test", data_dir=data_dir)
     work = train_reference_classifier(architecture, training, test, recipe, num_classes=MNIST.num_classes)
     with meter(quiet=quiet or json) as shown:
-        trained = shown.follow(work)
-    write_atomically(output, trained.content)
+        content = shown.follow(work)
+    write_atomically(output, content)
+    card = decode_classifier(content).card
     if json:
-        console.result_json(_values(output, trained))
+        console.result_json(_values(output, content, card))
         return
     console.result(str(output))
-    console.note(_summary(trained), quiet=quiet)
+    console.note(_summary(content, card), quiet=quiet)
 
 
-def _values(output: Path, trained: "TrainedClassifier") -> dict[str, object]:
+def _values(output: Path, content: bytes, card: "ClassifierCard") -> dict[str, object]:
     """The file, the card and the accuracy, for JSON."""
-    sha256 = hashlib.sha256(trained.content).hexdigest()
-    file = {"path": str(output), "bytes": len(trained.content), "sha256": sha256}
-    return {**file, **trained.card.model_dump(mode="json"), "test_accuracy": trained.card.test_accuracy}
+    file = {"path": str(output), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return {**file, **card.model_dump(mode="json"), "test_accuracy": card.test_accuracy}
 
 
-def _summary(trained: "TrainedClassifier") -> str:
-    card = trained.card
+def _summary(content: bytes, card: "ClassifierCard") -> str:
     accuracy = f"{100 * card.test_accuracy:.2f} % of {card.num_test_images:,} test images right"
-    return f"{card.architecture}, {card.epochs} epochs: {accuracy} ({console.size(len(trained.content))})"
+    return f"{card.architecture}, {card.epochs} epochs: {accuracy} ({console.size(len(content))})"

@@ -38,14 +38,6 @@ RECIPES: Mapping[ClassifierName, Recipe] = {"conv": Recipe(epochs=12, seed=1), "
 """Of the bundled classifiers: different seeds, so that their errors are independent."""
 
 
-@dataclass(frozen=True)
-class TrainedClassifier:
-    """A trained reference classifier: its card and the bytes of its file."""
-
-    card: ClassifierCard
-    content: bytes
-
-
 def train_reference_classifier(
     architecture: ClassifierName,
     training: LabelledImages,
@@ -53,7 +45,7 @@ def train_reference_classifier(
     recipe: Recipe,
     *,
     num_classes: int,
-) -> Work[Never, TrainedClassifier]:
+) -> Work[Never, bytes]:
     """Train a classifier, test it, and measure real images with it.
 
     Args:
@@ -65,6 +57,9 @@ def train_reference_classifier(
 
     Yields:
         progress in optimizer steps, then of the measurement.
+
+    Returns:
+        the bytes of its file.
 
     Raises:
         DivergedError: if the loss is not finite.
@@ -89,7 +84,7 @@ def train_reference_classifier(
         threads=torch.get_num_threads(),
     )
     yield Progress("classifying real images", 1, 1)
-    return TrainedClassifier(card, encode_classifier(card, reference, model))
+    return encode_classifier(card, reference, model)
 
 
 def fcd_by_size(features: NDArray[np.float32], reference: Gaussian) -> dict[int, float]:
