@@ -10,17 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mnistdiff.engine.network import onnx_runtime
 from mnistdiff.engine.network.build import build_network, load_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
-from mnistdiff.engine.network.onnx_runtime import (
-    IMAGES,
-    LABELS,
-    PREDICTION,
-    TIMESTEPS,
-    OnnxDenoiser,
-    cache_graph,
-    shipped_graph,
-)
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import TrainSettings
 
@@ -54,8 +46,8 @@ def make_graph(settings: TrainSettings) -> bytes:
                 optimize=False,
                 opset_version=_OPSET,
                 dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
-                input_names=[IMAGES, TIMESTEPS, LABELS],
-                output_names=[PREDICTION],
+                input_names=[onnx_runtime.IMAGES, onnx_runtime.TIMESTEPS, onnx_runtime.LABELS],
+                output_names=[onnx_runtime.PREDICTION],
                 verbose=False,
             )
     except ImportError as error:
@@ -117,12 +109,12 @@ def export(settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], 
     """
     network = TorchDenoiser(load_network(settings, weights, torch.device("cpu"), source=source))
     graph = make_graph(settings)
-    if not shipped_graph(settings).is_file():
-        cache_graph(settings, graph)
+    if not onnx_runtime.shipped_graph(settings).is_file():
+        onnx_runtime.cache_graph(settings, graph)
     content = with_weights(graph, weights)
     rng = np.random.default_rng(0)
     x_t = rng.standard_normal((_CHECKED_IMAGES, *settings.spec.image_shape), dtype=np.float32)
     labels = np.arange(_CHECKED_IMAGES, dtype=np.int64) % (settings.spec.null_label + 1)
-    exported = OnnxDenoiser(content, {}, source=source)
+    exported = onnx_runtime.OnnxDenoiser(content, {}, source=source)
     times = (0, settings.timesteps // 2, settings.timesteps - 1)
     return content, max(float(np.abs(exported(x_t, t, labels) - network(x_t, t, labels)).max()) for t in times)
