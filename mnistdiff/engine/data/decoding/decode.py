@@ -1,7 +1,6 @@
 """Decoding of picture files in bounded memory and time; messages of libraries are suppressed."""
 
 import io
-import itertools
 import logging
 import math
 import os
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageFile, ImageSequence, features
 
 from mnistdiff.engine.data.decoding import gif, jpeg, png, tiff, webp
 from mnistdiff.engine.data.decoding.formats import Format
@@ -112,15 +111,14 @@ def frames_of(content: bytes, kind: Format) -> Iterator[Image.Image]:
     pixels = (gif if kind == "GIF" else png).pixels_of(content, animated=True)
     _require_bounded(pixels)
     with _guarded():
-        image = _opened(pixels.content, kind)
-    for number in itertools.count():
+        frames = ImageSequence.Iterator(_opened(pixels.content, kind))
+    while True:
         with _guarded():
-            try:
-                image.seek(number)
-            except EOFError:
+            frame = next(frames, None)
+            if frame is None:
                 return
-            frame = image.convert("L")
-        yield frame
+            levels = frame.convert("L")
+        yield levels
 
 
 def _pixels_of_bmp(content: bytes) -> Pixels:
