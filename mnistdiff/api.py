@@ -21,7 +21,7 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.model import Model
-from mnistdiff.setting_types import BackendName, EvaluatedCount, LogName, Seed, WeightsName, user_path
+from mnistdiff.setting_types import BackendName, EvaluatedCount, LogName, Processes, Seed, WeightsName, user_path
 from mnistdiff.settings import SampleSettings, TrainSettings
 
 if TYPE_CHECKING:  # these import torch
@@ -192,6 +192,7 @@ def evaluate(
     data_dir: PathLike | None = None,
     cas: bool = False,
     memorization: bool = False,
+    processes: Processes | None = None,
     progress: ShowProgress = False,
     **settings: Unpack[SampleOptions],
 ) -> "EvaluationReport":
@@ -205,6 +206,7 @@ def evaluate(
             Nothing is downloaded.
         cas: also train classifiers on the images (classification accuracy score; minutes).
         memorization: also look up the nearest training image of each image.
+        processes: that sample, as for ``Model.sample``.
         progress: True shows a line on stderr; a function is called with each ``Progress``.
         **settings: as for ``Model.sample``.
 
@@ -218,12 +220,15 @@ def evaluate(
     """
     options = settings_of(model, settings)
     n, seed = validate("n", EvaluatedCount, n), validate("seed", Seed, seed)
+    number = None if processes is None else validate("processes", Processes, processes)
     require("torch")
     from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
 
     optional = OptionalMetrics(cas=cas, memorization=memorization)
     folder = None if data_dir is None else Path(data_dir)
     classifiers, real = load_references(model.settings, folder, optional)
-    work = evaluate_each([(model, options)], classifiers, n=n, seed=seed, real=real, optional=optional)
+    work = evaluate_each(
+        [(model, options)], classifiers, n=n, seed=seed, real=real, optional=optional, processes=number
+    )
     [report] = finish(work, shown_as(progress))
     return report

@@ -64,7 +64,7 @@ class OutOfMemoryError(MnistDiffError):
 
 
 class ProcessError(MnistDiffError):
-    """One of the processes that train together does not come, was killed, or has ended."""
+    """One of the processes that compute together does not come, was killed, or has ended."""
 
 
 class MissingLibraryError(MnistDiffError):

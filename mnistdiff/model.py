@@ -17,8 +17,9 @@ from mnistdiff.engine.data.image_files import ImageSource, Picture
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
 from mnistdiff.engine.inference.model import DiffusionModel
+from mnistdiff.engine.inference.parallel import sample_in_processes
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
-from mnistdiff.engine.inference.sampling import Sample, SampleSpec, sample
+from mnistdiff.engine.inference.sampling import Sample, SampleSpec
 from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.outputs.provenance import Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
@@ -30,6 +31,7 @@ from mnistdiff.setting_types import (
     RESAMPLE_STEPS,
     Evaluations,
     Frames,
+    Processes,
     Seed,
 )
 from mnistdiff.settings import SampleSettings
@@ -62,11 +64,12 @@ class Model(DiffusionModel):
         specs: Sequence[SampleSpec],
         settings: SampleSettings,
         *,
+        processes: Processes | None = None,
         process: SamplingProcess = FROM_NOISE,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> Work[Sample, None]:
-        """Sample images step by step, as ``engine.inference.sampling.sample`` does for every method below."""
-        return sample(self, specs, settings, process=process, on_step=on_step)
+        """Sample images step by step, as ``sample_in_processes`` does for every method below."""
+        return sample_in_processes(self, specs, settings, processes=processes, process=process, on_step=on_step)
 
     def sample(
         self,
@@ -74,6 +77,7 @@ class Model(DiffusionModel):
         n: int = 1,
         *,
         seed: int | None = None,
+        processes: Processes | None = None,
         progress: ShowProgress = False,
         **settings: Unpack[SampleOptions],
     ) -> Images:
@@ -83,6 +87,8 @@ class Model(DiffusionModel):
             labels: a digit, several, or a number as a word, as in ``"2026"``, whose digits are sampled in its order.
             n: images of each digit (or of the number), 1 to 1,000,000.
             seed: of the first image of each digit; the next have ``seed + 1``, ...; by default a new one.
+            processes: that sample on the CPU, each in one thread, or ``auto``; by default this process alone, in all
+                its threads. A script that uses them needs the line ``if __name__ == "__main__":``.
             progress: True shows a line on stderr; a function is called with each ``Progress``.
             **settings: ``sampler``, ``steps``, ``guidance`` and the rest of ``SampleSettings``.
 
@@ -90,7 +96,8 @@ class Model(DiffusionModel):
             uint8 (N, 28, 28).
         """
         specs, columns = specs_of(self.settings.spec, labels, n, seed), len(labels) if isinstance(labels, str) else 0
-        return self._images(specs, settings_of(self, settings), progress=progress, columns=columns)
+        number = None if processes is None else validate("processes", Processes, processes)
+        return self._images(specs, settings_of(self, settings), processes=number, progress=progress, columns=columns)
 
     def edit(
         self,
@@ -241,9 +248,10 @@ class Model(DiffusionModel):
         settings: SampleSettings,
         process: SamplingProcess = FROM_NOISE,
         *,
+        processes: Processes | None = None,
         progress: ShowProgress,
         columns: int = 0,
         notices: tuple[str, ...] = (),
     ) -> Images:
-        samples = collect(self.sampling(specs, settings, process=process), shown_as(progress))
+        samples = collect(self.sampling(specs, settings, processes=processes, process=process), shown_as(progress))
         return Images(samples, Origin(self, settings, process), columns=columns, notices=notices)

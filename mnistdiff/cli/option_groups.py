@@ -38,7 +38,7 @@ Steps = Annotated[int | None, setting(SampleSettings, "steps")]
 Spacing = Annotated[str | None, setting(SampleSettings, "spacing")]
 Eta = Annotated[float | None, setting(SampleSettings, "eta")]
 Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights")]
-# Variables set these two as well, but not by Typer: one from a variable gives way to one that was typed.
+# Variables set these three as well, but not by Typer: one from a variable gives way to one that was typed.
 Device = Annotated[
     str | None,
     setting(
@@ -48,29 +48,36 @@ Device = Annotated[
     ),
 ]
 Backend = Annotated[str | None, setting(InferenceSettings, "backend")]
+ProcessCount = Annotated[str | None, setting(InferenceSettings, "processes")]
 
 
-def inference_settings(device: str | None, backend: str | None) -> InferenceSettings:
-    """Where to sample, from ``--device`` and ``--backend`` or else their variables.
+def inference_settings(
+    device: str | None, backend: str | None, processes: str | int | None = None
+) -> InferenceSettings:
+    """Where to sample, from ``--device``, ``--backend`` and ``--processes`` or else their variables.
 
-    ONNX Runtime computes on the CPU. Of a backend and a device that disagree, one from a variable gives way to one that
-    was typed.
+    ONNX Runtime and several processes compute on the CPU. Of two settings that disagree, one from a variable gives way
+    to one that was typed.
 
     Raises:
         SettingsError: if they disagree otherwise, or a variable has a value that is not allowed.
     """
-    typed = {name: value for name, value in (("device", device), ("backend", backend)) if value is not None}
-    _, set_by_variables = layer(("device", "backend"))
-    values = {**set_by_variables, **typed}
-    if values.get("backend") == "onnx" and values.get("device") in ("cuda", "mps"):
-        if len(typed) != 1:
-            flags = "--backend onnx", f"--device {values['device']}"
-            raise without_effect(*flags, "ONNX Runtime computes on the CPU here")
-        values = typed
+    given = {"device": device, "backend": backend, "processes": processes}
+    typed = {name: value for name, value in given.items() if value is not None}
+    _, set_by_variables = layer(given)
     try:
-        return InferenceSettings.model_validate(values)
+        machine = InferenceSettings.model_validate({**set_by_variables, **typed})
     except ValidationError as error:  # what was typed is validated
-        raise SettingsError(explain(error, {name: variable(name) for name in values})) from error
+        raise SettingsError(explain(error, {name: variable(name) for name in given})) from error
+    for name, is_on_cpu, why in (
+        ("backend", machine.backend == "onnx", "ONNX Runtime computes on the CPU here"),
+        ("processes", machine.processes not in ("auto", 1), "several processes sample on the CPU"),
+    ):
+        if is_on_cpu and machine.device in ("cuda", "mps"):
+            if (name in typed) == ("device" in typed):
+                raise without_effect(f"--{name} {getattr(machine, name)}", f"--device {machine.device}", why)
+            machine = machine.model_copy(update={name if "device" in typed else "device": "auto"})
+    return machine
 
 
 @dataclass(frozen=True)

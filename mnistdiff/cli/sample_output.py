@@ -1,6 +1,7 @@
 """Sampling to files: images, sheets, animations and labelled data sets, each written as it is sampled."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console
@@ -9,6 +10,7 @@ from mnistdiff.cli.output import STDOUT, Output, undone_on_failure
 from mnistdiff.cli.output_options import DatasetOptions, OutputOptions
 from mnistdiff.cli.progress import meter
 from mnistdiff.engine.storage import make_folder
+from mnistdiff.setting_types import Processes
 
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.model import DiffusionModel
@@ -28,6 +30,7 @@ def write_images(
     *,
     columns: int = 0,
     notices: Sequence[str] = (),
+    processes: Processes | None = None,
 ) -> None:
     """Sample images, write each as soon as it is complete, and print the names of the files.
 
@@ -39,24 +42,28 @@ def write_images(
         options: where they go.
         columns: of a sheet, if it has no row for each class.
         notices: about the image that sampling starts from, for JSON.
+        processes: that sample, see ``sample_in_processes``; with an animation, this one alone.
 
     Raises:
         SettingsError: if there are too many images for an animation, or too many steps for the model.
         StorageError, OSError: if a file cannot be written; none is left then.
     """
-    from mnistdiff.engine.inference.sampling import sample
+    from mnistdiff.engine.inference.parallel import sample_in_processes
     from mnistdiff.engine.outputs.encode import encode_samples, file_name
     from mnistdiff.engine.outputs.provenance import Origin
 
     origin, target = Origin(model, settings, process), options.target
     sheet: list[Sample] = []
     trajectory = _trajectory(origin, specs, options, columns)
-    on_step = None if trajectory is None else trajectory.record
+    if trajectory is None:
+        work = sample_in_processes(model, specs, settings, processes=processes, process=process)
+    else:
+        work = sample_in_processes(model, specs, settings, process=process, on_step=trajectory.record)
     with undone_on_failure(force=options.force) as written:
-        with meter(quiet=options.quiet) as shown:
+        with meter(quiet=options.quiet) as shown, closing(work):
             if options.show and process.image is not None:
                 shown.digits([process.image])  # as it is after preprocessing
-            for progress in sample(model, specs, settings, process=process, on_step=on_step):
+            for progress in work:
                 shown.show(progress)
                 if options.show and progress.results:
                     shown.digits([each.pixels for each in progress.results])
@@ -114,7 +121,11 @@ def _write_animations(
 
 
 def write_dataset(
-    model: "DiffusionModel", settings: "SampleSettings", specs: "Sequence[SampleSpec]", options: DatasetOptions
+    model: "DiffusionModel",
+    settings: "SampleSettings",
+    specs: "Sequence[SampleSpec]",
+    options: DatasetOptions,
+    processes: Processes,
 ) -> None:
     """Sample a labelled data set, write it as it is sampled, and print its name.
 
@@ -123,11 +134,12 @@ def write_dataset(
         settings: how to sample.
         specs: the images.
         options: where they go.
+        processes: that sample, see ``sample_in_processes``.
 
     Raises:
         StorageError, OSError: if it cannot be written; nothing is left then.
     """
-    from mnistdiff.engine.inference.sampling import sample
+    from mnistdiff.engine.inference.parallel import sample_in_processes
     from mnistdiff.engine.outputs.dataset_writers import WRITERS
 
     path, kind = options.path, options.format
@@ -136,7 +148,7 @@ def write_dataset(
         WRITERS[kind](path, len(specs), model.settings.spec.image_size) as add,
         meter(quiet=options.quiet) as shown,
     ):
-        shown.follow(sample(model, specs, settings), add)
+        shown.follow(sample_in_processes(model, specs, settings, processes=processes), add)
     if options.json:
         values = {"path": str(path), "format": kind, "images": len(specs), "seed": specs[0].seed}
         console.result_json({**values, **about(model.info)})

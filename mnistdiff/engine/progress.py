@@ -7,6 +7,7 @@ contain another by ``yield from``, and one consumer serves them all.
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -40,7 +41,7 @@ def _ignore(progress: Progress[object]) -> None:
 
 
 def finish(work: Work[T, R], on_progress: Callable[[Progress[T]], object] = _ignore) -> R:
-    """Run ``work`` to its end.
+    """Run ``work`` to its end, and close it also if ``on_progress`` fails.
 
     Args:
         work: a generator of ``Progress``.
@@ -49,13 +50,14 @@ def finish(work: Work[T, R], on_progress: Callable[[Progress[T]], object] = _ign
     Returns:
         the result of the work.
     """
-    while True:
-        try:
-            progress = next(work)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        on_progress(progress)
+    with closing(work):
+        while True:
+            try:
+                progress = next(work)
+            except StopIteration as stop:
+                result: R = stop.value
+                return result
+            on_progress(progress)
 
 
 def collect(work: Work[T, object], on_progress: Callable[[Progress[T]], object] = _ignore) -> Sequence[T]:

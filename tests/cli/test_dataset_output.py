@@ -149,14 +149,14 @@ def test_a_set_is_not_put_beside_a_file_that_readers_take_for_its_own(invoke, ti
 
 
 def test_a_set_that_was_not_finished_is_not_there(invoke, tiny_run, tmp_path, monkeypatch):
-    from mnistdiff.engine.inference import sampling
+    from mnistdiff.engine.inference import parallel
 
-    def torn(*arguments):
-        yield from list(sample(*arguments))[:-1]
+    def torn(*arguments, **options):
+        yield from list(sample(*arguments, **options))[:-1]
         raise OSError(28, "No space left on device")
 
-    sample = sampling.sample
-    monkeypatch.setattr(sampling, "sample", torn)
+    sample = parallel.sample
+    monkeypatch.setattr(parallel, "sample", torn)
     for kind in ("npz", "csv", "idx"):
         done = invoke("sample", "-c", tiny_run, "--format", kind, "-n", 20, "-o", f"set.{kind}", *QUICK)
         assert (done.returncode, done.stdout) == (5, b"")

@@ -18,7 +18,7 @@ from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
 from mnistdiff.errors import SettingsError
 from mnistdiff.machine_settings import InferenceSettings
-from mnistdiff.setting_types import EvaluatedCount, Seed
+from mnistdiff.setting_types import EvaluatedCount, Processes, Seed
 from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ class EvaluateOptions:
     weights: option_groups.Weights = None
     device: _Device = None
     backend: _Backend = None
+    processes: option_groups.ProcessCount = None
     by: _By = None
     plot: _Plot = None
     cas: _Cas = False
@@ -145,7 +146,7 @@ class EvaluateOptions:
         Raises:
             SettingsError: if two of them cannot act together.
         """
-        machine = inference_settings(self.device, self.backend)
+        machine = inference_settings(self.device, self.backend, self.processes)
         sweeps = [self.by] if self.by else []
         how = (self.guidance, self.guidance_interval, self.sampler, self.steps, self.spacing, self.eta, self.weights)
         return SamplingOptions(*how, machine, sweeps=sweeps)
@@ -166,7 +167,7 @@ def evaluate_command(chosen: EvaluateOptions) -> None:
     sampling, quiet = chosen.sampling(), chosen.quiet or chosen.json
     files = EvaluationFiles(chosen.output, chosen.plot, chosen.pairs_file, chosen.force)
     models = _load(sampling, chosen, quiet=quiet)
-    reports = _evaluate(models, chosen, quiet=quiet)
+    reports = _evaluate(models, chosen, sampling.machine.processes, quiet=quiet)
     by, info = chosen.by, models[0][0].info
     values = reports[0].model_dump(mode="json") if by is None else _comparison(by, reports, info)
     files.write(reports, values, by, quiet=quiet)
@@ -189,7 +190,11 @@ def _load(
 
 
 def _evaluate(
-    models: "list[tuple[DiffusionModel, SampleSettings]]", chosen: EvaluateOptions, *, quiet: bool
+    models: "list[tuple[DiffusionModel, SampleSettings]]",
+    chosen: EvaluateOptions,
+    processes: Processes,
+    *,
+    quiet: bool,
 ) -> "Sequence[EvaluationReport]":
     """A report for each of the models, with progress and warnings."""
     from mnistdiff.engine.evaluation.evaluate import OptionalMetrics, evaluate_each, load_references
@@ -197,7 +202,9 @@ def _evaluate(
     by = chosen.by
     optional = OptionalMetrics(cas=chosen.cas, memorization=chosen.memorization)
     classifiers, real = load_references(models[0][0].settings, chosen.data_dir, optional)
-    work = evaluate_each(models, classifiers, n=chosen.n, seed=chosen.seed, real=real, optional=optional)
+    work = evaluate_each(
+        models, classifiers, n=chosen.n, seed=chosen.seed, real=real, optional=optional, processes=processes
+    )
 
     def note_values(completed: "Sequence[EvaluationReport]") -> None:
         if by is None:

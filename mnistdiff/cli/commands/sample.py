@@ -41,6 +41,7 @@ def sample_command(
     weights: option_groups.Weights = None,
     device: option_groups.Device = None,
     backend: option_groups.Backend = None,
+    processes: option_groups.ProcessCount = None,
     format: output_options.Format = "png",
     output: _Output = None,
     show: output_options.Show = False,
@@ -56,10 +57,14 @@ def sample_command(
     An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k gives alone.
     """
     selection = Selection(digit, digits, n, seed, seeds, balance)
-    machine = inference_settings(device, backend)
+    machine = inference_settings(device, backend, processes)
     sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
     note = f", --seed {selection.first_seed}"
     if format == "png":
+        if processes is not None and machine.processes not in (1, "auto"):
+            refuse_beside(
+                f"--processes {processes}", "steps are recorded in one process", {"--gif": gif, "--film": film}
+            )
         images = OutputOptions(
             output or DEFAULT_FOLDER, gif, film, view, show=show, force=force, json=json, quiet=quiet or json
         )
@@ -70,7 +75,7 @@ def sample_command(
         from mnistdiff.engine.inference.process import FROM_NOISE
 
         [(model, settings)] = load_models(file, sampling, note=note, quiet=images.quiet)
-        write_images(model, settings, FROM_NOISE, specs, images, columns=len(digits or ""))
+        write_images(model, settings, FROM_NOISE, specs, images, columns=len(digits or ""), processes=machine.processes)
     else:
         for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
         refuse_beside(f"--format {format}", "it is for images", for_images)
@@ -79,4 +84,4 @@ def sample_command(
         specs = selection.specs(file.settings.spec)
         files.require_enough(len(specs))
         [(model, settings)] = load_models(file, sampling, note=note, quiet=files.quiet)
-        write_dataset(model, settings, specs, files)
+        write_dataset(model, settings, specs, files, machine.processes)

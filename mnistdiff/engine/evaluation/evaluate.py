@@ -26,8 +26,10 @@ from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceSta
 from mnistdiff.engine.evaluation.report import EvaluatedModel, EvaluationReport, Sampling
 from mnistdiff.engine.evaluation.results import CAS, BinomialProportion, ClassifierMetrics, Memorization
 from mnistdiff.engine.inference.model import DiffusionModel
-from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_in_order
+from mnistdiff.engine.inference.parallel import sample_in_processes
+from mnistdiff.engine.inference.sampling import Sample, specs_in_order
 from mnistdiff.engine.progress import Progress, Work
+from mnistdiff.setting_types import Processes
 from mnistdiff.settings import SampleSettings, TrainSettings
 
 BATCH_SIZE = 250
@@ -76,6 +78,7 @@ def evaluate_each(
     seed: int,
     real: RealImages | None,
     optional: OptionalMetrics = OptionalMetrics(),
+    processes: Processes | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Work[EvaluationReport, Sequence[EvaluationReport]]:
     """Evaluate models, or settings of one model, with the same labels from the same noise.
@@ -87,6 +90,7 @@ def evaluate_each(
         seed: of the first image; each next one has the next.
         real: images of the data set; without them PRDC is left out, and a notice says so.
         optional: further metrics; they need ``real``.
+        processes: that sample, see ``sample_in_processes``.
         batch_size: images sampled at once.
 
     Yields:
@@ -101,14 +105,15 @@ def evaluate_each(
     """
     labels = stratified_labels(n, classifiers[0].card.class_counts)
     specs = specs_in_order(labels.tolist(), seed)
-    for model, settings in models:
-        next(sample(model, specs[:1], settings))  # one step of one image: invalid settings are refused at once
+    for model, settings in models:  # one step of one image: invalid settings are refused at once
+        next(sample_in_processes(model, specs[:1], settings, processes=processes))
     measure = partial(ReferenceStats, real=real, n=n)
     stats = yield from _for_each("classifying real images", classifiers, measure)
     reports: list[EvaluationReport] = []
     for model, settings in models:
         began = time.monotonic()
-        images = LabelledImages((yield from _sample(model, specs, settings, batch_size)), labels.astype(np.uint8))
+        work = sample_in_processes(model, specs, settings, processes=processes, batch_size=batch_size)
+        images = LabelledImages((yield from _pixels(work)), labels.astype(np.uint8))
         seconds = time.monotonic() - began
         measured = yield from _for_each("classifying", stats, partial(classifier_metrics, images))
         metrics = {each.name: result for each, result in zip(classifiers, measured, strict=True)}
@@ -152,12 +157,10 @@ def _for_each(stage: str, items: Sequence[T], compute: Callable[[T], R]) -> Work
     return results
 
 
-def _sample(
-    model: DiffusionModel, specs: Sequence[SampleSpec], settings: SampleSettings, batch_size: int
-) -> Work[Never, NDArray[np.uint8]]:
+def _pixels(work: Work[Sample, None]) -> Work[Never, NDArray[np.uint8]]:
     """The grey levels of the samples, shape (N, 28, 28): 8 MB for 10,000."""
     batches = []
-    for progress in sample(model, specs, settings, batch_size=batch_size):
+    for progress in work:
         if progress.results:
             batches.append(np.stack([each.pixels for each in progress.results]))
         yield Progress(progress.stage, progress.done, progress.total)

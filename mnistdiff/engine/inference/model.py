@@ -45,6 +45,7 @@ class DiffusionModel:
         backend: the library that evaluates the network.
         info: the checkpoint that it was read from.
         weights: which of the checkpoint's weights the network has.
+        device: that the network computes on: ``cpu``, ``cuda`` or ``mps``.
     """
 
     denoiser: Denoiser
@@ -52,6 +53,7 @@ class DiffusionModel:
     backend: Literal["onnx", "torch"] = "torch"
     info: ModelInfo = UNSAVED
     weights: WeightsName = "ema"
+    device: str = "cpu"
 
     @property
     def sha256(self) -> str:
@@ -117,5 +119,6 @@ def load_model(
     from mnistdiff.engine.network.denoiser import TorchDenoiser
     from mnistdiff.engine.network.device import resolve_device
 
-    network = load_network(settings, arrays, resolve_device(device), source=str(path))
-    return DiffusionModel(TorchDenoiser(network), settings, "torch", info, weights)
+    where = resolve_device(device)
+    network = load_network(settings, arrays, where, source=str(path))
+    return DiffusionModel(TorchDenoiser(network), settings, "torch", info, weights, where.type)

@@ -7,9 +7,10 @@ the session, which compares their names, shapes and types with the graph.
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +92,10 @@ class OnnxDenoiser:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # errors are raised as well
         # Kept alive, since the session does not copy the weights.
-        self._arrays = [np.ascontiguousarray(array) for array in weights.values()]
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in self._arrays]
-        options.add_external_initializers(list(weights), values)
+        arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+        self._given = graph, arrays, source
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        options.add_external_initializers(list(arrays), values)
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         # It raises an exception for each status of its C interface, without a common base class.
@@ -102,6 +104,11 @@ class OnnxDenoiser:
                 f"{source} is corrupt: its tensors are not those of the network that its settings describe",
                 "Use an earlier checkpoint of the run's checkpoints/ folder.",
             ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process makes the same network of."""
+        graph, weights, source = self._given
+        return partial(OnnxDenoiser, source=source), (graph, weights)
 
     @classmethod
     def open(

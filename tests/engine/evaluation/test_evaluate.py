@@ -123,13 +123,13 @@ def test_a_model_of_another_data_set_is_refused(tmp_path):
 
 def test_labels_are_as_frequent_as_in_the_data_set_and_every_seed_is_used_once(classifiers, monkeypatch):
     sampled = []
-    sample = evaluate.sample
+    sample = evaluate.sample_in_processes
 
     def recorded(model, specs, settings, **options):
         sampled.append(specs)
         return sample(model, specs, settings, **options)
 
-    monkeypatch.setattr(evaluate, "sample", recorded)
+    monkeypatch.setattr(evaluate, "sample_in_processes", recorded)
     [report] = finish(evaluate_each([(MODEL, FEW)], classifiers, n=50, seed=7, real=None))
     rehearsal, specs = sampled
     assert len(rehearsal) == 1
