@@ -5,7 +5,7 @@ report on the same machine; the batch size changes only the rounding of floats.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Never, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mnistdiff import __version__
 from mnistdiff.engine.data.datasets import LabelledImages
@@ -27,7 +26,7 @@ from mnistdiff.engine.evaluation.report import EvaluatedModel, EvaluationReport,
 from mnistdiff.engine.evaluation.results import CAS, BinomialProportion, ClassifierMetrics, Memorization
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.parallel import sample_in_processes
-from mnistdiff.engine.inference.sampling import Sample, specs_in_order
+from mnistdiff.engine.inference.sampling import SampleSpec, specs_in_order
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.setting_types import Processes
 from mnistdiff.settings import SampleSettings, TrainSettings
@@ -79,7 +78,6 @@ def evaluate_each(
     real: RealImages | None,
     optional: OptionalMetrics = OptionalMetrics(),
     processes: Processes | None = None,
-    batch_size: int = BATCH_SIZE,
 ) -> Work[EvaluationReport, Sequence[EvaluationReport]]:
     """Evaluate models, or settings of one model, with the same labels from the same noise.
 
@@ -91,60 +89,44 @@ def evaluate_each(
         real: images of the data set; without them PRDC is left out, and a notice says so.
         optional: further metrics; they need ``real``.
         processes: that sample, see ``sample_in_processes``.
-        batch_size: images sampled at once.
 
     Yields:
-        progress of each stage; each report as it is complete.
-
-    Returns:
-        the reports, in the order of ``models``.
+        progress of each stage; each report as it is complete. All of them are returned.
 
     Raises:
         SettingsError: before any image is sampled, if a seed would exceed its range or settings do not fit a model.
         DivergedError: if an image is not finite.
     """
-    labels = stratified_labels(n, classifiers[0].card.class_counts)
-    specs = specs_in_order(labels.tolist(), seed)
-    for model, settings in models:  # one step of one image: invalid settings are refused at once
-        next(sample_in_processes(model, specs[:1], settings, processes=processes))
-    measure = partial(ReferenceStats, real=real, n=n)
-    stats = yield from _for_each("classifying real images", classifiers, measure)
+    specs = specs_in_order(stratified_labels(n, classifiers[0].card.class_counts).tolist(), seed)
+    _refuse_invalid(models, specs[:1], processes)
+    stats = yield from _for_each("classifying real images", classifiers, partial(ReferenceStats, real=real, n=n))
     reports: list[EvaluationReport] = []
     for model, settings in models:
-        began = time.monotonic()
-        work = sample_in_processes(model, specs, settings, processes=processes, batch_size=batch_size)
-        images = LabelledImages((yield from _pixels(work)), labels.astype(np.uint8))
-        seconds = time.monotonic() - began
+        images, seconds = yield from _sampled(model, settings, specs, processes)
         measured = yield from _for_each("classifying", stats, partial(classifier_metrics, images))
-        metrics = {each.name: result for each, result in zip(classifiers, measured, strict=True)}
         cas, memorization = yield from _optional_metrics(images, optional, real, reports)
-        notices = (*model.info.notices, *_notices(stats[0], n))
-        sampling = Sampling(**settings.model_dump(), seed=seed)
-        reports.append(_report(model, sampling, metrics, cas, memorization, seconds, notices))
-        yield Progress("evaluating", len(reports), len(models), (reports[-1],))
+        report = EvaluationReport(
+            model=EvaluatedModel.model_validate(model.info, from_attributes=True),
+            sampling=Sampling(**settings.model_dump(), seed=seed),
+            num_images=n,
+            classifiers={each.name: metrics for each, metrics in zip(classifiers, measured, strict=True)},
+            cas=cas,
+            memorization=memorization,
+            seconds=round(seconds, 3),
+            versions={"mnistdiff": __version__, "torch": str(torch.__version__)},
+            notices=(*model.info.notices, *_notices(stats[0], n)),
+        )
+        reports.append(report)
+        yield Progress("evaluating", len(reports), len(models), (report,))
     return reports
 
 
-def _report(
-    model: DiffusionModel,
-    sampling: Sampling,
-    metrics: Mapping[str, ClassifierMetrics],
-    cas: CAS | None,
-    memorization: Memorization | None,
-    seconds: float,
-    notices: tuple[str, ...],
-) -> EvaluationReport:
-    return EvaluationReport(
-        model=EvaluatedModel.model_validate(model.info, from_attributes=True),
-        sampling=sampling,
-        num_images=next(iter(metrics.values())).accuracy.total,
-        classifiers=metrics,
-        cas=cas,
-        memorization=memorization,
-        seconds=round(seconds, 3),
-        versions={"mnistdiff": __version__, "torch": str(torch.__version__)},
-        notices=notices,
-    )
+def _refuse_invalid(
+    models: Sequence[tuple[DiffusionModel, SampleSettings]], specs: Sequence[SampleSpec], processes: Processes | None
+) -> None:
+    """Take one step of sampling with each model: settings that do not fit are refused at once."""
+    for model, settings in models:
+        next(sample_in_processes(model, specs, settings, processes=processes))
 
 
 def _for_each(stage: str, items: Sequence[T], compute: Callable[[T], R]) -> Work[Never, list[R]]:
@@ -157,14 +139,18 @@ def _for_each(stage: str, items: Sequence[T], compute: Callable[[T], R]) -> Work
     return results
 
 
-def _pixels(work: Work[Sample, None]) -> Work[Never, NDArray[np.uint8]]:
-    """The grey levels of the samples, shape (N, 28, 28): 8 MB for 10,000."""
+def _sampled(
+    model: DiffusionModel, settings: SampleSettings, specs: Sequence[SampleSpec], processes: Processes | None
+) -> Work[Never, tuple[LabelledImages, float]]:
+    """The samples, 8 MB for 10,000, and the seconds that they took."""
+    began = time.monotonic()
     batches = []
-    for progress in work:
+    for progress in sample_in_processes(model, specs, settings, processes=processes, batch_size=BATCH_SIZE):
         if progress.results:
             batches.append(np.stack([each.pixels for each in progress.results]))
         yield Progress(progress.stage, progress.done, progress.total)
-    return np.concatenate(batches)
+    labels = np.array([spec.label for spec in specs], np.uint8)
+    return LabelledImages(np.concatenate(batches), labels), time.monotonic() - began
 
 
 def classifier_metrics(images: LabelledImages, stats: ReferenceStats) -> ClassifierMetrics:

@@ -142,18 +142,19 @@ def test_labels_are_as_frequent_as_in_the_data_set_and_every_seed_is_used_once(c
     assert report.sampling.seed == 7
 
 
-def test_the_same_seed_gives_the_same_report_whatever_the_batches(classifiers, tiny_real):
-    reports = [
-        finish(evaluate_each([(MODEL, FEW)], classifiers, n=20, seed=seed, real=tiny_real, batch_size=batch_size))
-        for seed, batch_size in ((0, 250), (0, 7), (1, 250))
-    ]
+def test_the_same_seed_gives_the_same_report_whatever_the_batches(classifiers, tiny_real, monkeypatch):
+    reports = []
+    for seed, batch_size in ((0, 250), (0, 7), (1, 250)):
+        monkeypatch.setattr(evaluate, "BATCH_SIZE", batch_size)
+        reports.append(finish(evaluate_each([(MODEL, FEW)], classifiers, n=20, seed=seed, real=tiny_real)))
     first, same, other = ([content(report) for report in each] for each in reports)
     assert first == same != other
 
 
-def test_progress_counts_network_evaluations_and_then_classifiers(classifiers):
+def test_progress_counts_network_evaluations_and_then_classifiers(classifiers, monkeypatch):
     steps = []
-    finish(evaluate_each([(MODEL, FEW)], classifiers, n=20, seed=0, real=None, batch_size=8), steps.append)
+    monkeypatch.setattr(evaluate, "BATCH_SIZE", 8)
+    finish(evaluate_each([(MODEL, FEW)], classifiers, n=20, seed=0, real=None), steps.append)
     sampling = [step for step in steps if step.stage == "sampling"]
     assert [(step.done, step.total) for step in sampling] == [(k, 6) for k in range(1, 7)]
     assert (steps[-1].done, steps[-1].total) == (1, 1)
