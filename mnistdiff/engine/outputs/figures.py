@@ -52,7 +52,6 @@ def figure(palette: Palette = LIGHT, *, inches: tuple[float, float] = (8.0, 4.5)
         "axes.linewidth": 0.8,
         "axes.axisbelow": True,
         "axes.spines.right": False,
-        "axes.titlesize": 12,
         "grid.color": palette.grid,
         "grid.linewidth": 0.8,
         "legend.edgecolor": "none",

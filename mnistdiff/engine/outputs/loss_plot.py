@@ -1,7 +1,6 @@
 """Plots of the training loss over optimizer steps, alone or with the learning rate."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.outputs.figures import LIGHT, Palette, figure, png, svg, use_log_scale
 
-_TITLE_CHARACTERS = 80
 _FEWEST_TO_SMOOTH = 10
 """Fewer records are plotted as dots, without an average."""
 _AVERAGED_SHARE = 0.05
@@ -21,7 +19,7 @@ _TICK_STEPS = (1, 2, 5, 10)
 """Ticks at these times a power of ten."""
 
 
-def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch: int, title: str = "") -> bytes:
+def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch: int) -> bytes:
     """The training loss over optimizer steps, with epochs along the top. The same arguments give the same bytes.
 
     The bold line is a moving average whose span grows with the run: smooth where the loss is level, and close to
@@ -31,7 +29,6 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
         steps: of the records, in order, at least one, shape (N,).
         losses: their mean squared errors, finite, shape (N,).
         steps_per_epoch: optimizer steps that make an epoch.
-        title: above the plot; empty for none.
 
     Returns:
         a PNG file of 1200x675 pixels.
@@ -41,8 +38,6 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
         axes = plot.add_subplot()
         _draw_losses(axes, x, y, LIGHT)
         _label_axes(axes, x, y, steps_per_epoch)
-        if title:
-            axes.set_title(textwrap.fill(title, _TITLE_CHARACTERS), loc="left", parse_math=False)
         return png(plot)
 
 
