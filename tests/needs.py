@@ -33,11 +33,12 @@ NEEDS = (
     Need(
         "POSIX signals",
         hasattr(signal, "SIGHUP"),
-        files=("cli/test_signals.py", "cli/test_kills.py"),
+        files=("cli/test_signals.py", "cli/test_kills.py", "cli/test_launcher.py"),
         tests=("engine/runs/test_run_dir.py::test_the_kernel_frees_the_run_of_a_training_that_was_killed",),
     ),
     Need("a pseudo-terminal", find_spec("termios") is not None, files=("cli/test_escapes.py", "cli/test_terminal.py")),
     Need("os.fork", hasattr(os, "fork"), fixtures=("forks",)),
+    Need("/proc", os.path.isdir("/proc/self"), files=("cli/test_launcher.py",)),
     Need(
         "a POSIX shell and its tools",
         os.name == "posix",
