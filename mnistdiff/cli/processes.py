@@ -35,9 +35,9 @@ def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, qui
     """
     place = place_in_group()
     if place.rank > 0:
-        from mnistdiff.engine.training.follow import follow
-
         with training(is_first=False) as stop:
+            from mnistdiff.engine.training.follow import follow
+
             follow(machine, stop=stop)
         return True
     processes = 1 if place.size > 1 else count()

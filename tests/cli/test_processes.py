@@ -8,8 +8,10 @@ import time
 import pytest
 from forks import same_content
 
+from mnistdiff import api
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.errors import SettingsError
 
 LATEST = "diffusion_checkpoint.safetensors"
 PATIENCE_SECONDS = 120
@@ -237,3 +239,61 @@ def test_a_run_whose_processes_are_killed_at_random_moments_ends_in_the_bits_of_
         assert same_content(run) == reference
     record_property("kills", kills)  # in the report of pytest --junitxml: a figure of reliability.md
     assert kills > trials / 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named"),
+    [
+        (("--processes", 3), {}, "--processes 3"),
+        (("--processes", 8, "--shards", 4), {}, "4 shards"),
+        (("--processes", 0), {}, "0"),
+        (("--processes", "two"), {}, "two"),
+        ((), {"MNISTDIFF_PROCESSES": "3"}, "--processes 3"),
+        (("--config", "three.toml"), {}, "--processes 3"),
+        (("--batch-size", 6, "--shards", 4), {}, "shards 4"),
+        ((), {"WORLD_SIZE": "3", "RANK": "0"}, "3 processes"),
+        ((), {"WORLD_SIZE": "2", "RANK": "2"}, "rank 2"),
+        ((), {"WORLD_SIZE": "two", "RANK": "0"}, "WORLD_SIZE is 'two'"),
+        ((), {"WORLD_SIZE": "2", "RANK": "-1"}, "rank -1"),
+    ],
+)
+def test_a_wrong_number_of_processes_is_a_usage_error(invoke, tmp_path, monkeypatch, arguments, variables, named):
+    (tmp_path / "three.toml").write_text("processes = 3\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    done = invoke("train", *arguments, "--run-dir", "run")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert named in done.stderr.decode()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_whole_batches_is_for_one_process(invoke, tiny_run, monkeypatch):
+    for options, variables in ((("--processes", 2), {}), ((), {"MNISTDIFF_PROCESSES": "2"})):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        done = invoke("resume", tiny_run, "--max-steps", 50, *options)
+        assert done.returncode == 2
+        assert "--processes 2" in done.stderr.decode()
+        assert "1 shards" in done.stderr.decode()
+
+
+def test_where_processes_are_set_is_shown_and_nothing_is_started(invoke, tmp_path, monkeypatch):
+    (tmp_path / "two.toml").write_text("processes = 2\n")
+    monkeypatch.setenv("MNISTDIFF_PROCESSES", "4")
+    for options, expected in (
+        ((), {"value": 4, "origin": "MNISTDIFF_PROCESSES"}),
+        (("--config", "two.toml"), {"value": 4, "origin": "MNISTDIFF_PROCESSES"}),
+        (("--processes", "auto"), {"value": "auto", "origin": "command line"}),
+    ):
+        done = invoke("train", *options, "--dry-run", "--json")
+        assert json.loads(done.stdout)["processes"] == expected
+    monkeypatch.delenv("MNISTDIFF_PROCESSES")
+    done = invoke("train", "--config", "two.toml", "--dry-run", "--json")
+    assert json.loads(done.stdout)["processes"] == {"value": 2, "origin": "two.toml"}
+
+
+def test_the_python_api_starts_no_processes(tmp_path):
+    events = api.train(preset="tiny", dataset="mnist-5k", max_steps=1, run_dir=tmp_path / "run", processes=2)
+    with pytest.raises(SettingsError, match="`processes` 2"):
+        next(events)
+    assert not (tmp_path / "run").exists()

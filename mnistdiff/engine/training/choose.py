@@ -114,7 +114,7 @@ def require_divisible(shards: int, processes: int) -> None:
     if shards % processes:
         usable = ", ".join(str(number) for number in (1, 2, 4, 8, 16) if number <= shards)
         raise SettingsError(
-            f"`processes` {processes} does not divide the {shards} `shards` of each batch",
+            f"`processes` {processes} does not divide the {shards} shards of each batch",
             f"Use `processes` {usable}; the number of `shards` is set at the start of a run.",
         )
 
