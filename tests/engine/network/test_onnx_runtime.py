@@ -109,7 +109,7 @@ def test_weights_of_another_network_are_refused(kind):
 )
 def test_both_backends_sample_the_same_pixels(changes):
     settings = SampleSettings(**changes)
-    wanted = specs_for_labels(range(10), 2, 5)
+    wanted = specs_for_labels(range(10), 1, 5)
     through_onnx, through_torch = (
         pixels(load_model(PRETRAINED, weights="ema", device="cpu", backend=backend), wanted, settings)
         for backend in ("onnx", "torch")
