@@ -1,7 +1,7 @@
 """Output files of commands: a folder, one file, or stdout; refused before any work if something is in the way."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,17 +106,32 @@ class Output:
         write_atomically(path, content, durable=False)
         return str(path)
 
-    def finish(self, content: bytes, values: Mapping[str, Any], *, as_json: bool) -> None:
-        """Write the one result of a command and print its path; as JSON, with these values.
+    def finish(
+        self,
+        content: bytes,
+        values: Mapping[str, Any],
+        *,
+        as_json: bool,
+        name: str = "",
+        tell: Callable[[str], object] = console.result,
+    ) -> None:
+        """Write one file, to ``name`` if this is a folder, and print its path; as JSON, with these values.
+
+        Args:
+            content: of the file.
+            values: for JSON, after its path.
+            as_json: print JSON.
+            name: of the file in the folder.
+            tell: prints the path otherwise.
 
         Raises:
             StorageError, OSError, PipeClosedError: as ``write``.
         """
-        name = self.write("", content)
+        path = self.write(name, content)
         if as_json:
-            console.result_json({"path": name, **values})
+            console.result_json({"path": path, **values})
         elif self != STDOUT:
-            console.result(name)
+            tell(path)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console
 from mnistdiff.cli.model_input import about
@@ -14,7 +14,6 @@ from mnistdiff.setting_types import Processes
 
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.model import DiffusionModel
-    from mnistdiff.engine.inference.process import SamplingProcess
     from mnistdiff.engine.inference.sampling import Sample, SampleSpec
     from mnistdiff.engine.outputs.provenance import Origin
     from mnistdiff.engine.outputs.trajectory import Trajectory
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def write_images(
-    model: "DiffusionModel",
-    settings: "SampleSettings",
-    process: "SamplingProcess",
+    origin: "Origin",
     specs: "Sequence[SampleSpec]",
     options: OutputOptions,
     *,
@@ -35,9 +32,7 @@ def write_images(
     """Sample images, write each as soon as it is complete, and print the names of the files.
 
     Args:
-        model: to sample from.
-        settings: how to sample.
-        process: what to start from.
+        origin: what samples the images.
         specs: the images.
         options: where they go.
         columns: of a sheet, if it has no row for each class.
@@ -50,19 +45,19 @@ def write_images(
     """
     from mnistdiff.engine.inference.parallel import sample_in_processes
     from mnistdiff.engine.outputs.encode import encode_samples, file_name
-    from mnistdiff.engine.outputs.provenance import Origin
 
-    origin, target = Origin(model, settings, process), options.target
+    target, about_model = options.target, about(origin.model.info, *notices)
     sheet: list[Sample] = []
     trajectory = _trajectory(origin, specs, options, columns)
+    how = origin.model, specs, origin.settings
     if trajectory is None:
-        work = sample_in_processes(model, specs, settings, processes=processes, process=process)
+        work = sample_in_processes(*how, processes=processes, process=origin.process)
     else:
-        work = sample_in_processes(model, specs, settings, process=process, on_step=trajectory.record)
+        work = sample_in_processes(*how, process=origin.process, on_step=trajectory.record)
     with undone_on_failure(force=options.force) as written:
         with meter(quiet=options.quiet) as shown, closing(work):
-            if options.show and process.image is not None:
-                shown.digits([process.image])  # as it is after preprocessing
+            if options.show and origin.process.image is not None:
+                shown.digits([origin.process.image])  # as it is after preprocessing
             for progress in work:
                 shown.show(progress)
                 if options.show and progress.results:
@@ -73,17 +68,14 @@ def write_images(
                 for each in progress.results:
                     file = file_name(each.label, each.seed)
                     written.append(target.path_of(file))
-                    name = target.write(file, encode_samples([each], origin))
-                    if options.json:
-                        values = {"path": name, "digit": each.label, "seed": each.seed}
-                        console.result_json({**values, **about(model.info, *notices)})
-                    else:
-                        shown.result(name)
+                    values = {"digit": each.label, "seed": each.seed, **about_model}
+                    content = encode_samples([each], origin)
+                    target.finish(content, values, as_json=options.json, name=file, tell=shown.result)
         written += [target.file, *options.animations]
         if sheet:
-            values = {"images": [{"digit": each.label, "seed": each.seed} for each in sheet]}
+            images = [{"digit": each.label, "seed": each.seed} for each in sheet]
             content = encode_samples(sheet, origin, columns=columns)
-            target.finish(content, {**values, **about(model.info, *notices)}, as_json=options.json)
+            target.finish(content, {"images": images, **about_model}, as_json=options.json)
         if trajectory is not None:
             _write_animations(trajectory, origin, specs, options, columns)
 
@@ -110,14 +102,9 @@ def _write_animations(
     for path in options.animations:
         kind = kind_of(path) if path == options.gif else None
         source = make_provenance(origin, specs, view=options.tensor, columns=columns, animated=kind)
-        name = Output(file=path).write("", encode_trajectory(trajectory, source))
-        if options.json:
-            values: dict[str, Any] = {"path": name, "frames": len(trajectory.frames), "view": options.tensor}
-            console.result_json({**values, **about(origin.model.info)})
-        elif options.target == STDOUT:
-            console.note(name)
-        else:
-            console.result(name)
+        values = {"frames": len(trajectory.frames), "view": options.tensor, **about(origin.model.info)}
+        tell = console.note if options.target == STDOUT else console.result
+        Output(file=path).finish(encode_trajectory(trajectory, source), values, as_json=options.json, tell=tell)
 
 
 def write_dataset(

@@ -66,6 +66,7 @@ def edit_command(
 
     from mnistdiff.engine.inference.editing import SDEdit
     from mnistdiff.engine.inference.sampling import specs_for_labels
+    from mnistdiff.engine.outputs.provenance import Origin
 
     file = find_model(checkpoint)
     dataset = file.settings.spec
@@ -75,4 +76,4 @@ def edit_command(
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
     images.refuse_existing(specs)
     [(model, settings)] = load_models(file, sampling, note=f", --seed {first}", quiet=images.quiet)
-    write_images(model, settings, process, specs, images, notices=prepared.notices)
+    write_images(Origin(model, settings, process), specs, images, notices=prepared.notices)

@@ -89,6 +89,7 @@ def inpaint_command(
     images = OutputOptions(output, gif, film, view, show=show, force=force, json=json, quiet=quiet or json)
 
     from mnistdiff.engine.inference.sampling import specs_for_labels
+    from mnistdiff.engine.outputs.provenance import Origin
 
     file = find_model(checkpoint)
     dataset = file.settings.spec
@@ -97,7 +98,7 @@ def inpaint_command(
     specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
     images.refuse_existing(specs)
     [(model, settings)] = load_models(file, sampling, note=f", --seed {first}", quiet=images.quiet)
-    write_images(model, settings, process, specs, images)
+    write_images(Origin(model, settings, process), specs, images)
 
 
 def _process(path: Path, mask: str, rounds: int, size: int) -> "RePaint":

@@ -72,10 +72,11 @@ def sample_command(
         specs = selection.specs(file.settings.spec)
         images.refuse_existing(specs)
 
-        from mnistdiff.engine.inference.process import FROM_NOISE
+        from mnistdiff.engine.outputs.provenance import Origin
 
         [(model, settings)] = load_models(file, sampling, note=note, quiet=images.quiet)
-        write_images(model, settings, FROM_NOISE, specs, images, columns=len(digits or ""), processes=machine.processes)
+        origin = Origin(model, settings)
+        write_images(origin, specs, images, columns=len(digits or ""), processes=machine.processes)
     else:
         for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
         refuse_beside(f"--format {format}", "it is for images", for_images)

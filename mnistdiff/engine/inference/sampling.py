@@ -102,20 +102,18 @@ def sample(
 
     Raises:
         OutOfMemoryError: if not even one image fits.
-        SettingsError: at the first step, if the settings have more steps than the model has timesteps, or a label is no
-            class of its data set.
+        SettingsError: at the first step, for more steps than the model has timesteps, or a label that is no class.
         DivergedError: if an image is not finite.
     """
     dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
     dataset.require_labels(spec.label for spec in specs)
-    evaluations = process.evaluations(schedule, settings)
-    start = done = 0
+    evaluations, start, done = process.evaluations(schedule, settings), 0, 0
     while start < len(specs):
         batch = specs[start : start + batch_size]
         total = done + -(-(len(specs) - start) // batch_size) * evaluations
-        labels = np.array([spec.label for spec in batch], dtype=np.int64)
+        predict_x_0 = guided_x_0(model, schedule, [spec.label for spec in batch], settings)
         noise = partial(sampling_noise, [spec.seed for spec in batch], shape=dataset.image_shape)
-        steps = process(guided_x_0(model, schedule, labels, settings), noise, schedule, settings)
+        steps = process(predict_x_0, noise, schedule, settings)
         for number in range(1, evaluations + 1):
             try:
                 step = next(steps)
@@ -140,24 +138,25 @@ def _samples(batch: Sequence[SampleSpec], last: SampleStep, class_names: Sequenc
 
 
 def guided_x_0(
-    model: DiffusionModel, schedule: NoiseSchedule, labels: NDArray[np.int64], settings: SampleSettings
+    model: DiffusionModel, schedule: NoiseSchedule, labels: Sequence[int], settings: SampleSettings
 ) -> PredictX0:
-    """The guided prediction of the images of a batch with ``labels``, shape (B,).
+    """The guided prediction of the images of a batch with these labels.
 
     Guidance 1 (conditional) and 0 (unconditional) evaluate the network on the batch alone; other scales evaluate the
     batch with and without labels, in one call.
     """
     prediction = PREDICTIONS[model.settings.prediction]
-    null = np.full_like(labels, model.settings.spec.null_label)
+    cond = np.array(labels, dtype=np.int64)
+    uncond = np.full_like(cond, model.settings.spec.null_label)
 
     def predict(x_t: FloatArray, t: int) -> FloatArray:
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
         guidance_scale = settings.guidance_at(t, schedule.num_train_timesteps)
         if guidance_scale in (0, 1):
-            eps = prediction.eps(model.denoiser(x_t, t, labels if guidance_scale else null), x_t, alpha, sigma)
+            eps = prediction.eps(model.denoiser(x_t, t, cond if guidance_scale else uncond), x_t, alpha, sigma)
         else:
             x_both = np.concatenate([x_t, x_t])
-            both = prediction.eps(model.denoiser(x_both, t, np.concatenate([null, labels])), x_both, alpha, sigma)
+            both = prediction.eps(model.denoiser(x_both, t, np.concatenate([uncond, cond])), x_both, alpha, sigma)
             eps_uncond, eps_cond = np.split(both, 2)
             eps = guided(eps_uncond, eps_cond, guidance_scale)
         return x_0_from_eps(eps, x_t, alpha, sigma).clip(-1.0, 1.0)
