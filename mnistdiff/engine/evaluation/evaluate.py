@@ -32,7 +32,7 @@ from mnistdiff.setting_types import Processes
 from mnistdiff.settings import SampleSettings, TrainSettings
 
 BATCH_SIZE = 250
-"""Larger than that of ``sample``, since no image is shown before all are complete."""
+"""Larger than that of ``sample`` on the CPU, since no image is shown before all are complete."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -145,7 +145,8 @@ def _sampled(
     """The samples, 8 MB for 10,000, and the seconds that they took."""
     began = time.monotonic()
     batches = []
-    for progress in sample_in_processes(model, specs, settings, processes=processes, batch_size=BATCH_SIZE):
+    at_once = None if model.device == "cuda" else BATCH_SIZE
+    for progress in sample_in_processes(model, specs, settings, processes=processes, batch_size=at_once):
         if progress.results:
             batches.append(np.stack([each.pixels for each in progress.results]))
         yield Progress(progress.stage, progress.done, progress.total)

@@ -29,7 +29,7 @@ def sample_in_processes(
     *,
     processes: Processes | None = None,
     process: SamplingProcess = FROM_NOISE,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     on_step: Callable[[SampleStep], None] | None = None,
 ) -> Work[Sample, None]:
     """Sample images as ``sample`` does, in several processes, each with one thread.
@@ -44,7 +44,7 @@ def sample_in_processes(
         processes: None samples in this process with all its threads. ``auto`` does so, too, but with ONNX Runtime takes
             a process for each physical core, once the first evaluations show that many seconds are left.
         process: what to start from.
-        batch_size: images sampled at once without ``processes``; those have small batches.
+        batch_size: images sampled at once without ``processes``, as for ``sample``; those have small batches.
         on_step: as for ``sample``; for one process.
 
     Yields:
@@ -70,7 +70,7 @@ def sample_in_processes(
     if model.backend == "onnx":
         batch_size = max(1, min(_ONNX_BATCH_SIZE, -(-len(specs) // processes)))
     else:
-        batch_size, model = min(batch_size, BATCH_SIZE), _in_one_thread(model)
+        batch_size, model = min(batch_size or BATCH_SIZE, BATCH_SIZE), _in_one_thread(model)
     number = min(processes, -(-len(specs) // batch_size))
     if number <= 1:
         return sample(model, specs, settings, process=process, batch_size=batch_size, on_step=on_step)

@@ -26,6 +26,8 @@ from mnistdiff.settings import SampleSettings
 
 BATCH_SIZE = 64
 """Images sampled at once: enough to keep two cores busy, few enough that the first images appear soon."""
+_CUDA_BATCH_SIZE = 1024
+"""Not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,18 @@ def _seeds(first: int, count: int) -> range:
     return range(first, first + count)
 
 
+def batch_size_for(model: DiffusionModel) -> int:
+    """Images to sample at once: ``BATCH_SIZE``, and more on CUDA, where ``sample`` halves a batch that does not fit."""
+    return _CUDA_BATCH_SIZE if model.device == "cuda" else BATCH_SIZE
+
+
 def sample(
     model: DiffusionModel,
     specs: Sequence[SampleSpec],
     settings: SampleSettings,
     *,
     process: SamplingProcess = FROM_NOISE,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     on_step: Callable[[SampleStep], None] | None = None,
 ) -> Work[Sample, None]:
     """Sample images in batches, in the order of ``specs``. A batch too large for the memory is halved and repeated.
@@ -94,7 +101,8 @@ def sample(
         specs: labels and seeds.
         settings: sampler, steps, guidance.
         process: what to start from, and the steps to the image.
-        batch_size: images sampled at once; with torch, pixels may differ with it by one grey level.
+        batch_size: images sampled at once, by default ``batch_size_for``; with torch, pixels may differ with it by one
+            grey level.
         on_step: called with the state of the current batch after each step.
 
     Yields:
@@ -107,6 +115,7 @@ def sample(
     """
     dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
     dataset.require_labels(spec.label for spec in specs)
+    batch_size = batch_size or batch_size_for(model)
     evaluations, start, done = process.evaluations(schedule, settings), 0, 0
     while start < len(specs):
         batch = specs[start : start + batch_size]

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mnistdiff.engine.network.device import is_out_of_memory, memory_format
+from mnistdiff.engine.network.device import float32_convolutions, is_out_of_memory, memory_format
 from mnistdiff.errors import OutOfMemoryError
 
 
@@ -38,7 +38,7 @@ class TorchDenoiser:
         try:
             x = torch.from_numpy(x_t).to(self._device, memory_format=memory_format(self._device))
             timesteps = torch.full((len(x),), t, device=self._device)
-            with _threads(self._threads):
+            with _threads(self._threads), float32_convolutions(self._device):
                 prediction = self._model(x, timesteps, torch.from_numpy(labels).to(self._device))
             array: NDArray[np.float32] = prediction.contiguous().cpu().numpy()
         except (MemoryError, RuntimeError) as error:

@@ -1,6 +1,8 @@
 """Devices of PyTorch: selection, memory layout, fingerprint, out-of-memory errors."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -59,6 +61,23 @@ def memory_format(device: torch.device) -> torch.memory_format:
     Channels last is 1.2 to 1.4 times faster on a CPU, and what tensor cores compute in (not measured).
     """
     return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+
+
+@contextmanager
+def float32_convolutions(device: torch.device) -> Iterator[None]:
+    """Convolve in float32 where PyTorch's default is TF32: on CUDA.
+
+    TF32 rounds factors to 10 bits: pixels would depend on the device, and on the algorithm chosen for a batch size.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def execution_fingerprint(device: torch.device) -> dict[str, str]:

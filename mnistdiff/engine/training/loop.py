@@ -120,12 +120,9 @@ def train_steps(
         run = _Run(state, settings, objective, prepared(state.model, settings), inputs, total_steps, len(images), group)
         unread: list[_Applied] = []
         while state.step < total_steps and not group.any(stop()):
-            if snapshot is None:
-                yield from run.read([run.step()])
-                continue
-            if not unread:
+            if snapshot is not None and not unread:
                 snapshot.take()
-            unread.append(run.step(unchecked=True))
+            unread.append(run.step(unchecked=snapshot is not None))
             if len(unread) == read_every or run.must_be_read():
                 yield from run.read(unread, snapshot)
                 unread = []

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mnistdiff.engine.network.device import execution_fingerprint, memory_format, resolve_device
+from mnistdiff.engine.network.device import execution_fingerprint, memory_format, require_gpus, resolve_device
 from mnistdiff.errors import SettingsError
 
 AVAILABLE = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -32,6 +32,13 @@ def test_auto_prefers_cuda_to_mps_to_the_cpu(monkeypatch, there, best):
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     assert resolve_device("auto").type == best
     assert torch.backends.cudnn.deterministic == (best == "cuda")
+
+
+def test_more_processes_than_gpus_are_refused_with_both_numbers(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    require_gpus(2)
+    with pytest.raises(SettingsError, match="`processes` 4: this machine has 2 CUDA devices"):
+        require_gpus(4)
 
 
 def test_the_fingerprint_names_library_threads_device_and_layout():
