@@ -142,6 +142,13 @@ def test_images_are_an_array_that_stays_with_its_labels_and_seeds(model):
     assert images[:0].shape == (0, 28, 28)
 
 
+def test_several_processes_sample_the_same_images(model):
+    one, two = (model.sample([1, 2], 20, seed=0, steps=1, processes=processes) for processes in (None, 2))
+    assert np.array_equal(one, two)
+    assert np.array_equal(one.labels, two.labels)
+    assert np.array_equal(one.seeds, two.seeds)
+
+
 def test_load_without_a_source_is_the_bundled_model_even_beside_a_run(tiny_run, monkeypatch):
     monkeypatch.chdir(tiny_run.parent)
     assert mnistdiff.load().info.checkpoint == "bundled"
@@ -171,6 +178,8 @@ WRONG = {
     "strength": lambda m, nine: m.edit(nine, 4, strength=0),
     "image": lambda m, _: m.edit(np.zeros((28, 28)), 4),
     "mask": lambda m, nine: m.inpaint(nine, np.zeros((28, 28), bool), 4),
+    "processes": lambda m, _: m.sample(7, processes=0),
+    "processes ": lambda m, _: mnistdiff.evaluate(m, n=10, processes="all"),
     "frames": lambda m, _: m.interpolate(1, 2, frames=201),
     "end": lambda m, _: m.interpolate(1, -2),
     "end_seed": lambda m, _: m.interpolate(1, 2, end_seed=2**32),
