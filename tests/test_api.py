@@ -257,20 +257,20 @@ def test_classify_says_what_the_command_says(model, command, tmp_path, capsys):
     images = model.sample([4, 6], seed=0)
     images.save(tmp_path)
     assert app.run(["classify", "digit_4_0.png", "digit_6_0.png", "--evaluations", "8", "--json"]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    result = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     found = model.classify(images, evaluations=8)
-    assert [each.label for each in found] == [each["digit"] for each in told] == [4, 6]
-    assert np.allclose([each.probabilities for each in found], [each["probabilities"] for each in told], atol=1e-6)
+    assert [each.label for each in found] == [each["digit"] for each in result] == [4, 6]
+    assert np.allclose([each.probabilities for each in found], [each["probabilities"] for each in result], atol=1e-6)
 
 
 def test_evaluate_reports_what_the_command_reports(model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert app.run(["evaluate", "--n", "10", "--seed", "3", "--steps", "1", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
     report = json.loads(mnistdiff.evaluate(model, n=10, seed=3, steps=1).model_dump_json())
-    for each in (told, report):
+    for each in (result, report):
         del each["seconds"], each["images_per_second"]
-    assert report == told
+    assert report == result
 
 
 def test_progress_is_shown_on_stderr_or_handed_to_a_function(model, capfd):
@@ -375,8 +375,10 @@ def test_the_page_names_every_setting_and_its_default():
     rows = re.findall(r"^\| `(\w+)` \|.*\| `?\(?([\w.]+)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     defaults = {name: SampleSettings.model_fields[name].default for name in typing.get_type_hints(SampleOptions)}
     defaults["guidance_interval"] = defaults["guidance_interval"].start
-    told = {name: default for name, default in rows if name in defaults}
-    assert told == {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in defaults.items()}
+    result = {name: default for name, default in rows if name in defaults}
+    assert result == {
+        name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in defaults.items()
+    }
 
 
 @pytest.mark.parametrize("path", ["~no-such-user/x.png", "a\0b.png", "a\ud800b.png"])

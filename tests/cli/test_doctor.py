@@ -11,17 +11,17 @@ def test_the_installation_is_described_and_each_backend_samples(invoke, monkeypa
     monkeypatch.setenv("MNISTDIFF_SEED", "7")
     done = invoke("doctor", "--data-dir", "nowhere", "--json")
     assert (done.returncode, done.stderr) == (0, b"")
-    told = json.loads(done.stdout)
-    assert (told["version"], told["libraries"]["torch"]) == (__version__, version("torch"))
-    assert "cpu" in told["devices"]
-    assert told["threads"] == told["processes"] == 1
-    assert set(told["bf16"]) <= {"amx_bf16", "avx512_bf16", "bf16"}
-    assert told["compiler"] == "" or os.path.isfile(told["compiler"])
-    assert told["variables"]["MNISTDIFF_SEED"] == "7"
-    assert told["data"] == "not in nowhere/MNIST/raw"
-    assert told["sampling_seconds"].keys() == {"onnx", "torch"}
-    assert told["problems"] == []
-    assert all(0 < seconds < 60 for seconds in told["sampling_seconds"].values())
+    result = json.loads(done.stdout)
+    assert (result["version"], result["libraries"]["torch"]) == (__version__, version("torch"))
+    assert "cpu" in result["devices"]
+    assert result["threads"] == result["processes"] == 1
+    assert set(result["bf16"]) <= {"amx_bf16", "avx512_bf16", "bf16"}
+    assert result["compiler"] == "" or os.path.isfile(result["compiler"])
+    assert result["variables"]["MNISTDIFF_SEED"] == "7"
+    assert result["data"] == "not in nowhere/MNIST/raw"
+    assert result["sampling_seconds"].keys() == {"onnx", "torch"}
+    assert result["problems"] == []
+    assert all(0 < seconds < 60 for seconds in result["sampling_seconds"].values())
 
 
 def test_a_table_says_the_same_and_a_damaged_file_is_named(invoke, tmp_path):
@@ -35,5 +35,5 @@ def test_a_table_says_the_same_and_a_damaged_file_is_named(invoke, tmp_path):
 
 
 def test_the_real_data_are_found(invoke, real_data_dir):
-    told = json.loads(invoke("doctor", "--data-dir", real_data_dir, "--json").stdout)
-    assert told["data"].startswith("60,000 images in ")
+    result = json.loads(invoke("doctor", "--data-dir", real_data_dir, "--json").stdout)
+    assert result["data"].startswith("60,000 images in ")

@@ -19,10 +19,10 @@ def test_an_export_is_a_whole_model_and_makes_its_architecture_quick(forked, tin
 
     done = forked("export", tiny_run, "-o", "deep/model.onnx", "--json", **here)
     assert (done.returncode, beside_the_warning(done.stderr)) == (0, b"")
-    told = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     content = (tmp_path / "deep" / "model.onnx").read_bytes()
-    assert (told["path"], told["bytes"]) == ("deep/model.onnx", len(content))
-    assert 0 <= told["largest_difference"] < 1e-4
+    assert (result["path"], result["bytes"]) == ("deep/model.onnx", len(content))
+    assert 0 <= result["largest_difference"] < 1e-4
     prediction = OnnxDenoiser(content, {}, source="it")(np.ones((3, 1, 28, 28), np.float32), 5, np.arange(3))
     assert prediction.shape == (3, 1, 28, 28)
 

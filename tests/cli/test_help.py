@@ -73,8 +73,8 @@ def test_the_line_of_a_command_in_the_list_is_the_first_of_its_own_help(name):
 
 
 def test_help_of_the_program_loads_no_command(environment):
-    told = "import sys; from mnistdiff.cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", told], env=environment(), capture_output=True, check=True)
+    program = "import sys; from mnistdiff.cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, check=True)
     loaded = done.stderr.decode().split()
     assert [name for name in loaded if name in {"pydantic", "mnistdiff.settings", "mnistdiff.cli.commands.train"}] == []
 

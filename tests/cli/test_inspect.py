@@ -35,18 +35,18 @@ def test_both_names_say_the_same(invoke, tiny_run, form):
 
 def test_json_tells_every_field_of_a_training_state(invoke, tiny_run):
     file = tiny_run / "diffusion_checkpoint.safetensors"
-    told = json.loads(invoke("inspect", file, "--json").stdout)
-    assert {name: type(value) for name, value in told.items()} == FIELDS
-    assert told["path"] == str(file)
-    assert told["bytes"] == file.stat().st_size
-    assert (told["kind"], told["step"], told["total_steps"], told["epoch"]) == ("training", 45, 45, 1)
-    assert told["images_seen"] == 5000 + 5 * 128
-    assert (told["num_train_images"], told["seed"]) == (5000, 0)
-    assert 0.0 < told["loss"] < 2.0
-    assert (told["has_ema"], told["has_raw"], told["digest_valid"]) == (True, True, True)
-    assert told["settings"] == json.loads((tiny_run / "settings.json").read_text())
-    assert told["fingerprint"].keys() == {"mnistdiff", "torch", "threads", "device", "layout"}
-    assert re.fullmatch("[0-9a-f]{64}", told["sha256"])
+    result = json.loads(invoke("inspect", file, "--json").stdout)
+    assert {name: type(value) for name, value in result.items()} == FIELDS
+    assert result["path"] == str(file)
+    assert result["bytes"] == file.stat().st_size
+    assert (result["kind"], result["step"], result["total_steps"], result["epoch"]) == ("training", 45, 45, 1)
+    assert result["images_seen"] == 5000 + 5 * 128
+    assert (result["num_train_images"], result["seed"]) == (5000, 0)
+    assert 0.0 < result["loss"] < 2.0
+    assert (result["has_ema"], result["has_raw"], result["digest_valid"]) == (True, True, True)
+    assert result["settings"] == json.loads((tiny_run / "settings.json").read_text())
+    assert result["fingerprint"].keys() == {"mnistdiff", "torch", "threads", "device", "layout"}
+    assert re.fullmatch("[0-9a-f]{64}", result["sha256"])
 
 
 def test_the_final_weights_are_told_from_a_training_state(invoke, tiny_run):
@@ -97,12 +97,12 @@ def test_a_file_name_cannot_steer_the_terminal(invoke, run_copy, tmp_path):
 
 
 def test_without_a_run_the_bundled_model_shows_its_card(invoke):
-    told = json.loads(invoke("inspect", "--json").stdout)
-    assert told["kind"] == "weights"
-    assert told["digest_valid"]
-    card = told["card"]
+    result = json.loads(invoke("inspect", "--json").stdout)
+    assert result["kind"] == "weights"
+    assert result["digest_valid"]
+    card = result["card"]
     assert card["command"].startswith("mnistdiff train --preset fast ")
-    assert card["evaluation"]["model"]["sha256"] == told["sha256"]
+    assert card["evaluation"]["model"]["sha256"] == result["sha256"]
     for metrics in card["evaluation"]["classifiers"].values():
         assert metrics["accuracy"]["share"] >= 0.995
     shown = invoke("inspect").stdout.decode()

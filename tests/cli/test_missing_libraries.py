@@ -181,10 +181,10 @@ def test_a_folder_that_an_uninstallation_left_is_no_library(invoke, monkeypatch)
 def test_doctor_names_all_that_is_missing_and_draws_with_what_is_there(without):
     done = without("doctor --json", "torch torchvision matplotlib")
     assert done.returncode == 0, done.stderr.decode()
-    told = json.loads(done.stdout)
-    assert [problem.split()[0] for problem in told["problems"]] == ["PyTorch", "torchvision", "matplotlib"]
-    assert all("pip install" in problem for problem in told["problems"])
-    assert told["sampling_seconds"].keys() == {"onnx"}
+    result = json.loads(done.stdout)
+    assert [problem.split()[0] for problem in result["problems"]] == ["PyTorch", "torchvision", "matplotlib"]
+    assert all("pip install" in problem for problem in result["problems"])
+    assert result["sampling_seconds"].keys() == {"onnx"}
     assert "problem\tONNX Runtime" in without("doctor", "onnxruntime torch").stdout.decode()
 
 

@@ -14,7 +14,7 @@ from mnistdiff.cli.exit_codes import ExitCode
 from mnistdiff.cli.registry import COMMANDS, load
 
 SECONDS = 5.0
-"""Longer work is told to stop, which is an answer, too."""
+"""Longer work is asked to stop, which is an answer, too."""
 NUMBERS = [
     *(
         "0",
@@ -163,7 +163,7 @@ def test_every_command_line_has_a_documented_answer(forks, place, tmp_path, tria
         fork = forks.start(*words, cwd=folder, env={"HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"})
         while not fork.ended():
             if time.monotonic() - fork.began > 4 * SECONDS:
-                fork.send(signal.SIGKILL)  # told to stop, it did not: minus 9 is no documented answer
+                fork.send(signal.SIGKILL)  # asked to stop, it did not: minus 9 is no documented answer
             elif time.monotonic() - fork.began > SECONDS:
                 fork.send(signal.SIGTERM)
                 time.sleep(1)

@@ -14,8 +14,8 @@ def test_the_newest_run_becomes_a_page(forked, run_copy, tmp_path):
     assert page.startswith(b"<!doctype html>")
     piped = forked("report", run_copy.name, "-o", "-", "-q", cwd=tmp_path)
     assert (piped.stdout, beside_the_warning(piped.stderr)) == (page, b"")
-    told = forked("report", "-o", "sub/page.html", "--json", cwd=tmp_path)
-    content = json.loads(told.stdout)
+    as_json = forked("report", "-o", "sub/page.html", "--json", cwd=tmp_path)
+    content = json.loads(as_json.stdout)
     assert content == content | {"path": "sub/page.html", "bytes": len(page), "run": "run"}
     again = forked("report", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (2, b"")
@@ -23,7 +23,7 @@ def test_the_newest_run_becomes_a_page(forked, run_copy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "told"),
+    ("line", "code", "expected"),
     [
         (["nowhere"], 3, b"there is no run nowhere"),
         (["-o", "page.pdf"], 2, b"page.pdf: a page is written as .html or .htm"),
@@ -31,7 +31,7 @@ def test_the_newest_run_becomes_a_page(forked, run_copy, tmp_path):
         (["-o", "-", "--json"], 2, b"stdout"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(invoke, run_copy, line, code, told):
+def test_what_cannot_be_is_one_sentence(invoke, run_copy, line, code, expected):
     done = invoke("report", *line, "-q")
     assert (done.returncode, done.stdout) == (code, b"")
-    assert told in done.stderr
+    assert expected in done.stderr

@@ -120,8 +120,8 @@ def test_ctrl_c_in_a_terminal_saves_and_resuming_gives_the_bits_of_an_unbroken_r
     assert "mnistdiff resume run\r\n" in talk
     assert talk.rfind("\x1b[?25h") > talk.rfind("\x1b[?25l")  # the cursor is back
     step = int(re.search(r"stopped, and saved at step (\d+) of \d+", talk)[1])
-    told = json.loads(invoke("inspect", "run", "--json").stdout)
-    assert (told["step"], told["digest_valid"]) == (step, True)
+    shown = json.loads(invoke("inspect", "run", "--json").stdout)
+    assert (shown["step"], shown["digest_valid"]) == (step, True)
 
     end = ["--max-steps", step + 3]
     assert invoke("resume", "run", *end).returncode == 0

@@ -152,8 +152,8 @@ def test_wherever_pictures_shall_go_nothing_is_lost(forks, tiny_run, tmp_path, c
     assert b"Traceback" not in fork.err
     assert {path: path.read_bytes() for path in before} == before
     if code == 0:
-        [told] = fork.out.decode(errors="surrogateescape").removesuffix("\n").split("\n\n")
-        assert "\x1b" not in told
+        [result] = fork.out.decode(errors="surrogateescape").removesuffix("\n").split("\n\n")
+        assert "\x1b" not in result
     else:
         assert fork.out == b""
         assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(before)
@@ -168,17 +168,17 @@ TERMINALS = [
 
 
 def test_in_any_terminal_the_answer_is_the_same(cli, run_copy, tmp_path):
-    """A file name beyond ASCII among what is told."""
+    """A file name beyond ASCII in the output."""
     file = run_copy.rename(tmp_path / "größe") / "diffusion_checkpoint.safetensors"
     usual = json.loads(cli("inspect", file, "--json").stdout)
     usual_path = os.fsencode(usual.pop("path"))
     for changes in TERMINALS:
         done = cli("inspect", file, "--json", env=changes)
         assert (done.returncode, done.stderr) == (0, b""), changes
-        told = json.loads(done.stdout)
+        result = json.loads(done.stdout)
         # Where the locale is ASCII, Python escapes the bytes of the name.
-        assert os.fsencode(told.pop("path")) == usual_path
-        assert told == usual
+        assert os.fsencode(result.pop("path")) == usual_path
+        assert result == usual
         table = cli("inspect", file, env=changes)
         assert (table.returncode, table.stderr) == (0, b"")
         assert b"\x1b" not in table.stdout
@@ -231,10 +231,10 @@ def test_whatever_is_typed_the_answer_is_documented(capfdbinary, tmp_path, monke
             code = app.run([command, *words, *NOWHERE.get(command, [])])
         except SystemExit as leaving:
             code = leaving.code
-        told = capfdbinary.readouterr()
-        assert code in set(ExitCode) - {ExitCode.BUG}, told.err
-        assert b"Traceback" not in told.err
-        assert b"\x1b" not in told.err
+        result = capfdbinary.readouterr()
+        assert code in set(ExitCode) - {ExitCode.BUG}, result.err
+        assert b"Traceback" not in result.err
+        assert b"\x1b" not in result.err
 
     answer()
     assert list(tmp_path.iterdir()) == []

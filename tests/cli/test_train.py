@@ -29,18 +29,18 @@ def test_a_dry_run_tells_every_setting_and_where_it_came_from(invoke, monkeypatc
     monkeypatch.setenv("MNISTDIFF_SEED", "9")
     (tmp_path / "my.toml").write_text('preset = "tiny"\nbatch_size = 64\nepochs = 7\nup_blocks = [3]\nrun_dir = "x"\n')
     line = ["train", "--config", "my.toml", "--seed", 3, "--dry-run"]
-    told = origins(invoke(*line))
-    assert [*told] == [*TrainSettings.model_fields, *MachineSettings.model_fields]
-    assert told["seed"] == ("3", "command line")
-    assert told["epochs"] == ("5", "MNISTDIFF_EPOCHS")
-    assert told["batch_size"] == ("64", "my.toml")
-    assert told["up_blocks"] == ("[3]", "my.toml")
-    assert told["run_dir"] == ("x", "my.toml")
-    assert told["lr"] == ("0.003", "preset tiny")
-    assert told["device"] == ("auto", "default")
+    result = origins(invoke(*line))
+    assert [*result] == [*TrainSettings.model_fields, *MachineSettings.model_fields]
+    assert result["seed"] == ("3", "command line")
+    assert result["epochs"] == ("5", "MNISTDIFF_EPOCHS")
+    assert result["batch_size"] == ("64", "my.toml")
+    assert result["up_blocks"] == ("[3]", "my.toml")
+    assert result["run_dir"] == ("x", "my.toml")
+    assert result["lr"] == ("0.003", "preset tiny")
+    assert result["device"] == ("auto", "default")
 
     as_json = json.loads(invoke(*line, "--json").stdout)
-    assert [*as_json] == [*told]
+    assert [*as_json] == [*result]
     assert as_json["epochs"] == {"value": 5, "origin": "MNISTDIFF_EPOCHS"}
     assert as_json["channels"] == {"value": [8, 24], "origin": "preset tiny"}
     assert as_json["max_steps"] == {"value": None, "origin": "MNISTDIFF_EPOCHS"}  # which end the run
@@ -83,9 +83,9 @@ def test_json_tells_the_end_of_a_training(invoke, tiny_toml):
     line = ["train", "--config", tiny_toml, "--batch-size", 2, "--max-steps", 3, "--run-dir", "run", "--json"]
     done = invoke(*line)
     assert (done.returncode, done.stderr) == (0, b"")
-    told = json.loads(done.stdout)
-    assert 0 < told.pop("loss") < 3
-    assert told == {
+    result = json.loads(done.stdout)
+    assert 0 < result.pop("loss") < 3
+    assert result == {
         "run": "run",
         "checkpoint": f"run/{WEIGHTS}",
         "complete": True,

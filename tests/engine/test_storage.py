@@ -150,7 +150,7 @@ def test_a_process_killed_at_any_operation_leaves_the_old_file_or_the_new_one(fo
 @pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
 def test_an_error_of_any_operation_is_raised_and_loses_no_file(folder, monkeypatch, number):
     """As SQLite is tested: the n-th operation fails, n = 1, 2, ..., until the save succeeds."""
-    told = []
+    errors = []
     for at in range(1, 100):
         (folder / "latest").write_bytes(OLD)
         (folder / "previous").write_bytes(OLDER)
@@ -158,7 +158,7 @@ def test_an_error_of_any_operation_is_raised_and_loses_no_file(folder, monkeypat
         try:
             save(folder, monkeypatch, faults)
         except OSError as error:
-            told.append((error.errno, error.filename))
+            errors.append((error.errno, error.filename))
             replaced = any(operation.name == "replace" for operation in faults.log[: at - 1])
             assert contents(folder) == {"latest": NEW if replaced else OLD, "previous": OLDER}
         else:
@@ -167,7 +167,7 @@ def test_an_error_of_any_operation_is_raised_and_loses_no_file(folder, monkeypat
             assert contents(folder) == {"latest": NEW, "previous": OLD if linked else OLDER}
             if len(faults.log) < at:
                 break
-    assert told == [(number, str(folder / "latest"))] * 11
+    assert errors == [(number, str(folder / "latest"))] * 11
     assert at == 13
 
 

@@ -81,7 +81,7 @@ def test_a_folder_is_no_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (b"", "is empty"),
         (b"seven", "is not a PNG picture"),
@@ -89,10 +89,10 @@ def test_a_folder_is_no_picture(tmp_path):
         (encode_png(noise(28, 28))[:200], "is damaged"),
     ],
 )
-def test_what_is_not_a_whole_picture_is_refused(tmp_path, content, told):
+def test_what_is_not_a_whole_picture_is_refused(tmp_path, content, expected):
     path = tmp_path / "seven.png"
     path.write_bytes(content)
-    with pytest.raises(StorageError, match=f"seven.png .*{told}"):
+    with pytest.raises(StorageError, match=f"seven.png .*{expected}"):
         levels_of(path)
 
 
@@ -159,7 +159,7 @@ def test_a_photograph_may_be_of_any_usual_kind_whatever_its_name(tmp_path, kind)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC photo"),
         (b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF picture"),
@@ -171,8 +171,10 @@ def test_a_photograph_may_be_of_any_usual_kind_whatever_its_name(tmp_path, kind)
         (b"\0\0\1\0\1\0", "an icon"),
     ],
 )
-def test_what_is_not_read_is_called_by_its_name(content, told):
-    with pytest.raises(StorageError, match=rf"photo.jpg is {told}.*, not a PNG, JPEG, WebP, GIF, TIFF or BMP picture"):
+def test_what_is_not_read_is_called_by_its_name(content, expected):
+    with pytest.raises(
+        StorageError, match=rf"photo.jpg is {expected}.*, not a PNG, JPEG, WebP, GIF, TIFF or BMP picture"
+    ):
         Picture("photo.jpg", content).photograph()
 
 

@@ -114,19 +114,19 @@ def test_a_long_run_shows_some_of_its_previews_from_first_to_last(run):
 
 @pytest.mark.usefixtures("without_plots")
 def test_an_evaluation_is_shown_and_one_of_another_checkpoint_is_said_to_be(run, tmp_path):
-    told = evaluation()
-    run.evaluation.write_text(json.dumps(told))
+    result = evaluation()
+    run.evaluation.write_text(json.dumps(result))
     page = Page(report(run).decode())
-    conv = told["classifiers"]["conv"]
+    conv = result["classifiers"]["conv"]
     assert "Evaluation" in page.text
     assert f"{100 * conv['accuracy']['share']:.2f} %" in page.text
     assert f"{conv['fcd']:.3f}, {conv['fcd_ratio']:.1f} × that of real images" in page.text
     assert "another checkpoint" in page.text
-    told["model"]["sha256"] = describe(run.best()).sha256
-    told["cas"] = None
-    for metrics in told["classifiers"].values():
+    result["model"]["sha256"] = describe(run.best()).sha256
+    result["cas"] = None
+    for metrics in result["classifiers"].values():
         metrics |= {"fcd_real": None, "prdc": None}
-    (tmp_path / "other.json").write_text(json.dumps(told))
+    (tmp_path / "other.json").write_text(json.dumps(result))
     page = Page(report(run, tmp_path / "other.json").decode())
     assert "another checkpoint" not in page.text
     assert "CAS" not in page.text
@@ -160,18 +160,18 @@ WRONG = ["x", None, [1], {}, True, 10**4000, -(10**4000), float("nan"), float("i
 def test_an_evaluation_with_anything_anywhere_is_shown_or_refused_in_a_sentence(run, monkeypatch):
     """A third of the wrong values in place of every part."""
     monkeypatch.setattr("mnistdiff.engine.runs.html_report._previews", lambda *_: [])
-    told = evaluation()
-    told["classifiers"] = {"conv": told["classifiers"]["conv"]}
-    part_of = [(told, name) for name in ("model", "sampling", "num_images", "classifiers", "cas")]
-    conv = told["classifiers"]["conv"]
-    part_of += [(told[name], key) for name in ("model", "sampling", "cas") for key in told[name]]
+    result = evaluation()
+    result["classifiers"] = {"conv": result["classifiers"]["conv"]}
+    part_of = [(result, name) for name in ("model", "sampling", "num_images", "classifiers", "cas")]
+    conv = result["classifiers"]["conv"]
+    part_of += [(result[name], key) for name in ("model", "sampling", "cas") for key in result[name]]
     part_of += [(conv, key) for key in conv] + [(conv["accuracy"], key) for key in conv["accuracy"]]
     refused = []
     for number, (whole, key) in enumerate(part_of):
         usual = whole[key]
         for value in WRONG[number % 3 :: 3]:
             whole[key] = value
-            run.evaluation.write_text(json.dumps(told))
+            run.evaluation.write_text(json.dumps(result))
             try:
                 EvaluationReport.read(run.evaluation)
             except StorageError as error:
@@ -205,10 +205,10 @@ def test_an_evaluation_that_is_not_a_file_is_refused_at_once(run, tmp_path, monk
 def test_a_run_of_somebody_else_cannot_put_code_into_the_page(run, tmp_path):
     """Whatever is read from the folder is text: its name, its records, its evaluation, its pictures."""
     evil = "<script>alert(1)</script>"
-    told = evaluation()
-    told["classifiers"] = {evil: told["classifiers"]["conv"]}
+    result = evaluation()
+    result["classifiers"] = {evil: result["classifiers"]["conv"]}
     hostile = RunDir(run.path.rename(tmp_path / 'a"><img src=x onerror=alert(1)>'))
-    hostile.evaluation.write_text(json.dumps(told))
+    hostile.evaluation.write_text(json.dumps(result))
     hostile.append_metrics({"kind": "step", "step": 1, "loss": 0.5, "lr": 1e-3, "images_per_second": 9, "epoch": evil})
     page = Page(report(hostile).decode())
     scripts = [attributes for tag, attributes in page.elements if tag == "script"]
