@@ -81,11 +81,15 @@ def float32_convolutions(device: torch.device) -> Iterator[None]:
 
 
 def execution_fingerprint(device: torch.device) -> dict[str, str]:
-    """Everything besides the settings that the bits of a training depend on: library, threads, device, layout."""
+    """Everything besides the settings that the bits of a training depend on: library, threads, device, layout.
+
+    On CUDA the device has its model's name, and threads of the CPU do not matter.
+    """
+    on_cuda = device.type == "cuda"
     return {
         "torch": str(torch.__version__),
-        "threads": str(torch.get_num_threads()),
-        "device": device.type,
+        "threads": "1" if on_cuda else str(torch.get_num_threads()),
+        "device": f"cuda ({torch.cuda.get_device_name(device)})"[:80] if on_cuda else device.type,
         "layout": str(memory_format(device)).removeprefix("torch."),
     }
 

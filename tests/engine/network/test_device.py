@@ -41,6 +41,12 @@ def test_more_processes_than_gpus_are_refused_with_both_numbers(monkeypatch):
         require_gpus(4)
 
 
+def test_the_fingerprint_of_a_gpu_names_its_model_and_no_threads(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA " + "H" * 100)
+    found = execution_fingerprint(torch.device("cuda"))
+    assert (found["device"], found["threads"]) == ("cuda (NVIDIA " + "H" * 67, "1")
+
+
 def test_the_fingerprint_names_library_threads_device_and_layout():
     cpu = torch.device("cpu")
     assert execution_fingerprint(cpu) == {

@@ -73,6 +73,23 @@ def test_processes_that_do_not_divide_the_shards_are_refused(changes, asked, sha
         processes_to_start(settings, machine(processes=asked))
 
 
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    for name in ("deterministic", "benchmark"):
+        monkeypatch.setattr(torch.backends.cudnn, name, False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_on_gpus_one_process_is_started_and_at_most_one_for_each_of_them(two_gpus):
+    assert processes_to_start(LONG, MachineSettings()) == 1
+    assert processes_to_start(LONG, MachineSettings(processes=2)) == 2
+    assert processes_to_start(LONG, MachineSettings(processes=4, device="cpu")) == 4
+    with pytest.raises(SettingsError, match="`processes` 4: this machine has 2 CUDA devices"):
+        processes_to_start(LONG, MachineSettings(processes=4))
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity of processes")
 def test_a_process_that_may_use_one_core_starts_no_other(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
