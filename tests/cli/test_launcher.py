@@ -2,19 +2,22 @@
 
 import json
 import os
+import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from forks import same_content
 
 from mnistdiff.engine.checkpoint.describe import describe
+from mnistdiff.engine.training.execution import compiler
 
 LATEST = "diffusion_checkpoint.safetensors"
 PATIENCE_SECONDS = 180
@@ -110,7 +113,7 @@ def start(environment, tmp_path):
     def run(*arguments, before=(sys.executable, "-m", "mnistdiff"), fault="", where=folder, **changes):
         where.mkdir(exist_ok=True)
         (site / "sitecustomize.py").write_text(FAULT.format(fault=fault) if fault else "")
-        variables = environment(PYTHONPATH=str(site), GLOO_SOCKET_IFNAME="lo", **changes)
+        variables = environment(**{"PYTHONPATH": str(site), "GLOO_SOCKET_IFNAME": "lo", **changes})
         started = Started([*before, *arguments], where, variables)
         try:
             yield started
@@ -234,4 +237,100 @@ def test_two_launchers_of_one_machine_train_together(start, tiny_toml, whole, tm
     with start(*line, before=words) as one, start(*line, before=words, where=tmp_path / "other") as two:
         assert [one.end()[0], two.end()[0]] == [0, 0], one.talk + two.talk
     [run] = [each.folder / "run" for each in (one, two) if (each.folder / "run").exists()]
+    assert same_content(run) == whole
+
+
+@pytest.mark.soak
+def test_a_run_whose_processes_or_launcher_are_killed_at_random_moments_ends_in_the_bits_of_an_unbroken_one(
+    start, forked, tiny_toml, whole, tmp_path
+):
+    chance = random.Random(0)
+    for trial in range(12):
+        folder = tmp_path / f"trial_{trial}"
+        with start("train", "--config", tiny_toml, *SHORT, "--processes", 2, where=folder) as training:
+            # Before that the launcher is not yet known to its processes, which then wait for each other for a minute.
+            wait_until(lambda training=training: "loading" in training.talk and len(training.workers) == 2)
+            workers = training.workers
+            time.sleep(chance.uniform(0, 12))
+            victim = chance.choice([training.process.pid, *workers])
+            if is_alive(victim):
+                os.kill(victim, signal.SIGKILL)
+            sent = time.monotonic()
+            wait_until(lambda workers=workers: not any(map(is_alive, workers)))
+            assert time.monotonic() - sent < 10, (victim, training.talk)
+            assert training.process.wait(PATIENCE_SECONDS) in (0, 10, -signal.SIGKILL), training.talk
+        saved = (folder / "run" / LATEST).exists()
+        line = ["resume", "run"] if saved else ["train", "--config", tiny_toml, *SHORT, "--force"]
+        done = forked(*line, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert same_content(folder / "run") == whole
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not compiler(), reason="there is no C++ compiler")
+def test_a_compiled_training_has_the_same_files_from_any_number_of_processes_and_when_resumed(
+    start, tiny_toml, tmp_path
+):
+    """Over the end of an epoch, whose last batch is smaller: a resumed run meets it first."""
+    line = ["train", "--config", tiny_toml, *LINE, "--batch-size", 1600, "--compile", "on", "--quiet"]
+
+    def run(*words, **changes):
+        with start(*words, **changes) as training:
+            training.process.communicate()  # for minutes
+        assert training.process.returncode == 0, training.talk
+        return training
+
+    for size in (1, 2):
+        run(*line, "--max-steps", 6, "--processes", size, "--run-dir", f"of_{size}")
+    run(*line, "--max-steps", 3, "--processes", 2, "--run-dir", "stopped")
+    run("resume", "stopped", "--max-steps", 6, "--processes", 1)
+    one, two, resumed = (same_content(tmp_path / "work" / name) for name in ("of_1", "of_2", "stopped"))
+    assert one == two == resumed
+    training = run("resume", "stopped", "--max-steps", 7, PATH="")
+    assert "no C++ compiler" in training.talk
+
+
+@pytest.fixture
+def namespaces(tmp_path):
+    """Two network namespaces with an address each, joined by a wire: (name, interface, address) of both."""
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("network namespaces need root and ip")
+    names = [f"mnistdiff-{os.getpid()}-{number}" for number in (1, 2)]
+    ends = [(name, f"mnist{number}", f"10.231.77.{number}") for number, name in enumerate(names, start=1)]
+    made = []
+
+    def ip(*words, check=True):
+        return subprocess.run(["ip", *words], check=check, capture_output=True)
+
+    try:
+        for name in names:
+            if ip("netns", "add", name, check=False).returncode:
+                pytest.skip("network namespaces may not be made here")
+            made.append(name)
+        (one, first, _), (two, second, _) = ends
+        ip("link", "add", first, "netns", one, "type", "veth", "peer", "name", second, "netns", two)
+        for name, interface, address in ends:
+            ip("-n", name, "address", "add", f"{address}/24", "dev", interface)
+            for each in ("lo", interface):
+                ip("-n", name, "link", "set", each, "up")
+        yield ends
+    finally:
+        for name in made:
+            ip("netns", "del", name)
+
+
+@pytest.mark.soak
+def test_two_hosts_train_together(start, tiny_toml, whole, namespaces, tmp_path):
+    """As machines with their own addresses do; each has folders of its own."""
+    (_, _, address), _ = namespaces
+    line = ["train", "--config", tiny_toml, *SHORT, "--quiet"]
+    with ExitStack() as running:
+        hosts = []
+        for number, (name, interface, own) in enumerate(namespaces):
+            words = ["ip", "netns", "exec", name, *TORCHRUN, 2, "--nnodes", 2, "--node-rank", number]
+            words += ["--master-addr", address, "--local-addr", own, "-m", "mnistdiff"]
+            host = start(*line, before=words, where=tmp_path / name, GLOO_SOCKET_IFNAME=interface)
+            hosts.append(running.enter_context(host))
+        assert [host.end()[0] for host in hosts] == [0, 0], "".join(host.talk for host in hosts)
+    [run] = [host.folder / "run" for host in hosts if (host.folder / "run").exists()]
     assert same_content(run) == whole
