@@ -64,7 +64,11 @@ def train(
     Raises:
         SettingsError: if the run folder is not empty, or the device is not available.
         RunInUseError: if another process trains in the run folder.
-        DataError, DivergedError, OutOfMemoryError, OSError: as in ``resume``.
+        DataError: if the images are unavailable.
+        DivergedError: if the loss is no longer finite.
+        OutOfMemoryError: if a step does not fit.
+        ProcessError: if another process of the training ended.
+        OSError: if the file system refuses.
     """
     if place_in_group().rank > 0:
         follow(machine, make_objective=make_objective, stop=stop)
@@ -77,20 +81,11 @@ def train(
             opened.enter_context(run.locked(must_be_free=not force))
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
         settings = settings.model_copy(update={"dataset": dataset.name})
-        num_images = len(dataset.images)
         settings = with_shards(settings, machine, device, processes=group.size)
         opened.enter_context(reproducible(settings, device))
-        execution = with_precision(settings, machine, device)
-        settings = execution.settings
         objective = make_objective(settings, device)
-        if machine.max_minutes is not None:
-            give(Order(settings=settings, minutes=machine.max_minutes), group)
-            planned = steps_within(
-                machine.max_minutes, dataset.images, dataset.labels, settings, objective, device, group
-            )
-            settings = settings.model_copy(update={"max_steps": planned})
-        if epochs_yield:
-            settings = settings.reaching_max_steps(num_images)
+        execution = _planned(settings, machine, epochs_yield, dataset, objective, device, group)
+        settings = execution.settings
         if run is None:
             run = RunDir.allocate(settings.preset)
             opened.enter_context(run.locked(is_new=True))
@@ -98,9 +93,7 @@ def train(
         run.clear()  # with ``force``, once the new run has all that it needs
         try:
             notices = [dataset.notice, _schedule_notice(settings)]
-            yield from _recorded(
-                run, replace(execution, settings=settings), dataset, state, objective, notices, group, stop
-            )
+            yield from _recorded(run, execution, dataset, state, objective, notices, group, stop)
         except Exception:
             if state.step == 0:
                 run.clear()  # nothing was learned, and the next attempt needs an empty folder
@@ -133,10 +126,7 @@ def resume(
         CheckpointError: if the file is not a complete state.
         SettingsError: if the new end lies before the steps already done, or the run has got further.
         RunInUseError: if another process trains in the run folder.
-        DataError: if the images are unavailable.
-        DivergedError: if the loss is no longer finite.
-        OutOfMemoryError: if a step does not fit.
-        OSError: if the file system refuses.
+        DataError, DivergedError, OutOfMemoryError, ProcessError, OSError: as in ``train``.
     """
     if place_in_group().rank > 0:
         follow(machine, make_objective=make_objective, stop=stop)
@@ -150,12 +140,11 @@ def resume(
         ExitStack() as opened,
     ):
         checkpoint, skipped = newest_valid(source) if isinstance(source, RunDir) else (read_checkpoint(source), "")
-        settings = extended(checkpoint, epochs, max_steps)
+        settings, uncompiled = with_available_compiler(extended(checkpoint, epochs, max_steps), device)
         if is_own and not isinstance(source, RunDir) and not force:
             require_furthest(run, checkpoint)
         require_divisible(settings.fixed_shards, group.size)
         opened.enter_context(reproducible(settings, device))
-        settings, uncompiled = with_available_compiler(settings, device)
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
         state = _restored(checkpoint, settings, dataset, device)
         if not is_own:
@@ -163,6 +152,28 @@ def resume(
         notices = [skipped, _inexact_notice(checkpoint, device), uncompiled, replanned_notice(checkpoint, settings)]
         objective = make_objective(settings, device)
         yield from _recorded(run, Execution(settings), dataset, state, objective, notices, group, stop)
+
+
+def _planned(
+    settings: TrainSettings,
+    machine: MachineSettings,
+    epochs_yield: bool,
+    dataset: TrainingImages,
+    objective: Objective,
+    device: "torch.device",
+    group: Group,
+) -> Execution:
+    """Choose precision and compiler, and the number of steps that fits into ``max_minutes``."""
+    execution = with_precision(settings, machine, device)
+    settings = execution.settings
+    if machine.max_minutes is not None:
+        give(Order(settings=settings, minutes=machine.max_minutes), group)
+        images, labels = dataset.images, dataset.labels
+        planned = steps_within(machine.max_minutes, images, labels, settings, objective, device, group)
+        settings = settings.model_copy(update={"max_steps": planned})
+    if epochs_yield:
+        settings = settings.reaching_max_steps(len(dataset.images))
+    return replace(execution, settings=settings)
 
 
 def _recorded(

@@ -83,18 +83,9 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the name of this machine may lead nowhere
     with tempfile.TemporaryDirectory(prefix="mnistdiff-") as logs:
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=processes,
-            logs_specs=DefaultLogsSpecs(log_dir=logs),
-            run_id=str(os.getpid()),
-            rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",
-            max_restarts=0,
-            monitor_interval=0.1,
-            local_addr="localhost",
-        )
+        config = LaunchConfig(1, 1, processes, DefaultLogsSpecs(log_dir=logs), run_id=str(os.getpid()), max_restarts=0)
+        config.rdzv_backend, config.rdzv_endpoint, config.local_addr = "c10d", "localhost:0", "localhost"
+        config.monitor_interval = 0.1
         config.signals_to_handle = ",".join(name for name in _SIGNALS if _is_handled(name))
         try:
             elastic_launch(config, sys.executable)("-m", "mnistdiff", *arguments)
