@@ -110,7 +110,7 @@ class TrainSettings(FrozenModel):
     save_every: int = Field(500, ge=1, le=10**9, description="Steps between two saves of the training state.")
 
     @model_validator(mode="after")
-    def _network_fits_the_image(self) -> Self:
+    def _values_fit_together(self) -> Self:
         shrink = self.patch_size * 2 ** (len(self.channels) - 1)
         if self.dataset in DATASETS and self.spec.image_size % shrink:
             raise ValueError(
@@ -122,10 +122,6 @@ class TrainSettings(FrozenModel):
                 raise ValueError(f"{name} {getattr(self, name)} must be one number, or one for each of {self.channels}")
         if self.beta_end < self.beta_start:
             raise ValueError(f"beta_end {self.beta_end} is smaller than beta_start {self.beta_start}")
-        return self
-
-    @model_validator(mode="after")
-    def _shards_are_equal(self) -> Self:
         if self.shards != "auto" and self.batch_size % self.shards:
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of shards {self.shards}")
         return self

@@ -6,7 +6,7 @@ events; in the others the generators train and are empty.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,10 +65,7 @@ def train(
         SettingsError: if the run folder is not empty, or the device is not available.
         RunInUseError: if another process trains in the run folder.
         DataError: if the images are unavailable.
-        DivergedError: if the loss is no longer finite.
-        OutOfMemoryError: if a step does not fit.
-        ProcessError: if another process of the training ended.
-        OSError: if the file system refuses.
+        DivergedError, OutOfMemoryError, ProcessError: as in ``train_steps``.
     """
     if place_in_group().rank > 0:
         follow(machine, make_objective=make_objective, stop=stop)
@@ -85,19 +82,14 @@ def train(
         opened.enter_context(reproducible(settings, device))
         objective = make_objective(settings, device)
         execution = _planned(settings, machine, epochs_yield, dataset, objective, device, group)
-        settings = execution.settings
         if run is None:
             run = RunDir.allocate(settings.preset)
             opened.enter_context(run.locked(is_new=True))
-        state = TrainState.initial(settings, device)
+        state = TrainState.initial(execution.settings, device)
         run.clear()  # with ``force``, once the new run has all that it needs
-        try:
-            notices = [dataset.notice, _schedule_notice(settings)]
+        notices = [dataset.notice, _schedule_notice(settings)]
+        with _cleared_if_nothing_was_learned(run, state):
             yield from _recorded(run, execution, dataset, state, objective, notices, group, stop)
-        except Exception:
-            if state.step == 0:
-                run.clear()  # nothing was learned, and the next attempt needs an empty folder
-            raise
 
 
 def resume(
@@ -125,8 +117,7 @@ def resume(
     Raises:
         CheckpointError: if the file is not a complete state.
         SettingsError: if the new end lies before the steps already done, or the run has got further.
-        RunInUseError: if another process trains in the run folder.
-        DataError, DivergedError, OutOfMemoryError, ProcessError, OSError: as in ``train``.
+        RunInUseError, DataError, DivergedError, OutOfMemoryError, ProcessError: as in ``train``.
     """
     if place_in_group().rank > 0:
         follow(machine, make_objective=make_objective, stop=stop)
@@ -147,11 +138,22 @@ def resume(
         opened.enter_context(reproducible(settings, device))
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
         state = _restored(checkpoint, settings, dataset, device)
+        objective = make_objective(settings, device)
         if not is_own:
             run.clear()  # with ``force``: files of another run must not stay among those of this one
         notices = [skipped, _inexact_notice(checkpoint, device), uncompiled, replanned_notice(checkpoint, settings)]
-        objective = make_objective(settings, device)
         yield from _recorded(run, Execution(settings), dataset, state, objective, notices, group, stop)
+
+
+@contextmanager
+def _cleared_if_nothing_was_learned(run: RunDir, state: TrainState) -> Iterator[None]:
+    """Clear the run after an error before its first step, since the next attempt needs an empty folder."""
+    try:
+        yield
+    except Exception:
+        if state.step == 0:
+            run.clear()
+        raise
 
 
 def _planned(

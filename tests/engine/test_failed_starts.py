@@ -18,8 +18,8 @@ FAILURES = {
     "no memory for the images": ("pipeline.load_training_images", MemoryError()),
     "no memory for the model": ("pipeline.TrainState.initial", OutOfMemoryError("no memory")),
     "no room for the first state": ("runs.recorder.Recorder._save", OSError(errno.ENOSPC, "No space left on device")),
-    "no memory for the first step": ("training.loop._step", OutOfMemoryError("no memory")),
-    "diverged at once": ("training.loop._step", DivergedError("nan")),
+    "no memory for the first step": ("training.loop.batch_gradient", OutOfMemoryError("no memory")),
+    "diverged at once": ("training.loop.batch_gradient", DivergedError("nan")),
     "interrupted while loading": ("pipeline.load_training_images", KeyboardInterrupt()),
 }
 
@@ -66,7 +66,7 @@ def test_a_run_that_is_resumed_elsewhere(tmp_path, monkeypatch, kind):
     machine = pipeline.MachineSettings(device="cpu", run_dir=tmp_path / "new")
     source = RunDir(tmp_path / "run")
     attempt(monkeypatch, kind, lambda: pipeline.resume(source, machine))
-    if FAILURES[kind][0] == "training.loop._step":
+    if FAILURES[kind][0] == "training.loop.batch_gradient":
         assert RunDir(tmp_path / "new").states()  # at step 5, to be resumed
         finish(resume(tmp_path / "new"))
     else:
