@@ -2,7 +2,7 @@
 
     python tests/benchmarks/training.py --against OTHER/.venv/bin/mnistdiff --repeat 5
 
-Every row trains ``--preset P --max-steps N`` with both programs in turns. Images/s are those of ``metrics.jsonl``
+Every row trains ``--preset P --max-steps 300`` with both programs in turns. Images/s are those of ``metrics.jsonl``
 without its first record, which includes the start. The table has medians and the median of the ratios of the pairs.
 Leave the machine to it alone: anything else that runs changes the figures.
 """
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--this", default=shutil.which("mnistdiff", path=str(Path(sys.executable).parent)))
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--max-steps", type=int, default=300)
+    parser.add_argument("--log-every", type=int, default=100, help="steps of a record, of which the first is left out")
     parser.add_argument("--rows", default="", help="only rows whose name contains this")
     options = parser.parse_args()
     print(f"{_processor()}, {len(os.sched_getaffinity(0))} cores; median images/s of {options.repeat} pairs")
@@ -71,20 +72,24 @@ def main() -> None:
             if row.busy:
                 busy.enter_context(_busy_cores())
             for _ in range(options.repeat):
-                before = _images_per_second(other, row, options.max_steps, row.other_options, row.other_environment)
-                pairs.append((before, _images_per_second(options.this, row, options.max_steps, row.options)))
+                before = _images_per_second(other, row, options, row.other_options, row.other_environment)
+                pairs.append((before, _images_per_second(options.this, row, options, row.options)))
         before, now = (statistics.median(side) for side in zip(*pairs, strict=True))
         ratio = statistics.median(after / before for before, after in pairs)
         print(f"| {row.name} | {before:.0f} | {now:.0f} | {ratio:.2f} |", flush=True)
 
 
 def _images_per_second(
-    program: str, row: Row, max_steps: int, options: Sequence[str], environment: tuple[tuple[str, str], ...] = ()
+    program: str,
+    row: Row,
+    measured: argparse.Namespace,
+    options: Sequence[str],
+    environment: tuple[tuple[str, str], ...] = (),
 ) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        command = [program, "train", "--preset", row.preset, "--max-steps", str(max_steps), "--run-dir", str(run)]
-        command += ["--sample-every", "0", "--quiet", *options]
+        command = [program, "train", "--preset", row.preset, "--run-dir", str(run), "--sample-every", "0", "--quiet"]
+        command += ["--max-steps", str(measured.max_steps), "--log-every", str(measured.log_every), *options]
         subprocess.run(command, check=True, env={**os.environ, **dict(environment)}, stdout=subprocess.DEVNULL)
         records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     speeds = [record["images_per_second"] for record in records if record["kind"] == "step"][1:]
