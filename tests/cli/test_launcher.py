@@ -77,7 +77,7 @@ class Started:
     @property
     def steps(self):
         file = self.folder / "run" / "metrics.jsonl"
-        return file.read_bytes().count(b"\n") if file.exists() else 0
+        return file.read_bytes().count(b'"kind": "step"') if file.exists() else 0
 
     @property
     def workers(self):

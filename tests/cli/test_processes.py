@@ -63,7 +63,7 @@ def wait_until(condition):
 
 def records(run):
     file = run / "metrics.jsonl"
-    return file.read_bytes().count(b"\n") if file.exists() else 0
+    return file.read_bytes().count(b'"kind": "step"') if file.exists() else 0
 
 
 def codes_of(group):
@@ -159,8 +159,12 @@ def test_a_tensor_that_differs_in_one_process_is_an_error_of_all(forks, train, t
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_process_saves_and_ends_all(forks, train, tmp_path, rank):
-    group = together(forks, 2, *train, *ENDLESS, "--run-dir", "run", cwd=tmp_path)
+    line = [*train, *ENDLESS, "--run-dir", "run"]
+    group = together(forks, 2, *line, cwd=tmp_path)
     wait_until(lambda: records(tmp_path / "run") >= 3)
+    if rank == 0:
+        others = together(forks, 2, *line, "--force", cwd=tmp_path)
+        assert codes_of(others) == [7, 10], talk_of(others)  # the folder is in use
     group[rank].send(signal.SIGTERM)
     codes = codes_of(group)
     assert codes[rank] == 143, talk_of(group)
