@@ -29,7 +29,6 @@ def find_model(checkpoint: Path | None) -> "CheckpointFile":
 
     file = read_checkpoint_file(checkpoint_to_sample(checkpoint))
     file.settings.require_registered(source=str(file.path))
-    import_numpy()
     return file
 
 
@@ -58,6 +57,7 @@ def load_models(
         CheckpointError: if it is damaged, or lacks those weights.
         SettingsError: if the settings do not fit the model.
     """
+    import_numpy()
     from mnistdiff.engine.inference.model import load_model
 
     console.note(f"sampling from {options.name_of(file.path)}{note}", quiet=quiet)

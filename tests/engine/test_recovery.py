@@ -11,6 +11,7 @@ from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.runs import recorder
 from mnistdiff.engine.runs.run_dir import RunDir
+from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.errors import CheckpointError, NewerFormatError
 from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.settings import TrainSettings
@@ -78,8 +79,8 @@ def test_the_furthest_undamaged_state_is_taken_whatever_its_name(run, whole):
 def test_the_first_save_after_a_fallback_does_not_make_the_damaged_state_the_one_before(run):
     damage(run.latest, "altered")
     stopped = SimpleNamespace(now=False)
-    for _ in resume(run.path, stop=lambda: stopped.now):
-        stopped.now = True  # after one step
+    for event in resume(run.path, stop=lambda: stopped.now):
+        stopped.now = isinstance(event, TrainStep)
     assert [read_checkpoint(path).metadata.step for path in run.states()] == [5, 4, 3]
 
 

@@ -71,10 +71,10 @@ def sample_command(
         file = find_model(checkpoint)
         specs = selection.specs(file.settings.spec)
         images.refuse_existing(specs)
+        [(model, settings)] = load_models(file, sampling, note=note, quiet=images.quiet)
 
         from mnistdiff.engine.outputs.provenance import Origin
 
-        [(model, settings)] = load_models(file, sampling, note=note, quiet=images.quiet)
         origin = Origin(model, settings)
         write_images(origin, specs, images, columns=len(digits or ""), processes=machine.processes)
     else:
