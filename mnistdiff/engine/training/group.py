@@ -146,7 +146,7 @@ def joined(device: torch.device, processes: int | Literal["auto"], stop: Callabl
         require_gpus(max(place.local_size, place.local_rank + 1))
         torch.cuda.set_device(place.local_rank)
     try:
-        exchange = _join(backend, stop)
+        exchange = _join(backend, stop, start=place.restarts if place.local_size == place.size else 0)
     except (RuntimeError, ValueError) as error:
         raise ProcessError(
             f"process {place.rank} of {place.size} did not reach the others within a minute: {_first_sentence(error)}",
@@ -158,13 +158,16 @@ def joined(device: torch.device, processes: int | Literal["auto"], stop: Callabl
         dist.destroy_process_group()
 
 
-def _join(backend: str, stop: Callable[[], bool]) -> dist.ProcessGroup:
+def _join(backend: str, stop: Callable[[], bool], *, start: int) -> dist.ProcessGroup:
     """Wait for all processes, in a thread: C++ code that waits does not let this process handle signals."""
     group: Future[dist.ProcessGroup] = Future()
 
     def join() -> None:
         try:
-            dist.init_process_group(backend, timeout=_JOIN_TIMEOUT)
+            store, rank, size = next(dist.rendezvous("env://", timeout=_JOIN_TIMEOUT))  # type: ignore[attr-defined]
+            # torchrun keeps its store through restarts: addresses that ended processes left there must not be read.
+            store = dist.PrefixStore(f"start {start}", store)  # type: ignore[attr-defined]
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_JOIN_TIMEOUT)
             exchange = dist.new_group(backend=backend, timeout=_EXCHANGE_TIMEOUT)
             assert isinstance(exchange, dist.ProcessGroup)  # not one that leaves this process out
             group.set_result(exchange)
