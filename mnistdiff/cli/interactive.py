@@ -165,7 +165,7 @@ class Session:
 
     def _train(self, rest: str) -> None:
         preset = rest or Prompt.ask("preset", choices=list(PRESETS), default="fast", console=console.talk())
-        resolved = resolve([variables.layer(SETTINGS), ("answer", {"preset": preset})])
+        resolved = resolve([variables.layer(_SETTINGS), ("answer", {"preset": preset})])
         console.note("loading PyTorch and the images ...")
         with stop_on_signals() as stop:
             from mnistdiff.api import start_training
@@ -173,6 +173,10 @@ class Session:
             finished = show_training(start_training(resolved, force=False, stop=stop), quiet=False)
         conclude(finished, as_json=False, quiet=False)
         self._model = None  # the newest run is a different one now
+
+
+_SETTINGS = tuple(name for name in SETTINGS if name != "processes")
+"""A session trains in its own process."""
 
 
 def _checked(annotation: Any, text: str) -> Any:

@@ -139,7 +139,7 @@ def joined(device: torch.device, processes: int | Literal["auto"], stop: Callabl
             f"Start it with torchrun --nproc-per-node {processes}.",
         )
     if place.size == 1:
-        yield Group()
+        yield ALONE
         return
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":  # before anything is put there

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mnistdiff.engine.training.group import Group
+from mnistdiff.engine.training.group import ALONE, Group
 from mnistdiff.engine.training.loop import Objective, steps_between_reads, train_steps
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.settings import TrainSettings
@@ -27,7 +27,7 @@ def steps_within(
     settings: TrainSettings,
     objective: Objective,
     device: torch.device,
-    group: Group | None = None,
+    group: Group = ALONE,
 ) -> int:
     """Measure how many optimizer steps fit into ``minutes`` of wall-clock time; at least 1.
 
@@ -44,7 +44,6 @@ def steps_within(
         OutOfMemoryError: if a step does not fit.
         DivergedError: if the first steps diverge.
     """
-    group = group or Group()
     began = time.monotonic()
     ends: list[float] = []
     # The benchmark takes at most 10 % of the budget.
