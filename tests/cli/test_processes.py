@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import time
 
@@ -9,9 +10,11 @@ import pytest
 from forks import same_content
 
 from mnistdiff import api
+from mnistdiff.cli.commands.resume import _count as count_to_resume
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.errors import SettingsError
+from mnistdiff.machine_settings import MachineSettings
 
 LATEST = "diffusion_checkpoint.safetensors"
 PATIENCE_SECONDS = 120
@@ -301,3 +304,11 @@ def test_the_python_api_starts_no_processes(tmp_path):
     with pytest.raises(SettingsError, match="`processes` 2"):
         next(events)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_whose_latest_state_is_damaged_is_resumed_by_the_number_of_processes_asked_for(tiny_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    (run / LATEST).write_bytes(b"torn")
+    asked = [MachineSettings(processes=processes) for processes in ("auto", 2)]
+    assert [count_to_resume(run, machine, None, None) for machine in asked] == [1, 2]

@@ -88,7 +88,10 @@ def resume_command(
 
 
 def _count(source: Path | None, machine: MachineSettings, epochs: int | None, max_steps: int | None) -> int:
-    """The number of processes to start; 1 for a checkpoint that cannot be read, which is then reported."""
+    """The number of processes to start.
+
+    Where a run's latest state cannot be read, an earlier one is resumed, by the number that was asked for, or by one.
+    """
     from mnistdiff.engine.checkpoint.header import read_checkpoint_file
     from mnistdiff.engine.libraries import require
     from mnistdiff.engine.runs.lookup import checkpoint_to_resume
@@ -97,7 +100,9 @@ def _count(source: Path | None, machine: MachineSettings, epochs: int | None, ma
     try:
         metadata = read_checkpoint_file(chosen if isinstance(chosen, Path) else chosen.latest).metadata
     except (MnistDiffError, OSError):
-        return 1
+        if isinstance(chosen, Path):
+            raise
+        return 1 if machine.processes == "auto" else machine.processes
     require("torch")
     from mnistdiff.engine.training.choose import processes_to_start
 
