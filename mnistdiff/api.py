@@ -21,8 +21,9 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.model import Model
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import BackendName, EvaluatedCount, LogName, Processes, Seed, WeightsName, user_path
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 if TYPE_CHECKING:  # these import torch
     from mnistdiff.engine.evaluation.report import EvaluationReport

@@ -14,8 +14,8 @@ from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order
 from mnistdiff.engine.randomness import new_seed
 from mnistdiff.errors import SettingsError, shown, validate
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import Count, Seed
-from mnistdiff.settings import SampleSettings
 
 Labels = int | str | Iterable[int] | None
 """A digit; several; a word of class names, such as ``"2026"``, sampled in its order; None: all classes."""

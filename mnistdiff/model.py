@@ -24,6 +24,7 @@ from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.outputs.provenance import Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
 from mnistdiff.errors import SettingsError, validate
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import (
     EDIT_GUIDANCE,
     EDIT_STRENGTH,
@@ -34,7 +35,6 @@ from mnistdiff.setting_types import (
     Processes,
     Seed,
 )
-from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from mnistdiff.errors import SettingsError, explain, shown
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.settings import TrainSettings
 from mnistdiff.settings_file import read_settings_file
 
 __all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "resolve"]

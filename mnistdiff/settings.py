@@ -5,12 +5,11 @@ A setting has one name everywhere: the flag ``--batch-size``, the variable ``MNI
 """
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from mnistdiff.distillation import Distillation
 from mnistdiff.registry import table_of
 from mnistdiff.setting_types import (
     DATASETS,
@@ -19,20 +18,15 @@ from mnistdiff.setting_types import (
     Compile,
     DatasetName,
     FrozenModel,
-    GuidanceInterval,
-    Interval,
     LearningRateSchedule,
     NetworkName,
     OptimizerName,
     Precision,
     PredictionName,
     PresetName,
-    SamplerName,
     ScheduleName,
     Seed,
     Shards,
-    Spacing,
-    WeightsName,
 )
 
 if TYPE_CHECKING:
@@ -40,9 +34,6 @@ if TYPE_CHECKING:
 
 _LEAST_LOG_ALPHA_BAR = math.log(1e-60)
 """Samplers divide float32 images by sqrt(alpha_bar): below this they overflow."""
-
-SHORT_TRAINING_IMAGES = 100_000
-SHORT_TRAINING_GUIDANCE = 1.5
 
 
 class TrainSettings(FrozenModel):
@@ -103,6 +94,9 @@ class TrainSettings(FrozenModel):
     )
     precision: Precision = Field("fp32", description="Precision of the convolutions; auto measures which is faster.")
     compile: Compile = Field("off", description="Compile the network; auto does not.")
+    distillation: Distillation | None = Field(
+        None, description="The teacher of a distilled model; none for a model that is trained on images alone."
+    )
 
     log_every: int = Field(100, ge=1, le=10**9, description="Steps between two records of the loss.")
     sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 for none.")
@@ -196,53 +190,3 @@ class TrainSettings(FrozenModel):
         """Optimizer steps of the whole run."""
         steps = self.epochs * self.steps_per_epoch(num_images)
         return steps if self.max_steps is None else min(steps, self.max_steps)
-
-
-class SampleSettings(FrozenModel):
-    """How images are sampled from a trained model.
-
-    ``guidance`` 0 is unconditional, 1 plain conditional, more than 1 guided
-    (s = 1 + w of Ho & Salimans 2022, arXiv 2207.12598). Outside its interval, guidance above 1 is 1
-    (Kynkäänniemi et al. 2024, arXiv 2404.07724).
-    """
-
-    sampler: SamplerName = Field("dpmpp_2m", description="Sampler.")
-    steps: int = Field(10, ge=1, le=10_000, description="Network evaluations per image, at most the model's T.")
-    spacing: Spacing = Field(
-        "trailing", description="Timesteps: evenly spaced down to t = 0, or down to the clean image (trailing)."
-    )
-    eta: float = Field(0.0, ge=0, le=1, description="Noise that ddim adds: 0 none, 1 as much as ddpm.")
-    guidance: float = Field(
-        1.3,
-        ge=0,
-        le=100,
-        description="Guidance scale: 0 ignores the label, 1 is plain conditional, more follows the label more closely.",
-    )
-    guidance_interval: GuidanceInterval = Field(
-        Interval(0.0, 1.0), description="Part of sampling, from noise (0) to image (1), in which guidance above 1 acts."
-    )
-    weights: WeightsName = Field("ema", description="EMA weights, or those of the last step.")
-
-    def guidance_at(self, t: int, timesteps: int) -> float:
-        """The guidance scale at timestep t of 0 ... ``timesteps`` - 1."""
-        start, stop = (share * timesteps for share in self.guidance_interval)
-        return self.guidance if start <= timesteps - 1 - t < stop else min(self.guidance, 1.0)
-
-    @classmethod
-    def for_model(
-        cls, model: TrainSettings, given: Mapping[str, Any] = MappingProxyType({}), *, images_seen: int
-    ) -> Self:
-        """Sample settings for a model: ``given``, and its defaults for the rest.
-
-        A model with few timesteps has as many steps. One that was trained on few images has a larger guidance scale: it
-        gains more in accuracy than it loses in variety (docs/evaluation.md).
-
-        Args:
-            model: the settings of its training.
-            given: fields by name.
-            images_seen: in its training, repetitions counted.
-        """
-        defaults: dict[str, object] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
-        if images_seen < SHORT_TRAINING_IMAGES:
-            defaults["guidance"] = SHORT_TRAINING_GUIDANCE
-        return cls.model_validate({**defaults, **given})

@@ -24,7 +24,7 @@ from mnistdiff.engine.inference.sampling import SampleSpec
 from mnistdiff.engine.outputs.images import Images
 from mnistdiff.engine.runs.events import Finished, Started
 from mnistdiff.errors import CheckpointError, DataError, SettingsError, StorageError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 PAGE = Path(__file__).parents[1] / ".github" / "docs" / "python.md"
 HEAVY = ("numpy", "torch", "pydantic", "typer", "rich", "PIL", "typing")

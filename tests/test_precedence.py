@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mnistdiff.errors import SettingsError
 from mnistdiff.presets import PRESETS, read_settings_file, resolve
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.settings import TrainSettings
 
 FILE, FLAGS = "run.toml", "command line"
 ORIGINS = [FILE, lambda name: f"MNISTDIFF_{name.upper()}", FLAGS]

@@ -12,7 +12,8 @@ from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.errors import SettingsError
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.presets import PRESETS, read_settings_file, resolve
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.settings import TrainSettings
 
 MODELS = (TrainSettings, MachineSettings)
 CHANGED = {"preset": "tiny", "epochs": 7, "lr": 0.25, "channels": (12, 16), "max_steps": 9, "prediction": "epsilon"}

@@ -21,8 +21,8 @@ from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.errors import MnistDiffError, SettingsError
 from mnistdiff.presets import PRESETS, resolve
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import MAX_SEED, Seed
-from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.model import DiffusionModel

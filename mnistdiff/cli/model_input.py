@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mnistdiff.cli import console, options
 from mnistdiff.cli.option_groups import SamplingOptions
 from mnistdiff.engine.threads import import_numpy
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.header import CheckpointFile

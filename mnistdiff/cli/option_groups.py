@@ -17,8 +17,8 @@ from mnistdiff.cli.variables import layer, variable
 from mnistdiff.conflicts import refuse_ineffective, without_effect
 from mnistdiff.errors import SettingsError, explain
 from mnistdiff.machine_settings import InferenceSettings
+from mnistdiff.sample_settings import SHORT_TRAINING_GUIDANCE, SHORT_TRAINING_IMAGES, SampleSettings
 from mnistdiff.setting_types import Interval, WeightsName
-from mnistdiff.settings import SHORT_TRAINING_GUIDANCE, SHORT_TRAINING_IMAGES, SampleSettings
 
 
 def guidance(default: str) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mnistdiff.engine.inference.sampling import Sample, SampleSpec
     from mnistdiff.engine.outputs.provenance import Origin
     from mnistdiff.engine.outputs.trajectory import Trajectory
-    from mnistdiff.settings import SampleSettings
+    from mnistdiff.sample_settings import SampleSettings
 
 
 def write_images(

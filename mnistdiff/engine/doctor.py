@@ -19,8 +19,8 @@ from mnistdiff.engine.libraries import problem_with
 from mnistdiff.engine.progress import collect
 from mnistdiff.engine.threads import thread_limit
 from mnistdiff.errors import DataError, MnistDiffError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import BackendName
-from mnistdiff.settings import SampleSettings
 
 _LIBRARIES = ("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "numpy", "pillow", "safetensors", "mlxtend")
 # Required; the other libraries are extras.

@@ -19,7 +19,7 @@ from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.outputs import reproduction
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import KEYWORD
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 
 def test_what_was_sampled_is_sampled_again_to_the_byte(cli, tmp_path):

@@ -17,8 +17,9 @@ from mnistdiff.engine.outputs.trajectory import Trajectory
 from mnistdiff.engine.training.objective import DiffusionLoss, Draws
 from mnistdiff.engine.training.optimizer import build_optimizers, learning_rate_factor
 from mnistdiff.errors import SettingsError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import PREDICTIONS
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 IMAGES = np.zeros((2, 1, 28, 28), np.float32)
 SETTINGS = TrainSettings(timesteps=4, beta_schedule="cosine", channels=(4,), patch_size=4, embedding=8)

@@ -18,8 +18,8 @@ from mnistdiff.conflicts import refuse_beside
 from mnistdiff.engine.libraries import require
 from mnistdiff.errors import SettingsError
 from mnistdiff.machine_settings import InferenceSettings
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import EvaluatedCount, Processes, Seed
-from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.model_info import ModelInfo

@@ -12,8 +12,8 @@ from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import write_images
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.conflicts import refuse_beside
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import RESAMPLE_STEPS, ResampleSteps
-from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:
     from mnistdiff.engine.inference.editing import RePaint

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from mnistdiff.engine.diffusion.predictions import FloatArray, eps_from_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import SAMPLERS
-from mnistdiff.settings import SampleSettings
 
 PredictX0 = Callable[[FloatArray, int], FloatArray]
 """The predicted image: (x_t, t) -> x_0 in [-1, 1], both of shape (B, 1, 28, 28). Evaluates the network once.

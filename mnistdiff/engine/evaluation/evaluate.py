@@ -28,8 +28,9 @@ from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.parallel import sample_in_processes
 from mnistdiff.engine.inference.sampling import SampleSpec, specs_in_order
 from mnistdiff.engine.progress import Progress, Work
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import Processes
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 BATCH_SIZE = 250
 """Larger than that of ``sample`` on the CPU, since no image is shown before all are complete."""

@@ -9,8 +9,8 @@ from pydantic import AliasChoices, ConfigDict, Field, ValidationError, computed_
 
 from mnistdiff.engine.evaluation.results import CAS, ClassifierMetrics, Count, Memorization, Part
 from mnistdiff.errors import BelowThresholdError, StorageError, explain
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import Seed
-from mnistdiff.settings import SampleSettings
 from mnistdiff.settings_file import read_file_or_pipe
 
 _MAX_BYTES = 2**20

@@ -14,8 +14,8 @@ from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.process import FROM_NOISE
 from mnistdiff.errors import SettingsError, validate
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import SAMPLERS, ResampleSteps, Strength
-from mnistdiff.settings import SampleSettings
 
 HALVES = ("left", "right", "top", "bottom")
 

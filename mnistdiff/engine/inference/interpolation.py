@@ -15,8 +15,8 @@ from mnistdiff.engine.inference.process import FROM_NOISE
 from mnistdiff.engine.inference.sampling import SampleSpec
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import PREDICTIONS
-from mnistdiff.settings import SampleSettings
 
 
 def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,8 +13,9 @@ from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_runtime import OnnxDenoiser
 from mnistdiff.errors import SettingsError, field_errors
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import NETWORKS, BackendName, WeightsName
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 from mnistdiff.shell import quoted
 
 

@@ -12,8 +12,8 @@ from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, 
 from mnistdiff.engine.progress import Work
 from mnistdiff.engine.threads import usable_cores
 from mnistdiff.errors import ProcessError, SettingsError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import Processes
-from mnistdiff.settings import SampleSettings
 
 _ONNX_BATCH_SIZE = 32
 """Fastest in one thread. The images are the same for every batch size and every number of threads (docs, sampling)."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from mnistdiff.engine.diffusion.samplers import DrawNoise, PredictX0, SampleStep
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.errors import SettingsError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import SAMPLERS
-from mnistdiff.settings import SampleSettings
 
 
 class SamplingProcess(Protocol):

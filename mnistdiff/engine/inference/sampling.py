@@ -21,8 +21,8 @@ from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import MAX_SEED, PREDICTIONS
-from mnistdiff.settings import SampleSettings
 
 BATCH_SIZE = 64
 """Images sampled at once: enough to keep two cores busy, few enough that the first images appear soon."""

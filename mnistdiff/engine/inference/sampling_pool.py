@@ -14,7 +14,7 @@ from mnistdiff.engine.inference.sampling import Sample, SampleSpec
 from mnistdiff.engine.inference.sampling_worker import Job, Shared, begin, sample_batch
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.errors import MnistDiffError, OutOfMemoryError, ProcessError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -19,7 +19,7 @@ from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import SamplingProcess
 from mnistdiff.engine.inference.sampling import SampleSpec, sample
 from mnistdiff.engine.threads import OMP_NUM_THREADS
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -16,8 +16,8 @@ from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, 
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, Comparison, variants
 from mnistdiff.engine.outputs.stored_process import StoredFormat, StoredRePaint, StoredSDEdit, stored
 from mnistdiff.errors import StorageError, explain
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import AnimationKind, Seed, View
-from mnistdiff.settings import SampleSettings
 
 if TYPE_CHECKING:  # reads every format
     from mnistdiff.engine.data.image_files import Picture

@@ -20,7 +20,8 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.storage import is_open_elsewhere, remove, write_atomically
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.engine.training.state import TrainState
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.settings import TrainSettings
 
 PREVIEW_COLUMNS = 8
 PREVIEW_SEED = 0

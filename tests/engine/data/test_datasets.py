@@ -12,7 +12,7 @@ from mnistdiff.engine.inference.editing import SDEdit
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample
 from mnistdiff.errors import DataError, SettingsError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 GOOD = LabelledImages(np.zeros((3, 28, 28), np.uint8), np.array([0, 1, 1], np.uint8))
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mnistdiff.engine.diffusion.predictions import eps_from_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import SAMPLERS
-from mnistdiff.settings import SampleSettings
 
 MEAN, STD = 0.1, 0.15
 LINEAR = NoiseSchedule.linear(1000, 1e-4, 0.02)

@@ -15,8 +15,9 @@ from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceSta
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.progress import finish
 from mnistdiff.errors import SettingsError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import MAX_SEED
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 N = 300
 MODEL = DiffusionModel(lambda x_t, t, labels: x_t * (labels % 3).reshape(-1, 1, 1, 1), TrainSettings(timesteps=10))

@@ -15,8 +15,9 @@ from mnistdiff.engine.inference.model import DiffusionModel, load_model
 from mnistdiff.engine.inference.sampling import sample, specs_for_labels
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import DivergedError, SettingsError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import PREDICTIONS
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 PAPER = TrainSettings(preset="fast", beta_schedule="cosine", prediction="v_prediction")
 

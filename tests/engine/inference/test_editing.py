@@ -9,7 +9,7 @@ from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.process import FROM_NOISE
 from mnistdiff.engine.inference.sampling import SampleSpec, sample, specs_for_labels
 from mnistdiff.errors import SettingsError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 SAMPLERS = [("dpmpp_2m", 0.0), ("ddim", 0.5), ("ddpm", 0.0)]
 

@@ -8,7 +8,7 @@ from mnistdiff.engine.inference.interpolation import interpolate, slerp
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample
 from mnistdiff.engine.progress import collect, finish
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 RNG = np.random.default_rng(0)
 

@@ -13,7 +13,8 @@ from mnistdiff.engine.inference.parallel import sample_in_processes
 from mnistdiff.engine.inference.sampling import sample, specs_for_labels
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import DivergedError, OutOfMemoryError, ProcessError, SettingsError
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.settings import TrainSettings
 
 SETTINGS = TrainSettings(timesteps=10, patch_size=4, channels=(4,), embedding=8)
 FEW = SampleSettings(steps=3)

@@ -11,8 +11,9 @@ from mnistdiff.engine.network.build import build_network
 from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, DivergedError, OutOfMemoryError, SettingsError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import MAX_SEED, SAMPLERS
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.settings import TrainSettings
 
 TIMESTEPS = 10
 SETTINGS = TrainSettings(

@@ -115,7 +115,8 @@ def test_a_cached_graph_of_another_network_is_dropped_and_pytorch_is_used(monkey
     from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, graph_name
     from mnistdiff.engine.progress import collect
     from mnistdiff.presets import PRESETS
-    from mnistdiff.settings import SampleSettings, TrainSettings
+    from mnistdiff.sample_settings import SampleSettings
+    from mnistdiff.settings import TrainSettings
 
     def pixels(model):
         return [d.pixels for d in collect(sample(model, specs_for_labels((7,), 1, 0), SampleSettings(steps=2)))]

@@ -16,7 +16,8 @@ from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, OnnxDenoiser, 
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.presets import PRESETS
-from mnistdiff.settings import SampleSettings, TrainSettings
+from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.settings import TrainSettings
 
 RNG = np.random.default_rng(0)
 

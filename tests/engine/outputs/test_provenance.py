@@ -19,8 +19,8 @@ from mnistdiff.engine.outputs.reproduction import reproduce
 from mnistdiff.engine.outputs.sheets import require_image_count
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import SettingsError, StorageError
+from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import MAX_SEED
-from mnistdiff.settings import SampleSettings
 
 SETTINGS = SampleSettings(steps=3, guidance=2.0, guidance_interval="0.1:0.9", sampler="ddim", eta=0.5)
 SPECS = {

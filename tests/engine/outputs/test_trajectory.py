@@ -17,7 +17,7 @@ from mnistdiff.engine.outputs.trajectory import Trajectory
 from mnistdiff.engine.progress import collect, finish
 from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import OutOfMemoryError, SettingsError
-from mnistdiff.settings import SampleSettings
+from mnistdiff.sample_settings import SampleSettings
 
 SPECS = [SampleSpec(3, 5), SampleSpec(8, 6)]
 STEPS = 7
