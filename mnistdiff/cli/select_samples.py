@@ -9,6 +9,7 @@ import typer
 
 from mnistdiff.cli import options
 from mnistdiff.conflicts import refuse_beside, without_effect
+from mnistdiff.engine.threads import import_numpy
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import MAX_SEED
 
@@ -150,6 +151,7 @@ class Selection:
         SettingsError: if a seed would exceed its range.
         """
         labels = parse_labels(self.digit, spec)
+        import_numpy()
 
         from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order
 

@@ -280,3 +280,43 @@ print(len(os.listdir("/proc/self/task")), os.environ.get("OPENBLAS_NUM_THREADS")
     threads, variable = done.stdout.split()
     assert variable == str(asked)
     assert threads == "1" if asked is None else int(threads) <= 3
+
+
+SAMPLING = (
+    "sample -d 7",
+    "sample -d 7 --format npz",
+    "grid -n 1",
+    "edit seven.png -d 3",
+    "inpaint seven.png --mask left -d 7",
+    "interpolate --from 3 --to 8",
+    "classify seven.png",
+    "reproduce seven.png",
+)
+IMPORTS_OF_NUMPY = """
+import os, sys
+from mnistdiff.cli.app import run
+
+class Leaving:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print(line, "|", os.environ.get("OPENBLAS_NUM_THREADS"), flush=True)
+            os._exit(0)
+
+sys.meta_path.insert(0, Leaving())
+for line in sys.argv[1:]:
+    if os.fork() == 0:
+        os._exit(run(line.split()))
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_every_command_that_samples_imports_numpy_with_one_thread(environment, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS_OF_NUMPY, *SAMPLING],
+        env=environment(OPENBLAS_NUM_THREADS=None),
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode().splitlines() == [f"{line} | 1" for line in SAMPLING]

@@ -13,6 +13,7 @@ from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.conflicts import refuse_beside
+from mnistdiff.engine.threads import import_numpy
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import Seed
 
@@ -158,6 +159,7 @@ def _of_model(
     Raises:
         SettingsError: before anything is sampled, if there is no room for the images.
     """
+    import_numpy()
     from mnistdiff.engine.inference.sampling import Sample, sample, specs_for_labels
     from mnistdiff.engine.outputs import sheets
     from mnistdiff.engine.outputs.encode import encode_samples

@@ -12,6 +12,7 @@ from mnistdiff.cli.output_options import OutputOptions
 from mnistdiff.cli.sample_output import write_images
 from mnistdiff.cli.select_samples import parse_labels
 from mnistdiff.conflicts import refuse_beside
+from mnistdiff.engine.threads import import_numpy
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import RESAMPLE_STEPS, ResampleSteps
 
@@ -87,6 +88,7 @@ def inpaint_command(
     if steps == 1:
         refuse_beside("--steps 1", "the last step is not repeated, and it is the only one", {"--rounds": rounds})
     images = OutputOptions(output, gif, film, view, show=show, force=force, json=json, quiet=quiet or json)
+    import_numpy()
 
     from mnistdiff.engine.inference.sampling import specs_for_labels
     from mnistdiff.engine.outputs.provenance import Origin

@@ -12,6 +12,7 @@ from mnistdiff.cli.output import Output
 from mnistdiff.cli.progress import meter
 from mnistdiff.cli.select_samples import parse_label
 from mnistdiff.conflicts import refuse_beside
+from mnistdiff.engine.threads import import_numpy
 from mnistdiff.setting_types import INTERPOLATION_FRAMES, Frames, Seed
 
 EXAMPLES = """
@@ -73,6 +74,7 @@ def interpolate_command(
     last_seed = first_seed if to_seed is None else to_seed
     file = find_model(checkpoint)
     labels = [parse_label(name, file.settings.spec, flag) for name, flag in ((start, "--from"), (end, "--to"))]
+    import_numpy()
 
     from mnistdiff.engine.inference.interpolation import interpolate
     from mnistdiff.engine.inference.sampling import SampleSpec
