@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mnistdiff.api import Images, Interpolation, Model, evaluate, load, resume, train
     from mnistdiff.errors import MnistDiffError
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["Images", "Interpolation", "MnistDiffError", "Model", "evaluate", "load", "resume", "train"]
 
 

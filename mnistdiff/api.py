@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from mnistdiff.arguments import SampleOptions, settings_of
-from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.checkpoint.pretrained import bundled
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.progress import ShowProgress, finish, shown_as
-from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoint_to_sample, interrupted_run
+from mnistdiff.engine.runs.lookup import checkpoint_to_resume, checkpoints_to_sample, interrupted_run
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
@@ -41,7 +41,8 @@ def load(
     """Load a trained model.
 
     Args:
-        source: a run folder, a checkpoint file, or by default the model that comes with the package.
+        source: a run folder, a checkpoint file, or the name of a bundled model; by default ``bundled``, which samples
+            with a model of few steps where that can do what is asked, and does all else with its ``teacher``.
         weights: ``ema``, the averaged weights, or ``raw``, those of the last step.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto``.
         backend: ``onnx`` (ONNX Runtime, on the CPU), ``torch``, or ``auto``: the former where it can.
@@ -53,9 +54,9 @@ def load(
     with field_errors():
         machine = InferenceSettings(device=device, backend=backend)
         SampleSettings(weights=weights)
-    path = PRETRAINED if source is None else checkpoint_to_sample(user_path("source", source))
-    loaded = load_model(path, weights=weights, device=machine.device, backend=machine.backend)
-    return Model(**vars(loaded))
+    found = bundled() if source is None else checkpoints_to_sample(user_path("source", source))
+    loaded = load_model(found[0], weights=weights, device=machine.device, backend=machine.backend)
+    return Model(**{**vars(loaded), "teacher_file": found[1] if len(found) > 1 else None})
 
 
 def train(
@@ -219,6 +220,7 @@ def evaluate(
         SettingsError: for an argument out of its range, or a data set without reference classifiers.
         DataError: if images are corrupt, or missing and needed.
     """
+    model = model.able_to(**settings)
     options = settings_of(model, settings)
     n, seed = validate("n", EvaluatedCount, n), validate("seed", Seed, seed)
     number = None if processes is None else validate("processes", Processes, processes)

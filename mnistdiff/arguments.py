@@ -51,6 +51,15 @@ def specs_of(spec: DatasetSpec, labels: Labels, n: int, seed: int | None) -> lis
     return specs_for_labels([label_of(spec, "labels", one) for one in each], n, seed)
 
 
+def ends_of(
+    spec: DatasetSpec, start: int, end: int, seed: int | None, end_seed: int | None
+) -> tuple[SampleSpec, SampleSpec]:
+    """The two images of an interpolation: from one seed, unless ``end_seed`` is another."""
+    first = first_seed(seed)
+    last = first if end_seed is None else validate("end_seed", Seed, end_seed)
+    return SampleSpec(label_of(spec, "start", start), first), SampleSpec(label_of(spec, "end", end), last)
+
+
 def label_of(spec: DatasetSpec, name: str, label: int) -> int:
     """A label of the data set, given as the argument ``name``."""
     return validate(name, Annotated[int, Field(ge=0, lt=spec.num_classes)], label)

@@ -35,6 +35,10 @@ class SettingsError(MnistDiffError):
     """A setting is unknown, of the wrong kind or out of range."""
 
 
+class NeedsTeacherError(SettingsError):
+    """A distilled model is asked for what only its teacher can do."""
+
+
 class CheckpointError(MnistDiffError):
     """A checkpoint is missing, corrupt, foreign or of another version."""
 

@@ -7,8 +7,7 @@ from mnistdiff.arguments import (
     InpaintOptions,
     Labels,
     SampleOptions,
-    first_seed,
-    label_of,
+    ends_of,
     settings_of,
     several,
     specs_of,
@@ -47,9 +46,11 @@ class Model(DiffusionModel):
         settings: of its training.
         info: path, digest and progress of the checkpoint; ``info.notices`` warns of a model with little training.
         backend: ``onnx`` or ``torch``, which evaluates the network.
+        teacher: the model that does what this one cannot, loaded at its first use; the one of ``bundled`` alone has it.
 
     Raises:
         SettingsError: for an argument out of its range, an image without a digit, or a mask that marks nothing.
+        NeedsTeacherError: if a distilled model that was named is asked for what only its teacher can do.
         StorageError: if a picture cannot be read.
         DivergedError: if an image is not finite.
         OutOfMemoryError: if not even one image fits into memory.
@@ -69,7 +70,8 @@ class Model(DiffusionModel):
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> Work[Sample, None]:
         """Sample images step by step, as ``sample_in_processes`` does for every method below."""
-        return sample_in_processes(self, specs, settings, processes=processes, process=process, on_step=on_step)
+        model = self.able_to(process.task, **dict(settings))
+        return sample_in_processes(model, specs, settings, processes=processes, process=process, on_step=on_step)
 
     def sample(
         self,
@@ -95,9 +97,10 @@ class Model(DiffusionModel):
         Returns:
             uint8 (N, 28, 28).
         """
-        specs, columns = specs_of(self.settings.spec, labels, n, seed), len(labels) if isinstance(labels, str) else 0
+        model, columns = self.able_to(**settings), len(labels) if isinstance(labels, str) else 0
+        specs = specs_of(model.settings.spec, labels, n, seed)
         number = None if processes is None else validate("processes", Processes, processes)
-        return self._images(specs, settings_of(self, settings), processes=number, progress=progress, columns=columns)
+        return model._images(specs, settings_of(model, settings), processes=number, progress=progress, columns=columns)
 
     def edit(
         self,
@@ -127,12 +130,12 @@ class Model(DiffusionModel):
         """
         from mnistdiff.engine.data.preprocess import preprocess_digit
 
-        picture = Picture.of(image, name="`image`")
-        prepared = preprocess_digit(picture.photograph(), self.settings.spec, name=picture.name)
+        model, picture = self.able_to(SDEdit.task), Picture.of(image, name="`image`")
+        prepared = preprocess_digit(picture.photograph(), model.settings.spec, name=picture.name)
         process = SDEdit(image=prepared.image, strength=strength)
-        options = settings_of(self, settings, guidance=EDIT_GUIDANCE)
-        specs = specs_of(self.settings.spec, digit, n, seed)
-        return self._images(specs, options, process, progress=progress, notices=prepared.notices)
+        options = settings_of(model, settings, guidance=EDIT_GUIDANCE)
+        specs = specs_of(model.settings.spec, digit, n, seed)
+        return model._images(specs, options, process, progress=progress, notices=prepared.notices)
 
     def inpaint(
         self,
@@ -166,14 +169,15 @@ class Model(DiffusionModel):
 
         for name in settings.keys() - InpaintOptions.__annotations__.keys():
             raise SettingsError(f"`{name}` has no effect on inpainting", "Leave it out.")
+        model = self.able_to(RePaint.task)
         if isinstance(mask, str) and mask in HALVES:
-            missing = half(mask, self.settings.spec.image_size)
+            missing = half(mask, model.settings.spec.image_size)
         else:
-            missing = read_mask(Picture.of(mask, name="`mask`").photograph(), self.settings.spec.image_size)
+            missing = read_mask(Picture.of(mask, name="`mask`").photograph(), model.settings.spec.image_size)
         known = known_part(Picture.of(image, name="`image`").photograph(), missing)
         process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
-        specs = specs_of(self.settings.spec, digit, n, seed)
-        return self._images(specs, settings_of(self, settings), process, progress=progress)
+        specs = specs_of(model.settings.spec, digit, n, seed)
+        return model._images(specs, settings_of(model, settings), process, progress=progress)
 
     def interpolate(
         self,
@@ -202,15 +206,10 @@ class Model(DiffusionModel):
         """
         from mnistdiff.engine.inference.interpolation import interpolate
 
-        first = first_seed(seed)
-        last = first if end_seed is None else validate("end_seed", Seed, end_seed)
-        ends = (
-            SampleSpec(label_of(self.settings.spec, "start", start), first),
-            SampleSpec(label_of(self.settings.spec, "end", end), last),
-        )
-        options = settings_of(self, settings)
-        work = interpolate(self, *ends, validate("frames", Frames, frames), options)
-        return Interpolation(finish(work, shown_as(progress)), ends, Origin(self, options))
+        model = self.able_to(**settings)
+        ends, options = ends_of(model.settings.spec, start, end, seed, end_seed), settings_of(model, settings)
+        work = interpolate(model, *ends, validate("frames", Frames, frames), options)
+        return Interpolation(finish(work, shown_as(progress)), ends, Origin(model, options))
 
     def classify(
         self,
@@ -234,12 +233,12 @@ class Model(DiffusionModel):
         from mnistdiff.engine.data.preprocess import preprocess_digit
         from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
-        prepared = []
+        model, prepared = self.able_to("classify"), []
         for number, source in enumerate(several(images)):
             picture = Picture.of(source, name=f"image {number}")
-            prepared.append(preprocess_digit(picture.photograph(), self.settings.spec, name=picture.name).image)
+            prepared.append(preprocess_digit(picture.photograph(), model.settings.spec, name=picture.name).image)
         count = None if evaluations is None else validate("evaluations", Evaluations, evaluations)
-        work = class_posteriors(self, prepared, evaluations=count, seed=validate("seed", Seed, seed))
+        work = class_posteriors(model, prepared, evaluations=count, seed=validate("seed", Seed, seed))
         return tuple(collect(work, shown_as(progress)))
 
     def _images(

@@ -51,9 +51,9 @@ class SampleSettings(FrozenModel):
     ) -> Self:
         """Sample settings for a model: ``given``, and its defaults for the rest.
 
-        A distilled model has its own steps and no guidance. A model with few timesteps has as many steps. One that was
-        trained on few images has a larger guidance scale: it gains more in accuracy than it loses in variety
-        (docs/evaluation.md).
+        A distilled model has its own steps, and no guidance beside that which it has learned. A model with few
+        timesteps has as many steps. One that was trained on few images has a larger guidance scale: it gains more in
+        accuracy than it loses in variety (docs/evaluation.md).
 
         Args:
             model: the settings of its training.
@@ -62,7 +62,8 @@ class SampleSettings(FrozenModel):
         """
         defaults: dict[str, object] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
         if model.distillation is not None:
-            defaults = {"sampler": "ddim", "steps": model.distillation.steps, "guidance": 1.0}
+            defaults = {"sampler": "ddim", "steps": model.distillation.steps, "spacing": "trailing", "eta": 0.0}
+            defaults |= {"guidance": 1.0, "guidance_interval": (0.0, 1.0)}
         elif images_seen < SHORT_TRAINING_IMAGES:
             defaults["guidance"] = SHORT_TRAINING_GUIDANCE
         return cls.model_validate({**defaults, **given})

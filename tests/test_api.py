@@ -19,6 +19,7 @@ from mnistdiff import api
 from mnistdiff.arguments import InpaintOptions, SampleOptions, specs_of
 from mnistdiff.cli import app
 from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.checkpoint.pretrained import bundled_models
 from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.inference.sampling import SampleSpec
 from mnistdiff.engine.outputs.images import Images
@@ -151,7 +152,7 @@ def test_several_processes_sample_the_same_images(model):
 
 def test_load_without_a_source_is_the_bundled_model_even_beside_a_run(tiny_run, monkeypatch):
     monkeypatch.chdir(tiny_run.parent)
-    assert mnistdiff.load().info.checkpoint == "bundled"
+    assert mnistdiff.load().info.checkpoint == next(iter(bundled_models()))
     of_run, of_file = mnistdiff.load("run"), mnistdiff.load(tiny_run / "diffusion_checkpoint.safetensors")
     assert of_run.info.step == of_file.info.step == 45
     assert of_run.info.notices

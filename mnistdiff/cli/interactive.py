@@ -1,7 +1,7 @@
 """``mnistdiff`` without a command on a terminal: sample digits, change settings, save images, train."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
@@ -111,12 +111,13 @@ class Session:
         elif line:
             console.note(*_HELP.splitlines())
 
-    def _load(self) -> "DiffusionModel":
-        """The model, loaded once."""
-        if self._model is None:
-            [(self._model, _)] = load_models(
-                find_model(None), SamplingOptions(machine=inference_settings(None, None)), quiet=False
-            )
+    def _load(self, given: Mapping[str, Any]) -> "DiffusionModel":
+        """The model for these settings: the last one, unless they have changed and need another."""
+        if self._model is None or given != self._given:
+            sampling = SamplingOptions(**given, machine=inference_settings(None, None))
+            file = find_model(None, sampling)
+            if self._model is None or file.sha256 != self._model.sha256:
+                [(self._model, _)] = load_models(file, sampling, quiet=False)
         return self._model
 
     def _sample(self) -> None:
@@ -126,7 +127,7 @@ class Session:
         from mnistdiff.engine.outputs.provenance import Origin
 
         seed = options.new_seed() if self._seed is None else self._seed
-        model = self._load()
+        model = self._load(self._given)
         specs, settings = specs_of(model.settings.spec, self._number, 1, seed), model.sample_settings(**self._given)
         samples: list[Sample] = []
         with meter(label="sampling") as shown:
@@ -144,7 +145,7 @@ class Session:
 
     def _set(self, name: str, text: str) -> None:
         given = {**self._given, name: _checked(SampleSettings.model_fields[name].rebuild_annotation(), text)}
-        settings = self._load().sample_settings(**given)
+        settings = self._load(given).sample_settings(**given)
         self._given = given
         console.note(f"{name} {getattr(settings, name):g}")
 

@@ -1,12 +1,14 @@
 """The model of a command: which it is, loading it, and what results say of it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistdiff.cli import console, options
 from mnistdiff.cli.option_groups import SamplingOptions
 from mnistdiff.engine.threads import import_numpy
+from mnistdiff.errors import NeedsTeacherError
 from mnistdiff.sample_settings import SampleSettings
 
 if TYPE_CHECKING:
@@ -15,20 +17,35 @@ if TYPE_CHECKING:
     from mnistdiff.engine.inference.model import DiffusionModel
 
 
-def find_model(checkpoint: Path | None) -> "CheckpointFile":
+def find_model(checkpoint: Path | None, sampling: SamplingOptions, *, task: str = "") -> "CheckpointFile":
     """The checkpoint to sample from, its header read: the data set of its model is known before the network is loaded.
 
     Args:
-        checkpoint: a file or a run folder; None is the newest run, else the bundled model.
+        checkpoint: a file, a run folder or a bundled model; None is the newest run, else the bundled models.
+        sampling: how to sample: ``bundled`` is the model of few steps if that can do it, else its teacher.
+        task: of a command that does not sample from noise.
 
     Raises:
         CheckpointError: if there is no such model, or this program lacks its data set or network.
+        SettingsError: if the model cannot do what is asked.
     """
-    from mnistdiff.engine.checkpoint.header import read_checkpoint_file
-    from mnistdiff.engine.runs.lookup import checkpoint_to_sample
+    from mnistdiff.engine.runs.lookup import checkpoints_to_sample
 
-    file = read_checkpoint_file(checkpoint_to_sample(checkpoint))
-    file.settings.require_registered(source=str(file.path))
+    *students, last = checkpoints_to_sample(checkpoint)
+    for path in students:
+        with suppress(NeedsTeacherError):
+            return _able(path, sampling, task)
+    return _able(last, sampling, task)
+
+
+def _able(path: Path, sampling: SamplingOptions, task: str) -> "CheckpointFile":
+    from mnistdiff.engine.checkpoint.distilled import require_able
+    from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+
+    file = read_checkpoint_file(path)
+    file.settings.require_registered(source=str(path))
+    require_able(file.settings, task, sampling.values, sampling.written)
+    sampling.refuse_ineffective(file.settings.timesteps)
     return file
 
 
@@ -55,7 +72,7 @@ def load_models(
 
     Raises:
         CheckpointError: if it is damaged, or lacks those weights.
-        SettingsError: if the settings do not fit the model.
+        SettingsError: if the device or the backend is not available.
     """
     import_numpy()
     from mnistdiff.engine.inference.model import load_model
@@ -67,7 +84,6 @@ def load_models(
     models = {weights: load_model(file, weights=weights, device=where, backend=backend) for weights in named}
     settings, info = file.settings, next(iter(models.values())).info
     warn_of(info)
-    sampling.refuse_ineffective(settings.timesteps)
     return [
         (models[each["weights"]], SampleSettings.for_model(settings, each, images_seen=info.images_seen))
         for each in given

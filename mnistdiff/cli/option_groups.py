@@ -164,14 +164,21 @@ class SamplingOptions:
         """The same by flag."""
         return {options.flag(name): value for name, value in self.given.items()}
 
+    @property
+    def values(self) -> dict[str, Sequence[Any]]:
+        """The values of each field of SampleSettings that was set or is compared."""
+        single = {name: (value,) for name, value in self.given.items()}
+        return {**single, **{sweep.name: sweep.values for sweep in self.sweeps}}
+
+    def written(self, name: str) -> str:
+        """A field of SampleSettings and its values, as they were typed."""
+        compared = {sweep.name: str(sweep) for sweep in self.sweeps}
+        return compared.get(name) or f"{options.flag(name)} {self.given[name]}"
+
     def refuse_ineffective(self, timesteps: int = 1) -> None:
         """Refuse settings that have no effect beside others, with a model of so many timesteps.
 
         Raises:
             SettingsError: naming both.
         """
-        values = {name: [value] for name, value in self.given.items()}
-        values |= {sweep.name: [*sweep.values] for sweep in self.sweeps}
-        typed = {name: f"{options.flag(name)} {value}" for name, value in self.given.items()}
-        typed |= {sweep.name: str(sweep) for sweep in self.sweeps}
-        refuse_ineffective(values, typed.__getitem__, timesteps=timesteps)
+        refuse_ineffective(self.values, self.written, timesteps=timesteps)

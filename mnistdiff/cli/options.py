@@ -119,9 +119,9 @@ def new_seed() -> int:
 
 def name_of(checkpoint: Path) -> str:
     """The name of a checkpoint in a message."""
-    from mnistdiff.engine.checkpoint.pretrained import is_pretrained
+    from mnistdiff.engine.checkpoint import pretrained
 
-    return "the bundled model" if is_pretrained(checkpoint) else str(checkpoint)
+    return pretrained.name_of(checkpoint) or str(checkpoint)
 
 
 def describe(field: FieldInfo, default: str = "") -> str:
@@ -166,7 +166,7 @@ Source = Annotated[
     typer.Argument(
         metavar="FILE|RUN",
         readable=False,
-        help="A checkpoint, a run folder, or bundled; default: the newest run, else the bundled model.",
+        help="A checkpoint, a run folder, or a bundled model; default: the newest run, else bundled.",
         show_default=False,
     ),
 ]
@@ -176,7 +176,7 @@ Checkpoint = Annotated[
         "--checkpoint",
         "-c",
         metavar="PATH",
-        help="A checkpoint file, a run folder, or bundled; default: the newest run, else the bundled model.",
+        help="A checkpoint file, a run folder, or a bundled model; default: the newest run, else bundled.",
     ),
 ]
 Digits = Annotated[

@@ -12,10 +12,12 @@ import trainings
 from PIL import Image
 
 from mnistdiff.cli.registry import COMMANDS, load
-from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
+from mnistdiff.engine.checkpoint.model_info import ModelInfo
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED, bundled_models
 
 STEP, TOTAL = 3, trainings.STEPS
-BUNDLED_STEP = 10_200
+NAMES = [*bundled_models()]
+BUNDLED = {name: (name, ModelInfo.read(path).step) for name, path in bundled_models().items()}
 LINES = {
     "sample": "sample -d 7,8 --seed 1",
     "sample, a sheet": "sample -d 7,8 --seed 1 -o sheet.png",
@@ -131,7 +133,8 @@ def test_the_bundled_model_is_used_by_its_name_and_without_a_warning(invoke, her
     named = ["bundled"] if command in ARGUMENTS else ["--checkpoint", "bundled"]
     done = invoke(command, *named, *rest, "--json", *(["--force"] if what == "sample, films" else []))
     assert done.returncode == 0, done.stderr.decode()
-    assert {model_of(result) for result in results(done)} == {("bundled", BUNDLED_STEP)}
+    sampling = command in {"sample", "grid", "interpolate", "evaluate"}
+    assert {model_of(result) for result in results(done)} == {BUNDLED[NAMES[0 if sampling else -1]]}
     assert not [line for line in warnings(done) if "real images" not in line]
 
 
@@ -142,7 +145,7 @@ def test_something_called_bundled_goes_before_the_name_and_the_hint_still_holds(
     assert model_of(result) == ("bundled/diffusion_checkpoint.safetensors", STEP)
     assert warnings(done)[0].endswith(f"checkpoint {PRETRAINED}")
     again = invoke("sample", "--checkpoint", PRETRAINED, "-d", 7, "--json", "--seed", 3)
-    assert model_of(results(again)[0]) == ("bundled", BUNDLED_STEP)
+    assert model_of(results(again)[0]) == BUNDLED[NAMES[-1]]
 
 
 def test_a_run_in_training_is_unfinished_and_a_finished_one_of_few_images_hardly_trained(invoke, here):
@@ -211,7 +214,7 @@ def test_what_cannot_be_looked_at_is_no_run(forks, stopped_run, tmp_path):
         assert code == 0, fork.err
         return model_of(json.loads(fork.out))
 
-    assert sample(1) == ("bundled", BUNDLED_STEP)
+    assert sample(1) == BUNDLED[NAMES[0]]
     shutil.copytree(stopped_run, runs / "zz")
     assert sample(2) == ("runs/zz/diffusion_checkpoint.safetensors", STEP)
     for folder in (locked, runs / "secret"):
@@ -236,4 +239,4 @@ def test_runs_that_is_no_folder_holds_no_run(invoke, tmp_path, kind):
                 os.chdir("d" * 200)
     done = invoke("sample", "-d", 7, "--seed", 1, "--json")
     assert done.returncode == 0, done.stderr.decode()
-    assert model_of(json.loads(done.stdout)) == ("bundled", BUNDLED_STEP)
+    assert model_of(json.loads(done.stdout)) == BUNDLED[NAMES[0]]

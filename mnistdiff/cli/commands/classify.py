@@ -56,7 +56,7 @@ def classify_command(
 
     from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
-    file = find_model(checkpoint)
+    file = find_model(checkpoint, sampling, task="classify")
     prepared = [image_input.prepare_digit(scan, file.settings.spec) for scan in scans]
     [(model, _)] = load_models(file, sampling, quiet=quiet or json)
     rest = list(zip([scan.name for scan in scans], prepared, strict=True))

@@ -68,7 +68,7 @@ def edit_command(
     from mnistdiff.engine.inference.sampling import specs_for_labels
     from mnistdiff.engine.outputs.provenance import Origin
 
-    file = find_model(checkpoint)
+    file = find_model(checkpoint, sampling, task="edit")
     dataset = file.settings.spec
     prepared = image_input.prepare_digit(scan, dataset)
     process = SDEdit(image=prepared.image, strength=strength)

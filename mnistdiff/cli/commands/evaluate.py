@@ -185,7 +185,7 @@ def _load(
     variants = [{}] if chosen.by is None else [{chosen.by.name: value} for value in chosen.by.values]
     # Torch is loaded in any case, so a GPU is used if there is one; ONNX Runtime computes on the CPU.
     device = "" if sampling.machine.backend == "onnx" else resolve_device(sampling.machine.device).type
-    file, note = find_model(chosen.checkpoint), f", {chosen.n:,} images"
+    file, note = find_model(chosen.checkpoint, sampling), f", {chosen.n:,} images"
     return load_models(file, sampling, variants, device=device, note=note, quiet=quiet)
 
 

@@ -35,7 +35,7 @@ _Sources = Annotated[
         metavar="RUN|FILE|IMAGE",
         readable=False,
         help="Images are names that end as images do (.png, .jpg, ...), and - is stdin; any other name is a model: a "
-        "run, a checkpoint or bundled. Default: the newest run, else the bundled model.",
+        "run, a checkpoint or a bundled one. Default: the newest run, else bundled.",
         show_default=False,
     ),
 ]
@@ -168,7 +168,7 @@ def _of_model(
 
     compared = [(sweep.name, sweep.values) for sweep in sampling.sweeps]
     variants = list(sheets.variants(compared)) if compared else []
-    file = find_model(source)
+    file = find_model(source, sampling)
     specs = specs_for_labels(parse_labels(digit, file.settings.spec), count, seed)
     sheets.require_image_count(len(specs) * max(len(variants), 1))
     if compared:

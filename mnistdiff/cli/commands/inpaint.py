@@ -93,7 +93,7 @@ def inpaint_command(
     from mnistdiff.engine.inference.sampling import specs_for_labels
     from mnistdiff.engine.outputs.provenance import Origin
 
-    file = find_model(checkpoint)
+    file = find_model(checkpoint, sampling, task="inpaint")
     dataset = file.settings.spec
     process = _process(image, mask, rounds or RESAMPLE_STEPS, dataset.image_size)
     first = options.new_seed() if seed is None else seed

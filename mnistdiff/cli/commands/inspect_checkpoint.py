@@ -55,10 +55,24 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("seed", str(d.seed)),
         ("parameters", f"{d.parameters:,}"),
         ("weights", ", ".join(weights)),
-        ("settings", ", ".join(f"{name}={value}" for name, value in d.settings.items())),
+        *([("distilled", _distilled(d.settings["distillation"]))] if "distillation" in d.settings else []),
+        ("settings", ", ".join(f"{name}={value}" for name, value in d.settings.items() if name != "distillation")),
         ("written by", ", ".join(f"{name} {value}" for name, value in d.fingerprint.items())),
         ("SHA-256", f"{d.sha256} ({'valid' if d.digest_valid else 'INVALID'})"),
     ]
+
+
+def _distilled(record: object) -> str:
+    """The steps of a student, its teacher, and how that samples, in a line."""
+    from mnistdiff.distillation import Distillation
+    from mnistdiff.engine.checkpoint.distilled import digest_and_name
+
+    student = Distillation.model_validate(record)
+    of = student.sampling
+    how = f"{of.sampler}, steps {of.steps}, guidance {of.guidance:g} on {of.guidance_interval}"
+    return (
+        f"to {student.steps} step{'s' if student.steps > 1 else ''} from {digest_and_name(student.teacher)} with {how}"
+    )
 
 
 def _card_rows(card: "ModelCard") -> list[tuple[str, str]]:

@@ -72,7 +72,7 @@ def interpolate_command(
     target = _target(output, film, force=force, as_json=json)
     first_seed = options.new_seed() if seed is None else seed
     last_seed = first_seed if to_seed is None else to_seed
-    file = find_model(checkpoint)
+    file = find_model(checkpoint, sampling)
     labels = [parse_label(name, file.settings.spec, flag) for name, flag in ((start, "--from"), (end, "--to"))]
     import_numpy()
 

@@ -19,7 +19,7 @@ mnistdiff reproduce grid.png --json
 _Image = Annotated[
     Path, typer.Argument(metavar="IMAGE", readable=False, help="A PNG or GIF that this program sampled; - is stdin.")
 ]
-_CHECKPOINT = "The checkpoint or run it was sampled from, or bundled; default: searched for by its SHA-256."
+_CHECKPOINT = "The checkpoint, run or bundled model it was sampled from; default: searched for by its SHA-256."
 _Checkpoint = Annotated[Path | None, options.file("--checkpoint", "-c", metavar="PATH", help=_CHECKPOINT)]
 _OUTPUT = "The file to write; - is stdout. Default: reproduced.png or reproduced.gif."
 _Output = Annotated[str | None, options.file("--output", "-o", metavar="FILE|-", help=_OUTPUT)]

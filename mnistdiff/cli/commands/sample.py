@@ -68,7 +68,7 @@ def sample_command(
         images = OutputOptions(
             output or DEFAULT_FOLDER, gif, film, view, show=show, force=force, json=json, quiet=quiet or json
         )
-        file = find_model(checkpoint)
+        file = find_model(checkpoint, sampling)
         specs = selection.specs(file.settings.spec)
         images.refuse_existing(specs)
         [(model, settings)] = load_models(file, sampling, note=note, quiet=images.quiet)
@@ -81,7 +81,7 @@ def sample_command(
         for_images = {"--show": show, "--gif": gif, "--film": film, "--view": view}
         refuse_beside(f"--format {format}", "it is for images", for_images)
         files = DatasetOptions(format, output, force=force, json=json, quiet=quiet or json)
-        file = find_model(checkpoint)
+        file = find_model(checkpoint, sampling)
         specs = selection.specs(file.settings.spec)
         files.require_enough(len(specs))
         [(model, settings)] = load_models(file, sampling, note=note, quiet=files.quiet)

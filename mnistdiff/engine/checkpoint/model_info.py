@@ -6,7 +6,7 @@ from typing import Self
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata
-from mnistdiff.engine.checkpoint.pretrained import BUNDLED, is_pretrained, name_of_bundled
+from mnistdiff.engine.checkpoint.pretrained import name_of, typed_name
 
 HARDLY_TRAINED_IMAGES = 50_000
 """With fewer, the slowest preset samples many unreadable digits, even at the end of a run (docs, evaluation)."""
@@ -17,7 +17,7 @@ class ModelInfo:
     """The identity and the training progress of a checkpoint.
 
     Attributes:
-        checkpoint: its path as the user gave it or as it was found, or ``bundled``.
+        checkpoint: its path as the user gave it or as it was found, or the name of a bundled model.
         sha256: its digest.
         preset: of the training.
         step: optimizer steps done; total_steps: planned.
@@ -35,8 +35,7 @@ class ModelInfo:
     def of(cls, path: Path, metadata: CheckpointMetadata, sha256: str) -> Self:
         """The info of a checkpoint that was read."""
         return cls(
-            # Results do not contain the path of the installed package.
-            checkpoint=BUNDLED if is_pretrained(path) else str(path),
+            checkpoint=name_of(path) or str(path),
             sha256=sha256,
             preset=metadata.settings.preset,
             step=metadata.step,
@@ -74,7 +73,7 @@ class ModelInfo:
         progress = f"step {self.step:,} of {self.total_steps:,}, {self.images_seen:,} images seen"
         return (
             f"{self.checkpoint} is {state} ({progress}), so its images and classifications may be wrong; "
-            f"to use the bundled model instead, name the checkpoint {name_of_bundled()}",
+            f"to use the bundled model instead, name the checkpoint {typed_name()}",
         )
 
     def to_dict(self) -> dict[str, object]:

@@ -1,10 +1,10 @@
-"""The model card of the bundled model."""
+"""The model cards of the bundled models."""
 
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from mnistdiff.engine.checkpoint.pretrained import MODEL_CARD, is_pretrained
+from mnistdiff.engine.checkpoint.pretrained import bundled_models, name_of
 from mnistdiff.engine.evaluation.report import EvaluationReport
 
 
@@ -30,7 +30,8 @@ class ModelCard(BaseModel):
 
 
 def model_card(path: Path) -> ModelCard | None:
-    """The card of a checkpoint: only the bundled model has one."""
-    if not is_pretrained(path):
+    """The card of a checkpoint: only the bundled models have one."""
+    bundled = bundled_models().get(name_of(path))
+    if bundled is None:
         return None
-    return ModelCard.model_validate_json(MODEL_CARD.read_text(encoding="utf-8"))
+    return ModelCard.model_validate_json(bundled.with_suffix(".json").read_text(encoding="utf-8"))

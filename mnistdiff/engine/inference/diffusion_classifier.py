@@ -70,9 +70,10 @@ def class_posteriors(
         progress in network evaluations; the last evaluation of a batch carries the posteriors of its images.
 
     Raises:
-        SettingsError: if there are fewer noisy timesteps than evaluations.
+        SettingsError: if there are fewer noisy timesteps than evaluations, or for a distilled model.
         DivergedError: if a prediction is not finite.
     """
+    model.require_able("classify")
     dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
     num_classes = dataset.num_classes
     timesteps = noisy_timesteps(schedule, evaluations)

@@ -48,6 +48,7 @@ class SDEdit:
         SettingsError: for a strength out of range.
     """
 
+    task: ClassVar[str] = "edit"
     starts_from_noise: ClassVar[bool] = False
 
     image: NDArray[np.uint8]
@@ -89,6 +90,7 @@ class RePaint:
         SettingsError: for ``resample_steps`` out of range.
     """
 
+    task: ClassVar[str] = "inpaint"
     starts_from_noise: ClassVar[bool] = True
 
     image: NDArray[np.uint8]

@@ -1,18 +1,21 @@
 """Trained models: a network and the settings of its training, read from a checkpoint."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, assert_never
+from typing import Any, Literal, Protocol, Self, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.checkpoint.distilled import require_able
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.checkpoint.header import CheckpointFile
 from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_runtime import OnnxDenoiser
-from mnistdiff.errors import SettingsError, field_errors
+from mnistdiff.errors import NeedsTeacherError, SettingsError, field_errors
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import NETWORKS, BackendName, WeightsName
 from mnistdiff.settings import TrainSettings
@@ -47,6 +50,7 @@ class DiffusionModel:
         info: the checkpoint that it was read from.
         weights: which of the checkpoint's weights the network has.
         device: that the network computes on: ``cpu``, ``cuda`` or ``mps``.
+        teacher_file: the checkpoint of the teacher of a bundled student, if it is loaded as well when it is needed.
     """
 
     denoiser: Denoiser
@@ -55,18 +59,56 @@ class DiffusionModel:
     info: ModelInfo = UNSAVED
     weights: WeightsName = "ema"
     device: str = "cpu"
+    teacher_file: Path | None = None
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the checkpoint; empty for a model still in training."""
         return self.info.sha256
 
+    def require_able(self, task: str = "", /, **settings: Any) -> None:
+        """Refuse a task or sample settings that a distilled model leaves to its teacher.
+
+        Raises:
+            NeedsTeacherError: naming the first of them.
+        """
+        values = {name: [value] for name, value in settings.items()}
+        require_able(self.settings, task, values, lambda name: f"`{name}` {settings[name]}")
+
+    @cached_property
+    def teacher(self) -> Self | None:
+        """The model of ``teacher_file``."""
+        if self.teacher_file is None:
+            return None
+        loaded = load_model(self.teacher_file, weights=self.weights, device=self.device, backend=self.backend)
+        return type(self)(**vars(loaded))
+
+    def able_to(self, task: str = "", /, **given: Any) -> Self:
+        """This model, or its teacher for a task or sample settings that this one leaves to it.
+
+        Raises:
+            NeedsTeacherError: if that is not loaded.
+            SettingsError: as ``sample_settings``.
+        """
+        try:
+            self.require_able(task)
+            self._settings(given)
+        except NeedsTeacherError:
+            if self.teacher is None:
+                raise
+            return self.teacher
+        return self
+
     def sample_settings(self, **given: Any) -> SampleSettings:
-        """Sample settings: ``given``, and this model's defaults for the rest.
+        """Sample settings: ``given``, and for the rest the defaults of this model, or of its teacher if that is needed.
 
         Raises:
             SettingsError: for an unknown name, a value out of range, or other weights than the model has.
+            NeedsTeacherError: for a value that a distilled model leaves to its teacher, which is not loaded.
         """
+        return self.able_to(**given)._settings(given)
+
+    def _settings(self, given: Mapping[str, Any]) -> SampleSettings:
         known = SampleSettings.model_fields
         for name in given.keys() - known:
             raise SettingsError(f"there is no setting `{name}`", f"The settings are: {', '.join(known)}.")
@@ -76,6 +118,7 @@ class DiffusionModel:
             )
         if settings.weights != self.weights:
             raise SettingsError(f"`weights` {settings.weights}: the model was loaded with {self.weights}")
+        self.require_able(**dict(settings))
         return settings
 
 

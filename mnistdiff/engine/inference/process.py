@@ -17,9 +17,11 @@ class SamplingProcess(Protocol):
     """A procedure that samples images: from noise, or from a given image.
 
     Attributes:
+        task: what a distilled model cannot do; empty for sampling from noise.
         starts_from_noise: whether the first x_t is noise alone.
     """
 
+    task: ClassVar[str]
     starts_from_noise: ClassVar[bool]
 
     @property
@@ -45,6 +47,7 @@ class SamplingProcess(Protocol):
 class FromNoise:
     """Sampling from pure noise, by the sampler of the settings."""
 
+    task: ClassVar[str] = ""
     starts_from_noise: ClassVar[bool] = True
     image = None
 

@@ -110,9 +110,11 @@ def sample(
 
     Raises:
         OutOfMemoryError: if not even one image fits.
-        SettingsError: at the first step, for more steps than the model has timesteps, or a label that is no class.
+        SettingsError: at the first step, for more steps than the model has timesteps, a label that is no class, or what
+            a distilled model leaves to its teacher.
         DivergedError: if an image is not finite.
     """
+    model.require_able(process.task, **dict(settings))
     dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
     dataset.require_labels(spec.label for spec in specs)
     batch_size = batch_size or batch_size_for(model)

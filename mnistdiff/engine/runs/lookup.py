@@ -5,28 +5,35 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
-from mnistdiff.engine.checkpoint.pretrained import PRETRAINED, means_bundled
+from mnistdiff.engine.checkpoint.pretrained import EARLIER_MODELS, bundled, bundled_models
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 from mnistdiff.settings import TrainSettings
 
 
-def checkpoint_to_sample(source: Path | None) -> Path:
-    """The checkpoint to sample from: a file, or the best of a run; None is the newest run, else the bundled model.
+def checkpoints_to_sample(source: Path | None) -> tuple[Path, ...]:
+    """The checkpoint to sample from: a file, or the best of a run; None is the newest run, else the bundled models.
+
+    Of several, as ``bundled`` names them, the first that can do what is asked is used; the last can do all.
 
     Raises:
-        CheckpointError: if the run holds no checkpoint.
+        CheckpointError: if the run holds no checkpoint, or there is no bundled model of that name.
     """
-    return _checkpoint(source, RunDir.best)
+    return _checkpoints(source, RunDir.best)
+
+
+def checkpoint_to_sample(source: Path | None) -> Path:
+    """The last of ``checkpoints_to_sample``."""
+    return checkpoints_to_sample(source)[-1]
 
 
 def checkpoint_to_inspect(source: Path | None) -> Path:
-    """The checkpoint to inspect: a file, or the latest state of a run; None is the newest run, else the bundled model.
+    """The checkpoint to inspect: a file, or the latest state of a run; None is the newest run, else ``bundled``.
 
     Raises:
-        CheckpointError: if the run holds no latest state.
+        CheckpointError: if the run holds no latest state, or there is no bundled model of that name.
     """
-    return _checkpoint(source, lambda run: run.latest)
+    return _checkpoints(source, lambda run: run.latest)[-1]
 
 
 def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
@@ -35,13 +42,15 @@ def checkpoint_to_resume(source: Path | None) -> Path | RunDir:
     Raises:
         CheckpointError: if there is no run, or it holds no state.
     """
-    found = _file_or_run(source)
-    if found is None:
+    found = _find(source)
+    if not found:
         raise CheckpointError(
             "there is no run here: neither the current folder nor runs/ holds a checkpoint",
             "Train a model first, or name a run or a file.",
         )
-    if isinstance(found, RunDir) and not found.states():
+    if not isinstance(found, RunDir):
+        return found[-1]
+    if not found.states():
         raise _nothing_in(found)
     return found
 
@@ -77,7 +86,7 @@ def run_to_show(source: Path | None) -> RunDir:
 
 
 def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
-    """Find the checkpoint with this digest: in ``source``, else the bundled model and the runs here.
+    """Find the checkpoint with this digest: in ``source``, else the bundled models and the runs here.
 
     Raises:
         CheckpointError: if no checkpoint has this digest.
@@ -89,7 +98,12 @@ def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
         except (CheckpointError, OSError):
             if path == source:
                 raise
-    where = f"{source} is not" if source is not None else "neither the bundled model nor any checkpoint in runs/ is"
+    if sha256 in EARLIER_MODELS:
+        raise CheckpointError(
+            f"this image is of the bundled model of mnistdiff {EARLIER_MODELS[sha256]} (SHA-256 {sha256[:12]}...)",
+            "Reproduce it with one of these versions, or name the file as `checkpoint`.",
+        )
+    where = f"{source} is not" if source is not None else "neither a bundled model nor any checkpoint in runs/ is"
     raise CheckpointError(
         f"{where} the one with SHA-256 {sha256[:12]}... of this image",
         "Name it as `checkpoint`; mnistdiff inspect FILE shows the SHA-256 of a file.",
@@ -97,35 +111,37 @@ def checkpoint_with_digest(sha256: str, source: Path | None) -> Path:
 
 
 def _candidates(source: Path | None) -> Iterator[Path]:
-    """The checkpoints of ``source``; else the bundled model and the checkpoints of every readable run here."""
-    found = None if source is None else _file_or_run(source)
+    """The checkpoints of ``source``; else the bundled models and the checkpoints of every readable run here."""
+    found = () if source is None else _find(source)
     if isinstance(found, RunDir):
         yield from found.checkpoints()
-    elif found is not None:
-        yield found
+    elif found:
+        yield from found
     else:
-        yield PRETRAINED
+        yield from bundled_models().values()
         for run in RunDir.all():
             with suppress(OSError):
                 yield from run.checkpoints()
 
 
-def _checkpoint(source: Path | None, choose: Callable[[RunDir], Path]) -> Path:
-    """A file, or what ``choose`` takes of a run; the bundled model if no run was named and there is none."""
-    found = _file_or_run(source) or PRETRAINED
-    chosen = choose(found) if isinstance(found, RunDir) else found
-    if isinstance(found, RunDir) and not chosen.is_file():
+def _checkpoints(source: Path | None, choose: Callable[[RunDir], Path]) -> tuple[Path, ...]:
+    """The files, or what ``choose`` takes of a run; the bundled models if no run was named and there is none."""
+    found = _find(source) or bundled()
+    if not isinstance(found, RunDir):
+        return found
+    chosen = choose(found)
+    if not chosen.is_file():
         raise _nothing_in(found)
-    return chosen
+    return (chosen,)
 
 
-def _file_or_run(source: Path | None) -> Path | RunDir | None:
-    """The file or the run that a path means; None is the newest run, if there is one."""
+def _find(source: Path | None) -> RunDir | tuple[Path, ...]:
+    """The run or the files that a path means; None is the newest run, and no file if there is none."""
     if source is None:
-        return RunDir.newest()
+        return RunDir.newest() or ()
     if source.is_dir():
         return RunDir(source)
-    return PRETRAINED if means_bundled(source) else source
+    return bundled(source) or (source,)
 
 
 def _nothing_in(run: RunDir) -> CheckpointError:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mnistdiff.engine.checkpoint.pretrained import MODEL_CARD, PRETRAINED
+from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.evaluation.model_card import model_card
 from mnistdiff.engine.evaluation.report import EvaluationReport
 from mnistdiff.engine.evaluation.results import PRDC, BinomialProportion, ClassifierMetrics
@@ -117,7 +117,7 @@ def test_a_report_of_version_0_1_is_read_and_written_with_the_new_keys():
             return {OLD_KEYS.get(key, key): with_old_keys(part) for key, part in value.items()}
         return [with_old_keys(part) for part in value] if isinstance(value, list) else value
 
-    old = json.loads(MODEL_CARD.read_text())["evaluation"]
+    old = json.loads(PRETRAINED.with_suffix(".json").read_text())["evaluation"]
     new = json.loads(model_card(PRETRAINED).evaluation.model_dump_json())
     assert {"judges", "memorisation"} < old.keys()
     assert not {"judges", "memorisation"} & new.keys()
