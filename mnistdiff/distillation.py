@@ -5,7 +5,10 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from mnistdiff.sample_settings import SampleSettings
-from mnistdiff.setting_types import FrozenModel
+from mnistdiff.setting_types import FrozenModel, PredictionName
+
+STUDENT_STEPS = 4
+StudentSteps = Annotated[int, Field(ge=1, le=16)]
 
 
 class Distillation(FrozenModel):
@@ -13,19 +16,26 @@ class Distillation(FrozenModel):
 
     Attributes:
         teacher: SHA-256 of the teacher's checkpoint.
+        prediction: prediction type of the teacher.
         sampling: how the teacher samples the paths that the student learns; its steps are a multiple of ``steps``.
         steps: of the student: the ``trailing`` timesteps of ``ddim`` (``NoiseSchedule.inference_timesteps``).
 
     Raises:
-        pydantic.ValidationError: for a value out of range, or teacher steps that are no multiple of the student's.
+        pydantic.ValidationError: for a value out of range, or paths that a student of these steps cannot learn.
     """
 
     teacher: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    prediction: PredictionName
     sampling: SampleSettings
-    steps: int = Field(ge=1, le=16)
+    steps: StudentSteps
 
     @model_validator(mode="after")
-    def _steps_of_the_student_are_among_those_of_the_teacher(self) -> Self:
+    def _the_teacher_has_paths_for_these_steps(self) -> Self:
+        if self.sampling.sampler == "ddpm" or self.sampling.eta:
+            raise ValueError(
+                f"a teacher that adds noise at each step ({self.sampling.sampler}, eta {self.sampling.eta}) has no "
+                "paths to learn: use ddim or dpmpp_2m"
+            )
         if self.sampling.spacing != "trailing" or self.sampling.steps % self.steps:
             raise ValueError(
                 f"a student of {self.steps} steps needs a teacher that takes a multiple of them, spaced trailing, "

@@ -169,7 +169,7 @@ class Session:
         resolved = resolve([variables.layer(_SETTINGS), ("answer", {"preset": preset})])
         console.note("loading PyTorch and the images ...")
         with stop_on_signals() as stop:
-            from mnistdiff.api import start_training
+            from mnistdiff.training_api import start_training
 
             finished = show_training(start_training(resolved, force=False, stop=stop), quiet=False)
         conclude(finished, as_json=False, quiet=False)

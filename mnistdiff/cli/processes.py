@@ -16,6 +16,7 @@ from mnistdiff.errors import MnistDiffError, ProcessError
 
 if TYPE_CHECKING:
     from mnistdiff.machine_settings import MachineSettings
+    from mnistdiff.presets import Resolved
 
 _SECONDS_FOR_OTHERS = 8.0
 _SECONDS_FOR_THE_FIRST = 3.0
@@ -48,6 +49,16 @@ def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, qui
     if code:
         raise typer.Exit(code)
     return True
+
+
+def processes_of(resolved: "Resolved") -> int:
+    """The number of processes to start for a new run."""
+    from mnistdiff.engine.libraries import require
+
+    require("matplotlib", "torch")
+    from mnistdiff.engine.training.choose import processes_to_start
+
+    return processes_to_start(resolved.train, resolved.machine)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ _INPAINT = "Sample the missing part of an image as part of a digit, leaving the 
 COMMANDS: Mapping[str, Entry] = {
     "train": Entry("Train a model.", _TRAIN),
     "resume": Entry("Resume training.", _TRAIN),
+    "distill": Entry("Distil a model into one of few steps.", _TRAIN),
     "sample": Entry("Sample digits from a trained model, and print the path of each image.", _DRAW),
     "grid": Entry(_GRID, _DRAW),
     "interpolate": Entry("Interpolate between two digits, or between two samples of one digit.", _DRAW),

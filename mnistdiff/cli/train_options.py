@@ -1,5 +1,6 @@
 """The options of ``train``, in the order of its help."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +16,18 @@ from mnistdiff.settings import TrainSettings
 _SPEED, _DIFFUSION, _FILES = "Speed", "Diffusion", "Data and files"
 
 
-def _of(name: str, panel: str | None = None) -> Any:
-    """The option for a setting. Variables set it as well, but not by Typer: they are a layer of their own."""
+def of_setting(name: str, defaults: Mapping[str, Any], panel: str | None = None) -> Any:
+    """The option for a setting, with its default if that is not the field's.
+
+    Variables set it as well, but not by Typer: they are a layer of their own.
+    """
     model = TrainSettings if name in TrainSettings.model_fields else MachineSettings
-    default = str(PRESETS["base"].get(name, ""))
+    default = str(defaults.get(name, ""))
     return options.setting(model, name, panel=panel, help_text=options.describe(model.model_fields[name], default))
+
+
+def _of(name: str, panel: str | None = None) -> Any:
+    return of_setting(name, PRESETS["base"], panel)
 
 
 @dataclass(frozen=True)

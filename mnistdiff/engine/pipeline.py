@@ -26,9 +26,10 @@ from mnistdiff.engine.training.execution import Execution, reproducible, with_av
 from mnistdiff.engine.training.follow import Order, follow, give
 from mnistdiff.engine.training.group import Group, joined
 from mnistdiff.engine.training.launch import place_in_group
-from mnistdiff.engine.training.loop import Objective, ObjectiveFactory, Stop, never, train_steps
-from mnistdiff.engine.training.objective import DiffusionLoss
-from mnistdiff.engine.training.state import TrainState
+from mnistdiff.engine.training.loop import ObjectiveFactory, Stop, never, train_steps
+from mnistdiff.engine.training.objective import Objective
+from mnistdiff.engine.training.objectives import objective_of
+from mnistdiff.engine.training.state import TrainState, Weights
 from mnistdiff.engine.training.time_budget import steps_within
 from mnistdiff.errors import CheckpointError
 from mnistdiff.machine_settings import MachineSettings
@@ -47,7 +48,8 @@ def train(
     allow_fallback: bool = False,
     epochs_yield: bool = False,
     force: bool = False,
-    make_objective: ObjectiveFactory = DiffusionLoss,
+    make_objective: ObjectiveFactory = objective_of,
+    weights: Weights | None = None,
     stop: Stop = never,
 ) -> Iterator[Event]:
     """Train a model from its first step.
@@ -59,6 +61,7 @@ def train(
         epochs_yield: train for more than ``epochs`` if ``max_steps`` or ``max_minutes`` takes longer.
         force: replace the run in the folder.
         make_objective: (settings, device) -> the loss to minimise.
+        weights: to start from, by parameter name; None starts from random ones.
         stop: called after every step; True saves and ends.
 
     Raises:
@@ -80,12 +83,12 @@ def train(
         settings = settings.model_copy(update={"dataset": dataset.name})
         settings = with_shards(settings, machine, device, processes=group.size)
         opened.enter_context(reproducible(settings, device))
-        objective = make_objective(settings, device)
-        execution = _planned(settings, machine, epochs_yield, dataset, objective, device, group)
+        execution = _planned(settings, machine, epochs_yield, dataset, make_objective, device, group)
+        objective = make_objective(execution.settings, device)
         if run is None:
             run = RunDir.allocate(settings.preset)
             opened.enter_context(run.locked(is_new=True))
-        state = TrainState.initial(execution.settings, device)
+        state = TrainState.initial(execution.settings, device, objective, weights=weights)
         run.clear()  # with ``force``, once the new run has all that it needs
         notices = [dataset.notice, _schedule_notice(settings)]
         with _cleared_if_nothing_was_learned(run, state):
@@ -99,7 +102,7 @@ def resume(
     epochs: int | None = None,
     max_steps: int | None = None,
     force: bool = False,
-    make_objective: ObjectiveFactory = DiffusionLoss,
+    make_objective: ObjectiveFactory = objective_of,
     stop: Stop = never,
 ) -> Iterator[Event]:
     """Resume a training from a checkpoint, bit-exact to an uninterrupted one.
@@ -137,8 +140,8 @@ def resume(
         require_divisible(settings.fixed_shards, group.size)
         opened.enter_context(reproducible(settings, device))
         dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
-        state = _restored(checkpoint, settings, dataset, device)
         objective = make_objective(settings, device)
+        state = _restored(checkpoint, settings, dataset, device, objective)
         if not is_own:
             run.clear()  # with ``force``: files of another run must not stay among those of this one
         notices = [skipped, _inexact_notice(checkpoint, device), uncompiled, replanned_notice(checkpoint, settings)]
@@ -161,7 +164,7 @@ def _planned(
     machine: MachineSettings,
     epochs_yield: bool,
     dataset: TrainingImages,
-    objective: Objective,
+    make_objective: ObjectiveFactory,
     device: "torch.device",
     group: Group,
 ) -> Execution:
@@ -170,7 +173,7 @@ def _planned(
     settings = execution.settings
     if machine.max_minutes is not None:
         give(Order(settings=settings, minutes=machine.max_minutes), group)
-        images, labels = dataset.images, dataset.labels
+        images, labels, objective = dataset.images, dataset.labels, make_objective(settings, device)
         planned = steps_within(machine.max_minutes, images, labels, settings, objective, device, group)
         settings = settings.model_copy(update={"max_steps": planned})
     if epochs_yield:
@@ -199,7 +202,11 @@ def _recorded(
 
 
 def _restored(
-    checkpoint: Checkpoint, settings: TrainSettings, dataset: TrainingImages, device: "torch.device"
+    checkpoint: Checkpoint,
+    settings: TrainSettings,
+    dataset: TrainingImages,
+    device: "torch.device",
+    objective: Objective,
 ) -> TrainState:
     """The training state of a checkpoint.
 
@@ -212,7 +219,7 @@ def _restored(
             f"{source} was trained on {metadata.num_train_images:,} images, and {dataset.name} here has "
             f"{len(dataset.images):,}"
         )
-    state = TrainState.from_tensors(checkpoint.tensors, settings, device, step=metadata.step, source=source)
+    state = TrainState.from_tensors(checkpoint.tensors, settings, device, objective, step=metadata.step, source=source)
     state.recent_losses.extend(metadata.recent_losses)
     state.epoch_loss_sum = metadata.epoch_loss_sum
     return state

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     CLASSIFIER_WEIGHTS = 6
     CLASSIFIER_ORDER = 7
     CLASSIFIER_AUGMENTATION = 8
+    TEACHER_PATHS = 9
 
 
 def generator(seed: int, stream: Stream, position: int = 0) -> np.random.Generator:

@@ -80,7 +80,7 @@ def resume_command(
     chosen = checkpoint_to_resume(source)
     with training() as stop:
         console.note(f"loading PyTorch, the images and {chosen} ...", quiet=quiet or json)
-        from mnistdiff.api import resume_training
+        from mnistdiff.training_api import resume_training
 
         events = resume_training(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
         finished = show_training(events, quiet=quiet or json)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from mnistdiff.cli import console, variables
-from mnistdiff.cli.processes import train_elsewhere, training
+from mnistdiff.cli.processes import processes_of, train_elsewhere, training
 from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.presets import Resolved
@@ -27,7 +27,7 @@ def train_command(options: TrainOptions) -> None:
     """
     resolved = options.resolve()
     quiet = options.quiet or options.json
-    if not options.dry_run and train_elsewhere(resolved.machine, partial(_count, resolved), quiet=quiet):
+    if not options.dry_run and train_elsewhere(resolved.machine, partial(processes_of, resolved), quiet=quiet):
         return
     for warning in variables.unread(SETTINGS):
         console.warn(warning)
@@ -38,23 +38,13 @@ def train_command(options: TrainOptions) -> None:
         return
     with training() as stop:
         console.note("loading PyTorch and the images ...", quiet=quiet)
-        from mnistdiff.api import start_or_continue
+        from mnistdiff.training_api import start_or_continue
 
         events = start_or_continue(resolved, force=options.force, stop=stop)
         finished = show_training(events, quiet=quiet)
         if options.json:  # which leaves out notes
             finished = replace(finished, notices=(*resolved.notices, *finished.notices))
         conclude(finished, as_json=options.json, quiet=options.quiet)
-
-
-def _count(resolved: Resolved) -> int:
-    """The number of processes to start."""
-    from mnistdiff.engine.libraries import require
-
-    require("matplotlib", "torch")
-    from mnistdiff.engine.training.choose import processes_to_start
-
-    return processes_to_start(resolved.train, resolved.machine)
 
 
 def _print_settings(resolved: Resolved, *, as_json: bool) -> None:

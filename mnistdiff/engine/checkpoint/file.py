@@ -28,7 +28,7 @@ class Checkpoint:
     Attributes:
         path: of the file.
         metadata: settings, position, losses.
-        tensors: float32 arrays named ``model.*``, ``ema.*``, ``optimizer.*``; all finite.
+        tensors: float32 arrays named ``model.*``, ``ema.*``, ``optimizer.*``, ``objective.*``; all finite.
         sha256: its digest.
     """
 

@@ -27,7 +27,7 @@ from mnistdiff.settings_file import unique_names
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_HEADER_BYTES = 256 * 1024
 _DIGEST_FIELD = re.compile(rb'\\"sha256\\": ?\\"([0-9a-f]{64})\\"')
-_TENSOR_NAME = re.compile(r"(model|ema|optimizer\.[a-z_]+)\.[A-Za-z0-9_.]{1,100}")
+_TENSOR_NAME = re.compile(r"(model|ema|objective|optimizer\.[a-z_]+)\.[A-Za-z0-9_.]{1,100}")
 _LENGTH_BYTES = 8
 _BYTES_OF_KIND = {"F32": 4, "F16": 2}
 _HINT = "Only files written by mnistdiff can be read; name another file or train a new model."

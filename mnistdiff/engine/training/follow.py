@@ -9,7 +9,8 @@ from mnistdiff.engine.network.device import resolve_device
 from mnistdiff.engine.training.execution import reproducible
 from mnistdiff.engine.training.group import Group, joined
 from mnistdiff.engine.training.loop import ObjectiveFactory, Stop, never, train_steps
-from mnistdiff.engine.training.objective import DiffusionLoss
+from mnistdiff.engine.training.objective import Objective
+from mnistdiff.engine.training.objectives import objective_of
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.engine.training.time_budget import steps_within
 from mnistdiff.machine_settings import MachineSettings
@@ -40,7 +41,7 @@ def give(order: Order, group: Group, state: TrainState | None = None) -> None:
             group.share_vector(_vector(state))
 
 
-def follow(machine: MachineSettings, *, make_objective: ObjectiveFactory = DiffusionLoss, stop: Stop = never) -> None:
+def follow(machine: MachineSettings, *, make_objective: ObjectiveFactory = objective_of, stop: Stop = never) -> None:
     """Train along with the first process of the group, which alone reads and writes the run and reports.
 
     Args:
@@ -64,7 +65,7 @@ def follow(machine: MachineSettings, *, make_objective: ObjectiveFactory = Diffu
                 if order.minutes is not None:
                     steps_within(order.minutes, data.images, data.labels, settings, objective, device, group)
                     continue
-                state, total = _received(order, group, device), settings.total_steps(len(data.images))
+                state, total = _received(order, objective, group, device), settings.total_steps(len(data.images))
                 steps = train_steps(
                     state, data.images, data.labels, settings, objective, total_steps=total, group=group, stop=stop
                 )
@@ -78,13 +79,15 @@ def _vector(state: TrainState) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([array.ravel() for _, array in sorted(state.to_tensors().items())]))
 
 
-def _received(order: Order, group: Group, device: torch.device) -> TrainState:
+def _received(order: Order, objective: Objective, group: Group, device: torch.device) -> TrainState:
     """The state that the first process has."""
-    state = TrainState.initial(order.settings, device)
+    state = TrainState.initial(order.settings, device, objective)
     vector = _vector(state)
     group.share_vector(vector)
     tensors, start = {}, 0
     for name, array in sorted(state.to_tensors().items()):
         tensors[name] = vector[start : start + array.size].numpy().reshape(array.shape)
         start += array.size
-    return TrainState.from_tensors(tensors, order.settings, device, step=order.step, source="the first process")
+    return TrainState.from_tensors(
+        tensors, order.settings, device, objective, step=order.step, source="the first process"
+    )

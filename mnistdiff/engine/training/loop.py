@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,28 +20,12 @@ from mnistdiff.engine.training.execution import Predict, prepared
 from mnistdiff.engine.training.gradients import batch_gradient
 from mnistdiff.engine.training.group import ALONE, Group
 from mnistdiff.engine.training.inputs import Inputs, inputs_of
-from mnistdiff.engine.training.objective import Draws
+from mnistdiff.engine.training.objective import Objective
 from mnistdiff.engine.training.optimizer import learning_rate_factor, set_learning_rate
 from mnistdiff.engine.training.snapshot import Snapshot
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.errors import DivergedError, OutOfMemoryError
 from mnistdiff.settings import TrainSettings
-
-
-class Objective(Protocol):
-    """What training minimises. ``objective.DiffusionLoss`` is one; a distillation loss would be another."""
-
-    def loss(self, model: Predict, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        """The mean loss of some images, a batch or one of its shards: a scalar with a gradient.
-
-        Args:
-            model: (x_t, t, labels) -> prediction, float32.
-            x_0: images in [-1, 1], shape (B, 1, 28, 28).
-            labels: classes 0 ... C - 1, shape (B,).
-            draws: the random numbers of the step.
-        """
-        ...
-
 
 Stop = Callable[[], bool]
 ObjectiveFactory = Callable[[TrainSettings, torch.device], Objective]

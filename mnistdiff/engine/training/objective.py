@@ -1,6 +1,12 @@
-"""The diffusion loss and its random numbers. Every image has its own timestep, noise and label-dropout draw."""
+"""Objectives: what training minimises; the diffusion loss and its random numbers.
 
+Every image has its own timestep, noise and label-dropout draw.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -18,14 +24,18 @@ from mnistdiff.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of one optimizer step, an entry for each image of the batch.
+    """The random numbers of one optimizer step, an entry for each image of the batch, or of a part of it.
 
     Attributes:
+        step: optimizer steps done before this one.
+        first: index of the first image in the batch.
         t: timesteps in 0 ... T - 1, shape (B,).
         eps: standard normal noise, shape (B, 1, 28, 28).
         drop: whether the label is hidden, shape (B,).
     """
 
+    step: int
+    first: int
     t: Tensor
     eps: Tensor
     drop: Tensor
@@ -37,20 +47,21 @@ class Draws:
         t = spread_timesteps(shape[0], offset, settings)
         eps = generator(settings.seed, Stream.TRAINING_NOISE, step).standard_normal(shape, dtype=np.float32)
         drop = generator(settings.seed, Stream.LABEL_DROPOUT, step).random(shape[0]) < settings.label_dropout
-        return cls(torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop))
+        return cls(step, 0, torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop))
 
     def of(self, shard: slice) -> "Draws":
         """The numbers of some of the images."""
-        return Draws(self.t[shard], self.eps[shard], self.drop[shard])
+        return Draws(self.step, self.first + shard.start, self.t[shard], self.eps[shard], self.drop[shard])
 
     def to(self, device: torch.device) -> "Draws":
         """The same numbers on another device; for CUDA, pinned numbers are moved without waiting."""
         unwaited = device.type == "cuda"
-        return Draws(*(each.to(device, non_blocking=unwaited) for each in (self.t, self.eps, self.drop)))
+        moved = (each.to(device, non_blocking=unwaited) for each in (self.t, self.eps, self.drop))
+        return Draws(self.step, self.first, *moved)
 
     def pinned(self) -> "Draws":
         """The same numbers in pinned memory of the host."""
-        return Draws(self.t.pin_memory(), self.eps.pin_memory(), self.drop.pin_memory())
+        return Draws(self.step, self.first, self.t.pin_memory(), self.eps.pin_memory(), self.drop.pin_memory())
 
 
 def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) -> NDArray[np.int64]:
@@ -78,7 +89,33 @@ def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) ->
     return t
 
 
-class DiffusionLoss:
+class Objective(ABC):
+    """What training minimises: ``DiffusionLoss``, ``distillation.DistillationLoss``, or one of yours."""
+
+    @abstractmethod
+    def loss(self, model: Predict, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        """The mean loss of some images, a batch or one of its shards: a scalar with a gradient.
+
+        Args:
+            model: (x_t, t, labels) -> prediction, float32.
+            x_0: images in [-1, 1], shape (B, 1, 28, 28).
+            labels: classes 0 ... C - 1, shape (B,).
+            draws: the random numbers of the step.
+        """
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The tensors that the objective computes with, float32, by name; by default none.
+
+        They are part of the training state: a checkpoint stores them, and resuming sets them in place.
+        """
+        return MappingProxyType({})
+
+    def reused_seconds(self) -> float:
+        """The seconds spent so far on what later steps use again; a time budget leaves them out. By default none."""
+        return 0.0
+
+
+class DiffusionLoss(Objective):
     """The simple loss of Ho et al. 2020 (Eq. 14) for any prediction type, with label dropout for guidance.
 
     Args:
@@ -102,14 +139,7 @@ class DiffusionLoss:
         return self._prediction.target(x_0, draws.eps, *self._coefficients(draws.t))
 
     def loss(self, model: Predict, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        """Mean squared error of the prediction.
-
-        Args:
-            model: (x_t, t, labels) -> prediction.
-            x_0: images in [-1, 1], shape (B, 1, 28, 28).
-            labels: classes 0 ... C - 1, shape (B,).
-            draws: the random numbers of the step.
-        """
+        """Mean squared error of the prediction, as in ``Objective``."""
         prediction = model(self.q_sample(x_0, draws), draws.t, drop_labels(labels, draws.drop, self._null_label))
         return F.mse_loss(prediction, self.target(x_0, draws))
 

@@ -14,10 +14,13 @@ from torch import Tensor
 from mnistdiff.engine.network.build import Network, build_network, load_network, place, require_same_shapes
 from mnistdiff.engine.network.ema import ExponentialMovingAverage
 from mnistdiff.engine.randomness import Stream, generator
+from mnistdiff.engine.training.objective import Objective
 from mnistdiff.engine.training.optimizer import AdamW, Optimizer, build_optimizers
 from mnistdiff.settings import TrainSettings
 
 RECENT_LOSSES = 100
+Weights = Mapping[str, NDArray[np.float32]]
+"""By parameter name."""
 
 
 @dataclass
@@ -31,6 +34,7 @@ class TrainState:
         step: optimizer steps done.
         recent_losses: of the last steps, at most 100.
         epoch_loss_sum: sum of the losses of the current epoch's steps, in the order of the steps.
+        of_objective: the tensors of the objective.
     """
 
     model: Network
@@ -39,14 +43,31 @@ class TrainState:
     step: int = 0
     recent_losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
     epoch_loss_sum: float = 0.0
+    of_objective: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def initial(cls, settings: TrainSettings, device: torch.device) -> "TrainState":
-        """The state before the first step: a random network, the same for the same seed."""
+    def initial(
+        cls,
+        settings: TrainSettings,
+        device: torch.device,
+        objective: Objective | None = None,
+        *,
+        weights: Weights | None = None,
+    ) -> "TrainState":
+        """The state before the first step.
+
+        Args:
+            settings: of the run.
+            device: to train on.
+            objective: of the run; None has no tensors.
+            weights: to start from, by parameter name; None draws random ones, the same for the same seed.
+        """
+        if weights is not None:
+            return cls._around(load_network(settings, weights, device, source="the start"), settings, objective)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(generator(settings.seed, Stream.INITIAL_WEIGHTS).integers(2**63)))
             model = build_network(settings)
-        return cls._around(place(model, device), settings)
+        return cls._around(place(model, device), settings, objective)
 
     @classmethod
     def from_tensors(
@@ -54,6 +75,7 @@ class TrainState:
         tensors: Mapping[str, NDArray[np.float32]],
         settings: TrainSettings,
         device: torch.device,
+        objective: Objective | None = None,
         *,
         step: int,
         source: str,
@@ -64,17 +86,17 @@ class TrainState:
             CheckpointError: if the tensors are not those of this network.
         """
         weights = {name.removeprefix("model."): a for name, a in tensors.items() if name.startswith("model.")}
-        state = cls._around(load_network(settings, weights, device, source=source), settings)
+        state = cls._around(load_network(settings, weights, device, source=source), settings, objective)
         state.step = step
         parameters = dict(state.model.named_parameters())
         shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in ("model.", "ema.") for name, p in parameters.items()}
-        moments = dict(state._moments())
-        shapes |= {name: tuple(moment.shape) for name, moment in moments.items()}
+        others = {**dict(state._moments()), **state._of_objective()}
+        shapes |= {name: tuple(tensor.shape) for name, tensor in others.items()}
         require_same_shapes(shapes, tensors, source=source)
         for name, weight in state.ema.weights.items():
             weight.copy_(torch.tensor(tensors[f"ema.{name}"]))
-        for name, moment in moments.items():
-            moment.copy_(torch.tensor(tensors[name]))
+        for name, tensor in others.items():
+            tensor.copy_(torch.tensor(tensors[name]))
         for optimizer in state.optimizers:
             if isinstance(optimizer, AdamW):
                 for steps in optimizer.steps:
@@ -82,10 +104,11 @@ class TrainState:
         return state
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of all weights, moving averages and optimizer moments, by name."""
+        """Copies of all weights, moving averages, optimizer moments and tensors of the objective, by name."""
         tensors = {f"model.{name}": _to_numpy(parameter) for name, parameter in self.model.named_parameters()}
         tensors |= self.ema_tensors()
         tensors |= {name: _to_numpy(moment) for name, moment in self._moments()}
+        tensors |= {name: _to_numpy(tensor) for name, tensor in self._of_objective().items()}
         return tensors
 
     def ema_tensors(self) -> dict[str, NDArray[np.float32]]:
@@ -105,6 +128,7 @@ class TrainState:
         yield from self.model.buffers()
         yield from self.ema.weights.values()
         yield from (moment for _, moment in self._moments())
+        yield from self.of_objective.values()
         for optimizer in self.optimizers:
             if isinstance(optimizer, AdamW):
                 yield from optimizer.steps
@@ -120,9 +144,14 @@ class TrainState:
         return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else math.nan
 
     @classmethod
-    def _around(cls, model: Network, settings: TrainSettings) -> "TrainState":
+    def _around(cls, model: Network, settings: TrainSettings, objective: Objective | None) -> "TrainState":
         average = ExponentialMovingAverage(model, decay=settings.ema_decay)
-        return cls(model.train(), average, build_optimizers(model, settings))
+        tensors = objective.tensors() if objective is not None else {}
+        return cls(model.train(), average, build_optimizers(model, settings), of_objective=tensors)
+
+    def _of_objective(self) -> dict[str, Tensor]:
+        """The tensors of the objective, each with its name in a file."""
+        return {f"objective.{name}": tensor for name, tensor in self.of_objective.items()}
 
     def _moments(self) -> Iterator[tuple[str, Tensor]]:
         """The running means of the optimizers, each with its name in a file."""

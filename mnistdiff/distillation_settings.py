@@ -1,0 +1,75 @@
+"""The settings of a distillation: those of the teacher's model, a recipe, and what the user gives."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from mnistdiff.distillation import Distillation
+from mnistdiff.errors import SettingsError, field_errors
+from mnistdiff.presets import Layer, Resolved, resolve
+from mnistdiff.sample_settings import SampleSettings
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.checkpoint.header import CheckpointFile
+
+TEACHER_SAMPLING: Mapping[str, Any] = MappingProxyType(
+    {"sampler": "ddim", "steps": 20, "guidance": 1.5, "guidance_interval": (0.2, 0.6)}
+)
+"""How a teacher samples by default: closest to real digits (docs/evaluation.md)."""
+RECIPE: Mapping[str, Any] = MappingProxyType(
+    {
+        "epochs": 1000,
+        "max_steps": 2500,
+        "batch_size": 64,
+        "optimizer": "muon",
+        "lr": 1e-3,
+        "muon_lr": 0.01,
+        "lr_schedule": "linear",
+        "warmup_steps": 100,
+        "ema_decay": 0.998,
+        "shards": "auto",
+        "precision": "auto",
+        "compile": "auto",
+    }
+)
+"""The other settings of training, found by measurement (docs/evaluation.md)."""
+_OF_MODEL = (
+    *("preset", "dataset", "timesteps", "beta_schedule", "beta_start", "beta_end"),
+    *("network", "patch_size", "channels", "down_blocks", "up_blocks", "embedding"),
+)
+
+
+def resolve_distillation(
+    teacher: "CheckpointFile", steps: int, sampling: Mapping[str, Any], layers: Sequence[Layer]
+) -> Resolved:
+    """The settings of a run that distils a teacher.
+
+    The student has the network and the noise schedule of its teacher, and starts from its weights. It predicts v: at
+    the first step the noise says nothing about the image.
+
+    Args:
+        teacher: its checkpoint.
+        steps: of the student.
+        sampling: how the teacher samples: fields of ``SampleSettings`` by name, others by default.
+        layers: of settings that the user gives, as for ``resolve``.
+
+    Raises:
+        SettingsError: for a value out of range, or a teacher whose paths such a student cannot learn.
+    """
+    trained, seen = teacher.settings, teacher.metadata.images_seen
+    defaults = {} if trained.distillation is not None else TEACHER_SAMPLING
+    with field_errors():
+        distillation = Distillation(
+            teacher=teacher.sha256,
+            prediction=trained.prediction,
+            sampling=SampleSettings.for_model(trained, {**defaults, **sampling}, images_seen=seen),
+            steps=steps,
+        )
+    if distillation.sampling.steps > trained.timesteps:
+        raise SettingsError(
+            f"the teacher has {trained.timesteps} timesteps, and cannot take {distillation.sampling.steps} steps",
+            f"Use `teacher_steps` {trained.timesteps // steps * steps}, or another multiple of `steps`.",
+        )
+    of_model = {name: getattr(trained, name) for name in _OF_MODEL}
+    recipe = {**RECIPE, **of_model, "prediction": "v_prediction", "distillation": distillation}
+    return resolve([("distillation", recipe), *layers])
