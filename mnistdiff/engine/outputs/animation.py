@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from mnistdiff.engine.outputs.png import text_chunks
 from mnistdiff.setting_types import AnimationKind
 
 _HOLD_SECONDS = 1.5
@@ -54,7 +54,10 @@ def animation(
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + round(1000 * hold)]
     # GIF has a single comment: a line for each keyword.
     comment = "\n".join(f"{keyword}: {value}" for keyword, value in metadata.items()).encode()
-    text: Mapping[str, Mapping[str, object]] = {"gif": {"comment": comment}, "png": {"pnginfo": text_chunks(metadata)}}
+    chunks = PngInfo()
+    for keyword, value in metadata.items():
+        chunks.add_text(keyword, value)
+    text: Mapping[str, Mapping[str, object]] = {"gif": {"comment": comment}, "png": {"pnginfo": chunks}}
     file = io.BytesIO()
     images[0].save(
         file,

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from mnistdiff.errors import SettingsError
+
+if TYPE_CHECKING:  # a single image is written without Pillow
+    from PIL import ImageFont
 
 Row = tuple[str, Sequence[NDArray[np.uint8]]]
 _Shapes = Sequence[tuple[str, Sequence[tuple[int, int]]]]
@@ -20,8 +23,6 @@ _BACKGROUND = 255
 _LABEL_COLOUR = 70
 _TITLE_COLOUR = 20
 
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
 
 class _Layout:
     """Sizes and positions, in pixels of the sheet.
@@ -32,6 +33,8 @@ class _Layout:
     """
 
     def __init__(self, rows: _Shapes, *, scale: int, title: str, columns: Sequence[str]) -> None:
+        from PIL import ImageFont
+
         shapes = [shape for _, images in rows for shape in images]
         self.cell_height = max(height for height, _ in shapes) * scale
         # In proportion to the images, from 12 to 24 pixels.
@@ -83,6 +86,8 @@ def labelled_grid(
     Raises:
         SettingsError: if the sheet would have more than ``MAX_SHEET_PIXELS``.
     """
+    from PIL import Image, ImageDraw
+
     shapes = [(label, [(image.shape[0], image.shape[1]) for image in images]) for label, images in rows]
     layout = _Layout(shapes, scale=scale, title=title, columns=columns)
     layout.require_room()
@@ -111,6 +116,8 @@ def require_room(rows: _Shapes, *, columns: Sequence[str] = ()) -> None:
 
 def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     """A sheet, grey levels, uint8 (H, W), with a line of text above it."""
+    from PIL import Image, ImageDraw, ImageFont
+
     font = ImageFont.load_default(16)
     _, height = _text_size(caption, font)
     above = 2 * height
@@ -120,10 +127,12 @@ def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     return np.array(whole)
 
 
-def _text_size(text: str, font: _Font) -> tuple[int, int]:
+def _text_size(text: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont") -> tuple[int, int]:
     """Width and height in pixels of a text of one or several lines; (0, 0) for an empty one."""
     if not text:
         return 0, 0
+    from PIL import Image, ImageDraw
+
     ruler = ImageDraw.Draw(Image.new("L", (1, 1)))
     left, top, right, bottom = ruler.textbbox((0, 0), text, font=font)
     return math.ceil(right - min(left, 0)), math.ceil(bottom - min(top, 0))
