@@ -70,7 +70,6 @@ def root(
 
 def main() -> None:
     """Run the program: the entry point of ``mnistdiff``."""
-    gc.set_threshold(10_000)  # the imports make 200,000 objects, none of them garbage
     unwinding = unwind_on_signals()
     keep_standard_streams()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some reads every installed package

@@ -93,7 +93,8 @@ def read_checkpoint(source: Path | CheckpointFile) -> Checkpoint:
     for name, array in tensors.items():
         if array.dtype not in _STORED_KINDS[file.metadata.kind]:
             raise CheckpointError(f"{path} is corrupt: its tensor {name[:80]!r} is {array.dtype}, not float32")
+    floats = {name: array.astype(np.float32, copy=False) for name, array in tensors.items()}
+    for name, array in floats.items():
         if not np.isfinite(array).all():
             raise CheckpointError(f"{path} holds values that are not finite in {name[:80]!r}")
-    floats = {name: array.astype(np.float32, copy=False) for name, array in tensors.items()}
     return Checkpoint(path, file.metadata, floats, file.sha256)
