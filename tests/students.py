@@ -16,7 +16,8 @@ def write_student(path: Path, steps: int, **record: object) -> Path:
     """A model distilled from the bundled teacher, with its weights; other values of the record by name."""
     read = read_checkpoint(PRETRAINED)
     of_teacher = SampleSettings(sampler="ddim", steps=4 * steps, guidance=2)
-    distillation = Distillation(**{"teacher": read.sha256, "sampling": of_teacher, "steps": steps, **record})
+    of_student = {"teacher": read.sha256, "prediction": "v_prediction", "sampling": of_teacher, "steps": steps}
+    distillation = Distillation(**{**of_student, **record})
     settings = read.metadata.settings.model_copy(update={"distillation": distillation})
     path.write_bytes(encode_checkpoint(read.metadata.model_copy(update={"settings": settings}), read.tensors))
     assert read_checkpoint_file(path).settings.distillation == distillation

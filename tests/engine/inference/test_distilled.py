@@ -19,7 +19,9 @@ STEPS = 3
 SETTINGS = TrainSettings(
     beta_schedule="cosine",
     prediction="v_prediction",
-    distillation=Distillation(teacher="0" * 64, sampling=SampleSettings(sampler="ddim", steps=STEPS), steps=STEPS),
+    distillation=Distillation(
+        teacher="0" * 64, prediction="epsilon", sampling=SampleSettings(sampler="ddim", steps=STEPS), steps=STEPS
+    ),
 )
 PIXELS = np.zeros((28, 28), np.uint8)
 ENDS = SampleSpec(3, 0), SampleSpec(8, 0)
