@@ -29,6 +29,12 @@ class Distillation(FrozenModel):
     sampling: SampleSettings
     steps: StudentSteps
 
+    def __str__(self) -> str:
+        """The record in a few words."""
+        of, steps = self.sampling, self.steps
+        how = f"sampler {of.sampler}, steps {of.steps}, guidance {of.guidance:g} on {of.guidance_interval}"
+        return f"to {steps} step{'s' * (steps > 1)}, from the teacher {self.teacher[:12]} with {how}"
+
     @model_validator(mode="after")
     def _the_teacher_has_paths_for_these_steps(self) -> Self:
         if self.sampling.sampler == "ddpm" or self.sampling.eta:

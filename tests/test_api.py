@@ -352,16 +352,19 @@ class Quick:
         return mnistdiff.evaluate(model, n=10, steps=1)
 
 
-def few(given):
+def few(model, given):
     """Two steps, where there may be as many."""
-    return {"steps": min(given.get("steps", 2), 2)}
+    own = model.settings.distillation is not None and "steps" not in given
+    return {} if own else {"steps": min(given.get("steps", 2), 2)}
 
 
 def test_the_examples_of_the_page_run_in_their_order(tiny_toml, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "mnistdiff", Quick(tiny_toml))
     whole = mnistdiff.Model.sample_settings
-    monkeypatch.setattr(mnistdiff.Model, "sample_settings", lambda model, **given: whole(model, **given | few(given)))
+    monkeypatch.setattr(
+        mnistdiff.Model, "sample_settings", lambda model, **given: whole(model, **given | few(model, given))
+    )
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names = {}
     for example in examples:

@@ -134,7 +134,7 @@ class Session:
             shown.follow(sample(model, specs, settings), samples.extend)
             shown.digits([each.pixels for each in samples])
         self._images = Images(samples, Origin(model, settings), columns=len(specs))
-        console.note(f"seed {seed}, guidance {settings.guidance:g}, {settings.steps} steps")
+        console.note(f"seed {seed}, guidance {settings.guidance:g}, steps {settings.steps}")
         # The next ones are different, but can be sampled again.
         self._seed = None if self._seed is None else (self._seed + len(specs)) % (MAX_SEED + 1)
 

@@ -34,7 +34,13 @@ _BY_MODEL = (
 Guidance = Annotated[float | None, guidance(_BY_MODEL)]
 GuidanceInterval = Annotated[Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO")]
 Sampler = Annotated[str | None, setting(SampleSettings, "sampler")]
-Steps = Annotated[int | None, setting(SampleSettings, "steps")]
+_STEPS = SampleSettings.model_fields["steps"]
+Steps = Annotated[
+    int | None,
+    setting(
+        SampleSettings, "steps", help_text=options.describe(_STEPS, f"{_STEPS.default}, or those of a distilled model")
+    ),
+]
 Spacing = Annotated[str | None, setting(SampleSettings, "spacing")]
 Eta = Annotated[float | None, setting(SampleSettings, "eta")]
 Weights = Annotated[WeightsName | None, setting(SampleSettings, "weights")]

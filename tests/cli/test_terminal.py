@@ -136,10 +136,10 @@ def test_without_arguments_digits_are_asked_for_sampled_and_kept(spawn, tmp_path
     assert "again        the same digits" in said["hello"]
     assert "again        the same digits" in said["seven, please"]
     assert len(image_rows(said["7"])) == len(image_rows(said["again"])) == 14
-    seeds = [re.search(r"seed ([0-9]+), guidance 1.3, 10 steps", said[line])[1] for line in ("7", "again")]
+    seeds = [re.search(r"seed ([0-9]+), guidance [0-9.]+, steps [0-9]+", said[line])[1] for line in ("7", "again")]
     assert seeds[0] != seeds[1]
     assert "guidance 3" in said["g 3"]
-    assert "seed 42, guidance 3, 10 steps" in said["2026"]
+    assert "seed 42, guidance 3, steps " in said["2026"]
     assert len(image_rows(said["2026"])) == 2 * 14  # two fit side by side into 80 columns
     assert "-1" in said["g -1"]
     assert "'x'" in said["s x"]

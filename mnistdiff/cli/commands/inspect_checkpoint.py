@@ -63,16 +63,13 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
 
 
 def _distilled(record: object) -> str:
-    """The steps of a student, its teacher, and how that samples, in a line."""
+    """The record of a student, and the name of its teacher if that is bundled."""
     from mnistdiff.distillation import Distillation
-    from mnistdiff.engine.checkpoint.distilled import digest_and_name
+    from mnistdiff.engine.checkpoint.distilled import name_of_digest
 
     student = Distillation.model_validate(record)
-    of = student.sampling
-    how = f"{of.sampler}, steps {of.steps}, guidance {of.guidance:g} on {of.guidance_interval}"
-    return (
-        f"to {student.steps} step{'s' if student.steps > 1 else ''} from {digest_and_name(student.teacher)} with {how}"
-    )
+    name = name_of_digest(student.teacher)
+    return f"{student}{f'; the teacher is {name}' * bool(name)}"
 
 
 def _card_rows(card: "ModelCard") -> list[tuple[str, str]]:

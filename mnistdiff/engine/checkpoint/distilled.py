@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
-from mnistdiff.engine.checkpoint.pretrained import BUNDLED, TEACHER, bundled_models, typed_name
+from mnistdiff.engine.checkpoint.pretrained import TEACHER, bundled_models, typed_name
 from mnistdiff.errors import NeedsTeacherError
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
@@ -35,17 +35,15 @@ def require_able(
     others = (name for name, each in values.items() if name in own and set(each) != {own[name]})
     asked = task or next(map(written, others), "")
     if asked:
-        teacher, steps = digest_and_name(student.teacher), student.steps
+        name, steps = name_of_digest(student.teacher), student.steps
         raise NeedsTeacherError(
-            f"{asked} needs the teacher {teacher}: this model was distilled to {steps} step{'s' * (steps > 1)}, with "
-            "guidance included",
-            f"Use the model {typed_name(TEACHER)}." if BUNDLED in teacher else "Use the teacher instead.",
+            f"{asked} needs the teacher {student.teacher[:12]}{f' ({name})' * bool(name)}: this model was distilled to "
+            f"{steps} step{'s' * (steps > 1)}, with guidance included",
+            f"Use the model {typed_name(TEACHER)}." if name else "Use the teacher instead.",
         )
 
 
-def digest_and_name(sha256: str) -> str:
-    """The first digits of a checkpoint's SHA-256, and the name of a bundled model."""
-    for name, path in bundled_models().items():
-        if read_checkpoint_file(path).sha256 == sha256:
-            return f"{sha256[:12]} ({name})"
-    return sha256[:12]
+def name_of_digest(sha256: str) -> str:
+    """The name of the bundled model with this SHA-256; empty if there is none."""
+    models = bundled_models().items()
+    return next((name for name, path in models if read_checkpoint_file(path).sha256 == sha256), "")

@@ -2,7 +2,7 @@
 
 import base64
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ def report(run: RunDir, evaluation: Path | None = None) -> bytes:
         previews=_previews(run),
         evaluation=evaluated,
         evaluated_here=evaluated is not None and evaluated.model.sha256 == description.sha256,
-        settings=_settings(settings),
+        settings=_settings(settings, description.settings),
     )
     return text.encode(errors="backslashreplace")  # for file names that are not UTF-8
 
@@ -119,15 +119,13 @@ def _previews(run: RunDir) -> list[Preview]:
     return [Preview(epoch, _uri("image/png", encode_png(preview(path)))) for epoch, path in chosen]
 
 
-def _settings(settings: TrainSettings) -> list[Setting]:
+def _settings(settings: TrainSettings, names: Iterable[str]) -> list[Setting]:
     preset = TrainSettings.model_validate({"preset": settings.preset, **PRESETS[settings.preset]})
     return [
         Setting(
             name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value), usual not in (value, "auto")
         )
-        for name, value, usual in (
-            (name, getattr(settings, name), getattr(preset, name)) for name in type(settings).model_fields
-        )
+        for name, value, usual in ((name, getattr(settings, name), getattr(preset, name)) for name in names)
     ]
 
 
