@@ -58,7 +58,7 @@ def cache_graph(settings: TrainSettings, graph: bytes) -> None:
         keep_graph(graph_name(settings), graph)
 
 
-def _onnxruntime() -> ModuleType:
+def import_onnxruntime() -> ModuleType:
     """Import ONNX Runtime with its telemetry disabled: sampling may open no connection.
 
     From version 1.29 it reports usage to its makers unless that is disabled before the import (its docs/Privacy.md).
@@ -85,7 +85,7 @@ class OnnxDenoiser:
     """
 
     def __init__(self, graph: bytes, weights: Mapping[str, NDArray[np.float32]], *, source: str) -> None:
-        onnxruntime = _onnxruntime()
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = thread_limit().number
         # Spinning threads cost more than they save while other processes use the processor.
