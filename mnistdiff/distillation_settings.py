@@ -56,6 +56,8 @@ def resolve_distillation(
     Raises:
         SettingsError: for a value out of range, or a teacher whose paths such a student cannot learn.
     """
+    from mnistdiff.engine.checkpoint.distilled import require_able
+
     trained, seen = teacher.settings, teacher.metadata.images_seen
     defaults = {} if trained.distillation is not None else TEACHER_SAMPLING
     with field_errors():
@@ -65,6 +67,11 @@ def resolve_distillation(
             sampling=SampleSettings.for_model(trained, {**defaults, **sampling}, images_seen=seen),
             steps=steps,
         )
+    require_able(
+        trained,
+        values={name: [value] for name, value in distillation.sampling},
+        written=lambda name: f"`{'teacher_' * (name == 'steps')}{name}` {getattr(distillation.sampling, name)}",
+    )
     if distillation.sampling.steps > trained.timesteps:
         raise SettingsError(
             f"the teacher has {trained.timesteps} timesteps, and cannot take {distillation.sampling.steps} steps",

@@ -21,6 +21,7 @@ BEYOND = {
     "--spacing even": "evaluate two.safetensors -n 10 --spacing even",
     "--sweep guidance=1.0,2.0": "grid two.safetensors --sweep guidance=1,2",
     "--by steps=2,3": "evaluate two.safetensors -n 10 --by steps=2,3",
+    "--teacher-steps 8": "distill two.safetensors --steps 2 --teacher-steps 8 --run-dir new",
     "edit": "edit seven.png -d 1 -c two.safetensors",
     "inpaint": "inpaint seven.png --mask left -d 1 -c two.safetensors",
     "classify": "classify seven.png -c two.safetensors",
