@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from mnistdiff.sample_settings import SampleSettings
-from mnistdiff.setting_types import FrozenModel, PredictionName
+from mnistdiff.setting_types import FrozenModel, PredictionName, Sha256
 
 STUDENT_STEPS = 4
 StudentSteps = Annotated[int, Field(ge=1, le=16)]
@@ -24,7 +24,7 @@ class Distillation(FrozenModel):
         pydantic.ValidationError: for a value out of range, or paths that a student of these steps cannot learn.
     """
 
-    teacher: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    teacher: Sha256
     prediction: PredictionName
     sampling: SampleSettings
     steps: StudentSteps

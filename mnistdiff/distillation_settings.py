@@ -33,10 +33,6 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
     }
 )
 """The other settings of training, found by measurement (docs/evaluation.md)."""
-_OF_MODEL = (
-    *("preset", "dataset", "timesteps", "beta_schedule", "beta_start", "beta_end"),
-    *("network", "patch_size", "channels", "down_blocks", "up_blocks", "embedding"),
-)
 
 
 def resolve_distillation(
@@ -77,6 +73,5 @@ def resolve_distillation(
             f"the teacher has {trained.timesteps} timesteps, and cannot take {distillation.sampling.steps} steps",
             f"Use `teacher_steps` {trained.timesteps // steps * steps}, or another multiple of `steps`.",
         )
-    of_model = {name: getattr(trained, name) for name in _OF_MODEL}
-    recipe = {**RECIPE, **of_model, "prediction": "v_prediction", "distillation": distillation}
-    return resolve([("distillation", recipe), *layers])
+    of_model = {**trained.of_model, "preset": trained.preset, "prediction": "v_prediction"}
+    return resolve([("distillation", {**RECIPE, **of_model, "distillation": distillation}), *layers])

@@ -38,7 +38,7 @@ EDIT_STRENGTH = 0.8
 RESAMPLE_STEPS = 5
 INTERPOLATION_FRAMES = 24
 
-PresetName = Literal["base", "fast", "tiny"]
+PresetName = Literal["base", "fast", "best", "tiny"]
 DatasetName = Annotated[str, AfterValidator(DATASETS.require)]
 ScheduleName = Annotated[str, AfterValidator(SCHEDULES.require)]
 PredictionName = Annotated[str, AfterValidator(PREDICTIONS.require)]
@@ -87,6 +87,7 @@ def user_path(name: str, path: str | os.PathLike[str]) -> Path:
 
 
 Blocks = Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1, max_length=3)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 """Images of each label."""

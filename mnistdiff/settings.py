@@ -26,6 +26,7 @@ from mnistdiff.setting_types import (
     PresetName,
     ScheduleName,
     Seed,
+    Sha256,
     Shards,
 )
 
@@ -94,6 +95,9 @@ class TrainSettings(FrozenModel):
     )
     precision: Precision = Field("fp32", description="Precision of the convolutions; auto measures which is faster.")
     compile: Compile = Field("off", description="Compile the network; auto does not.")
+    start: Sha256 | None = Field(
+        None, description="SHA-256 of the checkpoint whose weights the training starts from; none for random weights."
+    )
     distillation: Distillation | None = Field(
         None, description="The teacher of a distilled model; none for a model that is trained on images alone."
     )
@@ -131,6 +135,15 @@ class TrainSettings(FrozenModel):
                     "use a smaller beta_end"
                 )
         return self
+
+    @property
+    def of_model(self) -> dict[str, object]:
+        """The settings that models must share for one to start from the weights of the other, by name."""
+        names = (
+            *("dataset", "timesteps", "beta_schedule", "beta_start", "beta_end", "prediction"),
+            *("network", "patch_size", "channels", "down_blocks", "up_blocks", "embedding"),
+        )
+        return {name: getattr(self, name) for name in names}
 
     @property
     def spec(self) -> "DatasetSpec":

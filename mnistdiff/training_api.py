@@ -21,13 +21,18 @@ from mnistdiff.settings import TrainSettings
 
 if TYPE_CHECKING:  # these import torch
     from mnistdiff.engine.runs.events import Event
-    from mnistdiff.presets import Layer, Resolved
+    from mnistdiff.presets import Resolved
 
 PathLike = str | os.PathLike[str]
 
 
 def train(
-    *, config: PathLike | None = None, force: bool = False, stop: Callable[[], bool] = lambda: False, **settings: object
+    *,
+    config: PathLike | None = None,
+    start: PathLike | None = None,
+    force: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    **settings: object,
 ) -> Iterator["Event"]:
     """Train a model.
 
@@ -36,6 +41,8 @@ def train(
 
     Args:
         config: a file of settings, TOML or a run's ``settings.json``, which keywords override.
+        start: a run folder or a checkpoint whose averaged weights are the start, instead of random ones; network, noise
+            schedule and prediction type are then those of its model.
         force: replace the run in ``run_dir``.
         stop: called after each step; True saves and ends the training.
         **settings: any field of ``TrainSettings`` (``preset``, ``epochs``, ``lr``, ...) and of ``MachineSettings``
@@ -52,12 +59,19 @@ def train(
         OSError: if the file system refuses.
     """
     from mnistdiff.presets import read_settings_file, resolve
+    from mnistdiff.start import require_same_model, start_layers
 
-    layers: list[Layer] = [] if config is None else [(str(config), read_settings_file(user_path("config", config)))]
-    return start_training(resolve([*layers, ("train()", settings)]), force=force, stop=stop)
+    file = None if start is None else read_checkpoint_file(checkpoints_to_sample(user_path("start", start))[-1])
+    layers = start_layers(file)
+    layers += [] if config is None else [(str(config), read_settings_file(user_path("config", config)))]
+    resolved = resolve([*layers, ("train()", settings)])
+    require_same_model(resolved, file)
+    return start_training(resolved, start=file, force=force, stop=stop)
 
 
-def start_training(resolved: "Resolved", *, force: bool, stop: Callable[[], bool]) -> Iterator["Event"]:
+def start_training(
+    resolved: "Resolved", *, start: CheckpointFile | None = None, force: bool, stop: Callable[[], bool]
+) -> Iterator["Event"]:
     """``train`` with settings that are checked already."""
     require("matplotlib", "torch")
     from mnistdiff.engine import pipeline
@@ -68,6 +82,7 @@ def start_training(resolved: "Resolved", *, force: bool, stop: Callable[[], bool
         allow_fallback="dataset" not in resolved.given,  # a data set that was named is used, or it is an error
         epochs_yield=resolved.epochs_yield,
         force=force,
+        weights=None if start is None else read_checkpoint(start).weights("ema"),
         stop=stop,
     )
     return _logged(events, resolved.machine)
@@ -134,13 +149,15 @@ def start_distillation(
     return _logged(events, resolved.machine)
 
 
-def start_or_continue(resolved: "Resolved", *, force: bool, stop: Callable[[], bool]) -> Iterator["Event"]:
+def start_or_continue(
+    resolved: "Resolved", *, start: CheckpointFile | None = None, force: bool, stop: Callable[[], bool]
+) -> Iterator["Event"]:
     """``start_training``, or ``resume_training`` if a launcher such as torchrun restarts this command."""
     from mnistdiff.engine.training.launch import place_in_group
 
     run = interrupted_run(resolved.train, resolved.machine.run_dir) if place_in_group().restarts else None
     if run is None:
-        return start_training(resolved, force=force, stop=stop)
+        return start_training(resolved, start=start, force=force, stop=stop)
     return resume_training(run, resolved.machine, epochs=None, max_steps=None, force=False, stop=stop)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from mnistdiff.conflicts import without_effect
 from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.presets import PRESETS, Resolved, read_settings_file, resolve
 from mnistdiff.settings import TrainSettings
+from mnistdiff.start import require_same_model, start_layers
+
+if TYPE_CHECKING:
+    from mnistdiff.engine.checkpoint.header import CheckpointFile
 
 _SPEED, _DIFFUSION, _FILES = "Speed", "Diffusion", "Data and files"
 
@@ -38,6 +42,10 @@ class TrainOptions:
     epochs: Annotated[int | None, _of("epochs")] = None
     max_steps: Annotated[int | None, _of("max_steps")] = None
     max_minutes: Annotated[float | None, _of("max_minutes")] = None
+    from_model: Annotated[
+        Path | None,
+        options.file("--from", metavar="RUN|FILE", help="Start from the weights of this model, not from random ones."),
+    ] = None
     batch_size: Annotated[int | None, _of("batch_size")] = None
     optimizer: Annotated[str | None, _of("optimizer")] = None
     lr: Annotated[float | None, _of("lr")] = None
@@ -80,8 +88,23 @@ class TrainOptions:
     json: options.Json = False
     quiet: options.Quiet = False
 
-    def resolve(self) -> Resolved:
-        """Merge preset, settings file, variables and options.
+    def model_to_start_from(self) -> "CheckpointFile | None":
+        """The checkpoint of ``--from``.
+
+        Raises:
+            CheckpointError: if there is none, or it is damaged.
+        """
+        if self.from_model is None:
+            return None
+        from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+        from mnistdiff.engine.runs.lookup import checkpoints_to_sample
+
+        file = read_checkpoint_file(checkpoints_to_sample(self.from_model)[-1])
+        file.require_valid()
+        return file
+
+    def resolve(self, start: "CheckpointFile | None" = None) -> Resolved:
+        """Merge the settings of the model to start from, preset, settings file, variables and options.
 
         Raises:
             SettingsError: for a wrong value of a file or a variable, or an option without effect beside the others.
@@ -89,7 +112,8 @@ class TrainOptions:
         typed = {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
         file = [] if self.config is None else [(str(self.config), read_settings_file(self.config))]
         untyped = [name for name in SETTINGS if name not in typed]
-        resolved = resolve([*file, variables.layer(untyped), ("command line", typed)])
+        resolved = resolve([*start_layers(start), *file, variables.layer(untyped), ("command line", typed)])
+        require_same_model(resolved, start)
         train, origins = resolved.train, resolved.origins
         if self.muon_lr is not None and train.optimizer != "muon":
             other = f"--optimizer {train.optimizer} ({origins['optimizer']})"

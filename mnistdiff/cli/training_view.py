@@ -105,3 +105,5 @@ def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
         console.note(f"resume: mnistdiff resume {path}", quiet=quiet)
     console.note(f"sample: mnistdiff sample --digit 7 --n 16 --checkpoint {path}", quiet=quiet)
     console.note(f"grid:   mnistdiff grid {path} -o grid.png", quiet=quiet)
+    if finished.settings.distillation is None:
+        console.note(f"faster: mnistdiff distill {path}", quiet=quiet)

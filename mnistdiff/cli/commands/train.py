@@ -13,6 +13,7 @@ EXAMPLES = """
 mnistdiff train --preset fast
 mnistdiff train --preset fast --max-minutes 60
 mnistdiff train --epochs 200 --run-dir runs/mine
+mnistdiff train --from runs/mine --preset fast --max-minutes 15 --lr 1e-3
 mnistdiff train --config my.toml --lr 3e-4 --dry-run
 """
 
@@ -25,7 +26,8 @@ def train_command(options: TrainOptions) -> None:
     the file, with all values that the file has from it. Of --epochs, --max-steps and --max-minutes, the strongest
     source that sets one decides when training ends. The defaults below are those of the preset base.
     """
-    resolved = options.resolve()
+    start = options.model_to_start_from()
+    resolved = options.resolve(start)
     quiet = options.quiet or options.json
     if not options.dry_run and train_elsewhere(resolved.machine, partial(processes_of, resolved), quiet=quiet):
         return
@@ -40,7 +42,7 @@ def train_command(options: TrainOptions) -> None:
         console.note("loading PyTorch and the images ...", quiet=quiet)
         from mnistdiff.training_api import start_or_continue
 
-        events = start_or_continue(resolved, force=options.force, stop=stop)
+        events = start_or_continue(resolved, start=start, force=options.force, stop=stop)
         finished = show_training(events, quiet=quiet)
         if options.json:  # which leaves out notes
             finished = replace(finished, notices=(*resolved.notices, *finished.notices))

@@ -69,10 +69,12 @@ class Finished:
     """The training ended, complete or stopped by the caller, and is saved.
 
     Attributes:
+        settings: of the run.
         loss: mean of the last steps; NaN before the first step.
     """
 
     run: RunDir
+    settings: TrainSettings
     step: int
     total_steps: int
     epoch: int

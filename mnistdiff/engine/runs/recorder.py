@@ -125,6 +125,7 @@ class Recorder:
         self._plot()
         yield Finished(
             run=self._run,
+            settings=self._settings,
             step=self._state.step,
             total_steps=self._total_steps,
             epoch=self._settings.epochs_done(self._state.step, self._num_images),
