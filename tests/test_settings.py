@@ -82,7 +82,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, hint):
 def test_an_unknown_preset_is_refused_with_those_that_exist(preset):
     with pytest.raises(SettingsError, match="^run.toml: unknown preset ") as refused:
         resolve([("run.toml", {"preset": preset})])
-    assert "base, fast, tiny" in refused.value.hint
+    assert "base, fast, best, tiny" in refused.value.hint
 
 
 @pytest.mark.parametrize(
