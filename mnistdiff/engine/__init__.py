@@ -5,7 +5,8 @@ In reading order:
 1. ``diffusion``: noise schedules, prediction types, guidance, samplers, as functions of arrays.
 2. ``network``: the networks, their moving average, devices, evaluation with ONNX Runtime.
 3. ``data``: data sets and the order of their images; preprocessing of users' images.
-4. ``training``: the loss, the loop, the optimizers, the state as named tensors, processes, precision.
+4. ``training``: the losses (``objective``, ``distillation``), the loop, the optimizers, the state as named tensors,
+   processes, precision.
 5. ``checkpoint``: the file format of states and weights.
 6. ``inference``: sampling, editing, inpainting, interpolation, classification with a trained model.
 7. ``outputs``: images, animations, sheets, data set files, plots, and the provenance metadata in images.
