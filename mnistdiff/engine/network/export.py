@@ -81,7 +81,8 @@ def _fold_constants(graph: "onnx.ModelProto", weights: Collection[str]) -> "onnx
         options.optimized_model_filepath = str(Path(folder, "graph.onnx"))
         onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         graph = onnx.load(options.optimized_model_filepath)
-    del graph.graph.input[number:], graph.opset_import[1:]  # of operators that it does not have
+    del graph.graph.input[number:], graph.opset_import[:]  # which lists the operators of ONNX Runtime, too
+    graph.opset_import.add(domain="", version=_OPSET)
     for tensor in given:
         _strip_weight(tensor)
     graph.graph.initializer.extend(given)
