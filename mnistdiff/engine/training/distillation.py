@@ -5,8 +5,6 @@ teacher, by ``ddim`` and without guidance, and each of its states is compared wi
 timestep. A step starts from the student's own state, as it will when it samples, and its gradient ends there.
 """
 
-import time
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,17 +24,25 @@ from mnistdiff.engine.training.state import Weights
 from mnistdiff.setting_types import PREDICTIONS
 from mnistdiff.settings import TrainSettings
 
-_GROUP = 64
-"""Batches of paths in memory: 13 MB for batches of 64 and a student of two steps."""
 _USES = 5
 """How often each path is used: making it takes about as long as five steps of the student."""
+_DELAY = 16 * _USES
+"""Optimizer steps between two uses of a path."""
+
+
+def path_number(step: int) -> int:
+    """Which batch of paths a step uses: of five steps the first a new one, the others earlier ones."""
+    newest, use = divmod(step, _USES)
+    number = newest - use * _DELAY // _USES
+    return number if number >= 0 else -number % (newest + 1)  # of those that there are at the beginning
 
 
 class DistillationLoss(Objective):
     """The absolute difference of the student's states from those of the teacher's paths.
 
-    Paths are made when they are needed, in groups of batches, and used several times; they are a function of the seed
-    and the step, so that resuming makes them again.
+    Paths are made when they are needed, for every fifth batch, and used five times; they are a function of the seed and
+    the step, so that resuming makes them again. In memory are those of 65 batches: 13 MB for batches of 64 images and a
+    student of two steps.
 
     Args:
         settings: of the student, with its ``distillation``. The teacher has the same network and schedule.
@@ -57,7 +63,6 @@ class DistillationLoss(Objective):
         self._predict = prepared(self._teacher, settings)
         self._timesteps = self._schedule.inference_timesteps(self._distillation.steps, "trailing")
         self._states: dict[tuple[int, int, int], Tensor] = {}
-        self._group, self._seconds = -1, 0.0
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights of the teacher."""
@@ -73,10 +78,6 @@ class DistillationLoss(Objective):
             total = total + (self._ddim(x_0_pred, x_t, t, t_prev) - state.float()).abs().mean()
             x_t = self._ddim(x_0_pred.detach().clamp(-1, 1), x_t, t, t_prev)
         return total / len(self._timesteps)
-
-    def reused_seconds(self) -> float:
-        """As in ``Objective``: the time that the paths took, but for the share of their first use."""
-        return self._seconds * (1 - 1 / _USES)
 
     def _x_0(self, model: Predict, x_t: Tensor, t: int, labels: Tensor) -> Tensor:
         """The predicted image, not clipped, shape (B, 1, 28, 28)."""
@@ -95,10 +96,7 @@ class DistillationLoss(Objective):
             noise x_T, shape (B, 1, 28, 28); labels, shape (B,); the states after each step of the student, float16,
             shape (S, B, 1, 28, 28).
         """
-        group, use = divmod(draws.step, _GROUP * _USES)
-        if group != self._group:
-            self._group, self._states = group, {}
-        number = group * _GROUP + use % _GROUP
+        number = path_number(draws.step)
         random = generator(self._settings.seed, Stream.TEACHER_PATHS, number)
         shape = (self._settings.batch_size, *self._settings.spec.image_shape)
         part = slice(draws.first, draws.first + images)
@@ -106,9 +104,9 @@ class DistillationLoss(Objective):
         labels = random.integers(self._settings.spec.num_classes, size=shape[0])[part]
         key = (number, draws.first, images)
         if key not in self._states:
-            began = time.monotonic()
+            oldest = number - _DELAY * (_USES - 1) // _USES
+            self._states = {other: states for other, states in self._states.items() if other[0] >= oldest}
             self._states[key] = self._sampled(noise, labels)
-            self._seconds += time.monotonic() - began
         return self._moved(noise), torch.from_numpy(labels).to(self._device), self._states[key]
 
     def _sampled(self, noise: NDArray[np.float32], labels: NDArray[np.int64]) -> Tensor:

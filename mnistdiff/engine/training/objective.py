@@ -110,10 +110,6 @@ class Objective(ABC):
         """
         return MappingProxyType({})
 
-    def reused_seconds(self) -> float:
-        """The seconds spent so far on what later steps use again; a time budget leaves them out. By default none."""
-        return 0.0
-
 
 class DiffusionLoss(Objective):
     """The simple loss of Ho et al. 2020 (Eq. 14) for any prediction type, with label dropout for guidance.

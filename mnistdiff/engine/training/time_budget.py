@@ -46,7 +46,7 @@ def steps_within(
         DivergedError: if the first steps diverge.
     """
     began = time.monotonic()
-    ends: list[float] = []  # of the steps, on a clock that stands still during work that later steps use again
+    ends: list[float] = []
     # The benchmark takes at most 10 % of the budget.
     benchmark = min(_BENCHMARK_SECONDS, minutes * 60 / 10)
 
@@ -58,7 +58,7 @@ def steps_within(
 
     state = TrainState.initial(settings, device)  # without tensors of the objective, which others may not have
     for _ in train_steps(state, images, labels, settings, objective, total_steps=10**9, group=group, stop=is_over):
-        ends.append(time.monotonic() - objective.reused_seconds())  # noqa: PERF401
+        ends.append(time.monotonic())  # noqa: PERF401
     warm = ends[warm_up - 1 :]
     left = minutes * 60 - (time.monotonic() - began)
     return max(1, int(left * _SHARE_OF_STEPS * (len(warm) - 1) / (warm[-1] - warm[0])))
