@@ -247,12 +247,22 @@ def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
     assert SampleSettings.for_model(few, {"steps": 9, "guidance": 0}, images_seen=10**6).steps == 9
 
 
-@pytest.mark.parametrize(("images_seen", "guidance"), [(0, 1.5), (99_999, 1.5), (100_000, 1.3), (10**9, 1.3)])
+@pytest.mark.parametrize(("images_seen", "guidance"), [(0, 1.5), (99_999, 1.5), (100_000, 1.3), (499_999, 1.3)])
 @pytest.mark.parametrize("planned", [{}, {"max_steps": 1}, {"epochs": 1}])
 def test_a_model_of_few_images_is_guided_more_whatever_was_planned(images_seen, guidance, planned):
     model = TrainSettings(**planned)
     assert SampleSettings.for_model(model, images_seen=images_seen).guidance == guidance
     assert SampleSettings.for_model(model, {"guidance": 2}, images_seen=images_seen).guidance == 2
+
+
+@pytest.mark.parametrize("images_seen", [500_000, 10**9])
+def test_a_model_of_many_images_is_guided_in_an_interval_unless_a_scale_is_given(images_seen):
+    def settings_with(**given):
+        return SampleSettings.for_model(TrainSettings(), given, images_seen=images_seen)
+
+    assert (settings_with().guidance, settings_with().guidance_interval) == (1.7, (0.2, 0.6))
+    assert (settings_with(guidance=2).guidance, settings_with(guidance=2).guidance_interval) == (2, (0, 1))
+    assert settings_with(guidance_interval="0:0.5").guidance_interval == (0, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,14 @@ from mnistdiff.cli.variables import layer, variable
 from mnistdiff.conflicts import refuse_ineffective, without_effect
 from mnistdiff.errors import SettingsError, explain
 from mnistdiff.machine_settings import InferenceSettings
-from mnistdiff.sample_settings import SHORT_TRAINING_GUIDANCE, SHORT_TRAINING_IMAGES, SampleSettings
+from mnistdiff.sample_settings import (
+    LONG_TRAINING_GUIDANCE,
+    LONG_TRAINING_IMAGES,
+    LONG_TRAINING_INTERVAL,
+    SHORT_TRAINING_GUIDANCE,
+    SHORT_TRAINING_IMAGES,
+    SampleSettings,
+)
 from mnistdiff.setting_types import Interval, WeightsName
 
 
@@ -28,8 +35,9 @@ def guidance(default: str) -> Any:
 
 
 _BY_MODEL = (
-    f"{SampleSettings.model_fields['guidance'].default}, or {SHORT_TRAINING_GUIDANCE} for a model trained on fewer "
-    f"than {SHORT_TRAINING_IMAGES:,} images"
+    f"{SampleSettings.model_fields['guidance'].default}; {SHORT_TRAINING_GUIDANCE} for a model trained on fewer than "
+    f"{SHORT_TRAINING_IMAGES:,} images; {LONG_TRAINING_GUIDANCE} in the interval {LONG_TRAINING_INTERVAL} for one of "
+    f"{LONG_TRAINING_IMAGES:,} or more"
 )
 Guidance = Annotated[float | None, guidance(_BY_MODEL)]
 GuidanceInterval = Annotated[Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO")]
