@@ -11,9 +11,6 @@ from mnistdiff.errors import SettingsError, explain, shown
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
-from mnistdiff.settings_file import read_settings_file
-
-__all__ = ["PRESETS", "Layer", "Origin", "Resolved", "read_settings_file", "resolve"]
 
 _EXECUTION = MappingProxyType({"shards": "auto", "precision": "auto", "compile": "auto"})
 """How every preset computes: chosen for the machine at the start of a run, which keeps the choice."""

@@ -58,7 +58,8 @@ def train(
         RunInUseError: if another process trains in the run folder.
         OSError: if the file system refuses.
     """
-    from mnistdiff.presets import read_settings_file, resolve
+    from mnistdiff.presets import resolve
+    from mnistdiff.settings_file import read_settings_file
     from mnistdiff.start import require_same_model, start_layers
 
     file = None if start is None else read_checkpoint_file(checkpoints_to_sample(user_path("start", start))[-1])
@@ -149,15 +150,15 @@ def start_distillation(
     return _logged(events, resolved.machine)
 
 
-def start_or_continue(
-    resolved: "Resolved", *, start: CheckpointFile | None = None, force: bool, stop: Callable[[], bool]
+def or_continue(
+    resolved: "Resolved", start: Callable[[], Iterator["Event"]], *, stop: Callable[[], bool]
 ) -> Iterator["Event"]:
-    """``start_training``, or ``resume_training`` if a launcher such as torchrun restarts this command."""
+    """``start()``, or the interrupted run if a launcher such as torchrun restarts this command."""
     from mnistdiff.engine.training.launch import place_in_group
 
     run = interrupted_run(resolved.train, resolved.machine.run_dir) if place_in_group().restarts else None
     if run is None:
-        return start_training(resolved, start=start, force=force, stop=stop)
+        return start()
     return resume_training(run, resolved.machine, epochs=None, max_steps=None, force=False, stop=stop)
 
 

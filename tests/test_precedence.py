@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistdiff.errors import SettingsError
-from mnistdiff.presets import PRESETS, read_settings_file, resolve
+from mnistdiff.presets import PRESETS, resolve
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
+from mnistdiff.settings_file import read_settings_file
 
 FILE, FLAGS = "run.toml", "command line"
 ORIGINS = [FILE, lambda name: f"MNISTDIFF_{name.upper()}", FLAGS]

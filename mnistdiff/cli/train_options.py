@@ -10,8 +10,9 @@ import typer
 from mnistdiff.cli import options, variables
 from mnistdiff.conflicts import without_effect
 from mnistdiff.machine_settings import MachineSettings
-from mnistdiff.presets import PRESETS, Resolved, read_settings_file, resolve
+from mnistdiff.presets import PRESETS, Resolved, resolve
 from mnistdiff.settings import TrainSettings
+from mnistdiff.settings_file import read_settings_file
 from mnistdiff.start import require_same_model, start_layers
 
 if TYPE_CHECKING:

@@ -122,7 +122,8 @@ def distill_command(options: DistillOptions) -> None:
         return
     with training() as stop:
         console.note(f"loading PyTorch, the images and {declared.name_of(file.path)} ...", quiet=quiet)
-        from mnistdiff.training_api import start_distillation
+        from mnistdiff.training_api import or_continue, start_distillation
 
-        events = start_distillation(file, resolved, force=options.force, stop=stop)
-        conclude(show_training(events, quiet=quiet), as_json=options.json, quiet=options.quiet)
+        begin = partial(start_distillation, file, resolved, force=options.force, stop=stop)
+        finished = show_training(or_continue(resolved, begin, stop=stop), quiet=quiet)
+        conclude(finished, as_json=options.json, quiet=options.quiet)

@@ -40,10 +40,10 @@ def train_command(options: TrainOptions) -> None:
         return
     with training() as stop:
         console.note("loading PyTorch and the images ...", quiet=quiet)
-        from mnistdiff.training_api import start_or_continue
+        from mnistdiff.training_api import or_continue, start_training
 
-        events = start_or_continue(resolved, start=start, force=options.force, stop=stop)
-        finished = show_training(events, quiet=quiet)
+        begin = partial(start_training, resolved, start=start, force=options.force, stop=stop)
+        finished = show_training(or_continue(resolved, begin, stop=stop), quiet=quiet)
         if options.json:  # which leaves out notes
             finished = replace(finished, notices=(*resolved.notices, *finished.notices))
         conclude(finished, as_json=options.json, quiet=options.quiet)

@@ -119,8 +119,7 @@ class Recorder:
         if self._saved_step != self._state.step:
             self._save()
         if self._state.step >= self._total_steps:
-            weights = encode_checkpoint(self._metadata("weights"), self._state.ema_tensors())
-            write_atomically(self._run.weights, weights)
+            write_atomically(self._run.weights, encode_checkpoint(self._metadata("weights"), self._state.ema_tensors()))
             yield Saved(self._run.weights)
         self._plot()
         yield Finished(

@@ -13,8 +13,8 @@ from mnistdiff.engine.runs import metrics
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.storage import TEMPORARY_SUFFIX
 from mnistdiff.errors import RunInUseError, SettingsError, StorageError
-from mnistdiff.presets import read_settings_file
 from mnistdiff.settings import TrainSettings
+from mnistdiff.settings_file import read_settings_file
 
 JSON_OF_EVERY_KIND = [
     *(b'"x"', b"null", b"[1]", b"{}", b"true", b"NaN", b"1e400", b"-1" + b"0" * 4000, b"1" + b"0" * 5000, b'"\\ud800"')
