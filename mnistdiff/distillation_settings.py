@@ -12,10 +12,8 @@ from mnistdiff.sample_settings import SampleSettings
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.header import CheckpointFile
 
-TEACHER_SAMPLING: Mapping[str, Any] = MappingProxyType(
-    {"sampler": "ddim", "steps": 20, "guidance": 1.5, "guidance_interval": (0.2, 0.6)}
-)
-"""How a teacher samples by default: closest to real digits (docs/evaluation.md)."""
+TEACHER_SAMPLING: Mapping[str, Any] = MappingProxyType({"sampler": "ddim", "steps": 20})
+"""How a teacher samples by default, with the guidance that its model has by default."""
 RECIPE: Mapping[str, Any] = MappingProxyType(
     {
         "epochs": 1000,

@@ -34,12 +34,12 @@ def guidance(default: str) -> Any:
     return setting(SampleSettings, "guidance", "--guidance", "-g", help_text=text)
 
 
-_BY_MODEL = (
+GUIDANCE_BY_MODEL = (
     f"{SampleSettings.model_fields['guidance'].default}; {SHORT_TRAINING_GUIDANCE} for a model trained on fewer than "
     f"{SHORT_TRAINING_IMAGES:,} images; {LONG_TRAINING_GUIDANCE} in the interval {LONG_TRAINING_INTERVAL} for one of "
     f"{LONG_TRAINING_IMAGES:,} or more"
 )
-Guidance = Annotated[float | None, guidance(_BY_MODEL)]
+Guidance = Annotated[float | None, guidance(GUIDANCE_BY_MODEL)]
 GuidanceInterval = Annotated[Interval | None, setting(SampleSettings, "guidance_interval", metavar="FROM:TO")]
 Sampler = Annotated[str | None, setting(SampleSettings, "sampler")]
 _STEPS = SampleSettings.model_fields["steps"]

@@ -9,6 +9,7 @@ import typer
 
 from mnistdiff.cli import console, variables
 from mnistdiff.cli import options as declared
+from mnistdiff.cli.option_groups import GUIDANCE_BY_MODEL
 from mnistdiff.cli.processes import processes_of, train_elsewhere, training
 from mnistdiff.cli.train_options import of_setting
 from mnistdiff.cli.training_view import conclude, show_training
@@ -41,8 +42,8 @@ def _of(name: str, panel: str | None = None) -> Any:
 def _of_teacher(name: str, *flags: str) -> Any:
     """The option for a sample setting of the teacher."""
     field = SampleSettings.model_fields[name]
-    default = TEACHER_SAMPLING[name]
-    text = declared.describe(field, str(Interval(*default) if isinstance(default, tuple) else default))
+    default = GUIDANCE_BY_MODEL if name == "guidance" else str(TEACHER_SAMPLING.get(name, ""))
+    text = declared.describe(field, default)
     metavar = {"guidance_interval": "FROM:TO"}.get(name)
     return declared.setting(SampleSettings, name, *flags, panel=_TEACHER, help_text=text, metavar=metavar)
 

@@ -8,7 +8,7 @@ from torch import nn
 from mnistdiff.distillation import Distillation
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.build import Network
-from mnistdiff.engine.training.distillation import DistillationLoss
+from mnistdiff.engine.training.distillation import DistillationLoss, path_number
 from mnistdiff.engine.training.loop import train_steps
 from mnistdiff.engine.training.objective import Draws
 from mnistdiff.engine.training.state import TrainState
@@ -110,6 +110,14 @@ def test_paths_are_those_that_the_teacher_samples(affine):
     assert torch.equal(
         again._paths(draws.of(slice(8, 16)), images=8)[2], objective._paths(draws.of(slice(8, 16)), images=8)[2]
     )
+
+
+def test_every_fifth_step_has_a_new_batch_of_paths_and_each_is_used_five_times():
+    numbers = [path_number(step) for step in range(5000)]
+    assert numbers[::5] == list(range(1000))
+    assert all(number <= step // 5 for step, number in enumerate(numbers))
+    assert {numbers.count(number) for number in range(100, 900)} == {5}
+    assert all(newest // 5 - number <= 64 for newest, number in enumerate(numbers))  # those that are kept
 
 
 @pytest.mark.parametrize(
