@@ -16,6 +16,7 @@ SHORT_TRAINING_GUIDANCE = 1.5
 LONG_TRAINING_IMAGES = 500_000
 LONG_TRAINING_GUIDANCE = 1.7
 LONG_TRAINING_INTERVAL = Interval(0.2, 0.6)
+LONG_TRAINING_STEPS = 20
 
 
 class SampleSettings(FrozenModel):
@@ -57,7 +58,7 @@ class SampleSettings(FrozenModel):
         A distilled model has its own steps, and no guidance beside that which it has learned. A model with few
         timesteps has as many steps. One that was trained on few images has a larger guidance scale: it gains more in
         accuracy than it loses in variety. One that was trained on many images is guided in a part of sampling alone,
-        unless a guidance scale is given: it gains more in variety (docs/evaluation.md).
+        in more steps and by ``ddim``, unless a guidance scale is given: it gains more in variety (docs/evaluation.md).
 
         Args:
             model: the settings of its training.
@@ -71,5 +72,6 @@ class SampleSettings(FrozenModel):
         elif images_seen < SHORT_TRAINING_IMAGES:
             defaults["guidance"] = SHORT_TRAINING_GUIDANCE
         elif images_seen >= LONG_TRAINING_IMAGES and "guidance" not in given:
+            defaults = {"sampler": "ddim", "steps": min(LONG_TRAINING_STEPS, model.timesteps)}
             defaults |= {"guidance": LONG_TRAINING_GUIDANCE, "guidance_interval": LONG_TRAINING_INTERVAL}
         return cls.model_validate({**defaults, **given})

@@ -243,9 +243,11 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 
 def test_a_model_of_few_timesteps_is_by_default_walked_in_as_many():
     few = TrainSettings(timesteps=7)
-    assert SampleSettings.for_model(TrainSettings(), images_seen=10**6).steps == SampleSettings().steps == 10
-    assert SampleSettings.for_model(few, images_seen=10**6).steps == 7
-    assert SampleSettings.for_model(few, {"steps": 9, "guidance": 0}, images_seen=10**6).steps == 9
+    assert SampleSettings.for_model(TrainSettings(), images_seen=10**5).steps == SampleSettings().steps == 10
+    assert SampleSettings.for_model(TrainSettings(), images_seen=10**6).steps == 20
+    for images_seen in (10**5, 10**6):
+        assert SampleSettings.for_model(few, images_seen=images_seen).steps == 7
+        assert SampleSettings.for_model(few, {"steps": 9, "guidance": 0}, images_seen=images_seen).steps == 9
 
 
 @pytest.mark.parametrize(("images_seen", "guidance"), [(0, 1.5), (99_999, 1.5), (100_000, 1.3), (499_999, 1.3)])
@@ -261,8 +263,9 @@ def test_a_model_of_many_images_is_guided_in_an_interval_unless_a_scale_is_given
     def settings_with(**given):
         return SampleSettings.for_model(TrainSettings(), given, images_seen=images_seen)
 
-    assert (settings_with().guidance, settings_with().guidance_interval) == (1.7, (0.2, 0.6))
-    assert (settings_with(guidance=2).guidance, settings_with(guidance=2).guidance_interval) == (2, (0, 1))
+    assert (settings_with().sampler, settings_with().guidance) == ("ddim", 1.7)
+    assert settings_with().guidance_interval == (0.2, 0.6)
+    assert settings_with(guidance=2) == SampleSettings(guidance=2)
     assert settings_with(guidance_interval="0:0.5").guidance_interval == (0, 0.5)
 
 

@@ -21,6 +21,7 @@ from mnistdiff.sample_settings import (
     LONG_TRAINING_GUIDANCE,
     LONG_TRAINING_IMAGES,
     LONG_TRAINING_INTERVAL,
+    LONG_TRAINING_STEPS,
     SHORT_TRAINING_GUIDANCE,
     SHORT_TRAINING_IMAGES,
     SampleSettings,
@@ -46,7 +47,13 @@ _STEPS = SampleSettings.model_fields["steps"]
 Steps = Annotated[
     int | None,
     setting(
-        SampleSettings, "steps", help_text=options.describe(_STEPS, f"{_STEPS.default}, or those of a distilled model")
+        SampleSettings,
+        "steps",
+        help_text=options.describe(
+            _STEPS,
+            f"{_STEPS.default}; {LONG_TRAINING_STEPS}, by ddim, for a model trained on {LONG_TRAINING_IMAGES:,} images "
+            "or more; those of a distilled model",
+        ),
     ),
 ]
 Spacing = Annotated[str | None, setting(SampleSettings, "spacing")]

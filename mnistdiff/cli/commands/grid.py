@@ -173,9 +173,10 @@ def _of_model(
     sheets.require_image_count(len(specs) * max(len(variants), 1))
     if compared:
         sheets.require_room_for_comparison(compared, len(specs), file.settings.spec.image_size)
-    (model, settings), *loaded = load_models(file, sampling, [{}, *variants], quiet=quiet)
+    loaded = load_models(file, sampling, variants or [{}], quiet=quiet)
+    model, settings = loaded[0]  # the others have the same, but for what is compared
     rows: list[list[Sample]] = []
-    for each, variant in loaded or [(model, settings)]:
+    for each, variant in loaded:
         rows.append([])
         with meter(quiet=quiet) as shown:
             shown.follow(sample(each, specs, variant), rows[-1].extend)

@@ -55,7 +55,7 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("seed", str(d.seed)),
         ("parameters", f"{d.parameters:,}"),
         ("weights", ", ".join(weights)),
-        *([("distilled", _distilled(d.settings["distillation"]))] if "distillation" in d.settings else []),
+        *([("distilled", _distilled(d.settings["distillation"]))] if d.settings["distillation"] else []),
         ("settings", ", ".join(f"{name}={value}" for name, value in d.settings.items() if name != "distillation")),
         ("written by", ", ".join(f"{name} {value}" for name, value in d.fingerprint.items())),
         ("SHA-256", f"{d.sha256} ({'valid' if d.digest_valid else 'INVALID'})"),

@@ -17,7 +17,6 @@ class Description:
         kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
         loss: mean loss of the last steps; None before the first.
         parameters: number of weights of the network.
-        settings: of its training; ``distillation`` only of a distilled model.
         has_ema: whether it holds the averaged weights; has_raw: those of the last step.
         digest_valid: whether the SHA-256 in the file is that of its content.
     """
@@ -58,10 +57,7 @@ def describe(path: Path) -> Description:
         prefix: sum(math.prod(shape) for name, shape in file.shapes.items() if name.startswith(f"{prefix}."))
         for prefix in ("ema", "model")
     }
-    left_out: set[str] = {"distillation"} if metadata.settings.distillation is None else set()
-    stored = metadata.model_dump(
-        mode="json", exclude={"recent_losses": True, "epoch_loss_sum": True, "settings": left_out}
-    )
+    stored = metadata.model_dump(mode="json", exclude={"recent_losses", "epoch_loss_sum"})
     return Description(
         path=str(path),
         bytes=len(file.content),
