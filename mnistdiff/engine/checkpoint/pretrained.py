@@ -9,7 +9,7 @@ from types import MappingProxyType
 from mnistdiff.errors import CheckpointError
 
 _ASSETS = Path(str(resources.files("mnistdiff"))) / "assets"
-_STUDENTS: tuple[int, ...] = ()
+_STUDENTS: tuple[int, ...] = (2, 1)
 """Steps of the bundled students, each distilled from the teacher; ``bundled`` samples with the first where it can."""
 PRETRAINED = _ASSETS / "pretrained.safetensors"
 """The bundled teacher: averaged weights, as a checkpoint."""
