@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import FrozenModel, PredictionName, Sha256
 
-STUDENT_STEPS = 4
+STUDENT_STEPS = 2
 StudentSteps = Annotated[int, Field(ge=1, le=16)]
 
 

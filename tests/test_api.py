@@ -399,3 +399,17 @@ def test_the_page_names_every_setting_and_its_default():
 def test_a_path_that_no_file_system_knows_is_an_error_that_names_the_argument(name, call, path):
     with pytest.raises(mnistdiff.MnistDiffError, match=f"`{name}`"):
         call(mnistdiff.load(), path)
+
+
+def test_a_distillation_is_a_training_as_any_other(tiny_run, tmp_path):
+    events = list(
+        mnistdiff.distill(
+            tiny_run, 2, sampling={"steps": 4}, max_steps=2, batch_size=8, run_dir=tmp_path / "student", sample_every=0
+        )
+    )
+    assert events[-1].complete
+    student = mnistdiff.load(tmp_path / "student")
+    assert student.settings.distillation.teacher == mnistdiff.load(tiny_run).sha256
+    assert student.sample_settings().steps == 2
+    with pytest.raises(mnistdiff.MnistDiffError, match="`steps`"):
+        mnistdiff.distill(tiny_run, 0)

@@ -21,7 +21,7 @@ from mnistdiff.cli import app
 from mnistdiff.cli.registry import COMMANDS, load
 
 LINES = shell_lines()
-SLOW = {"resume", "train-classifier", "evaluate", "export"}
+SLOW = {"resume", "distill", "train-classifier", "evaluate", "export"}
 """Minutes each: their own tests run them on little, here their options are read."""
 FEW = {"--n": 2, "--frames": 3}
 LITTLE = {"--steps": "1", "--evaluations": "1"}

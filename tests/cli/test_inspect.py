@@ -101,7 +101,7 @@ def test_without_a_run_the_bundled_model_shows_its_card(invoke):
     assert result["kind"] == "weights"
     assert result["digest_valid"]
     card = result["card"]
-    assert card["command"].startswith("mnistdiff train --preset fast ")
+    assert card["command"].startswith("mnistdiff train ")
     assert card["evaluation"]["model"]["sha256"] == result["sha256"]
     for metrics in card["evaluation"]["classifiers"].values():
         assert metrics["accuracy"]["share"] >= 0.995

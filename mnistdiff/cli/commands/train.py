@@ -13,7 +13,7 @@ EXAMPLES = """
 mnistdiff train --preset fast
 mnistdiff train --preset fast --max-minutes 60
 mnistdiff train --epochs 200 --run-dir runs/mine
-mnistdiff train --from runs/mine --preset fast --max-minutes 15 --lr 1e-3
+mnistdiff train --from runs/001-fast --preset fast --max-minutes 15 --lr 1e-3
 mnistdiff train --config my.toml --lr 3e-4 --dry-run
 """
 
