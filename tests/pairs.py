@@ -81,6 +81,7 @@ OPTIONS: Mapping[str, Words] = {
     "checkpoint_every": ["--checkpoint-every", "7"],
     "save_every": ["--save-every", "7"],
     "any_size": ["--any-size"],
+    "teacher_steps": ["--teacher-steps", "8"],
 }
 OUTPUTS = {
     "sample": "x.png",
@@ -105,6 +106,7 @@ NOT_PAIRED = {
     "memorization",
     "pairs",
     "config",
+    "from_model",
     "evaluation",
     "dry_run",
 }

@@ -23,6 +23,7 @@ LINES = {
     "train": (0, ["train", "--config", "TINY", "--max-steps", 1, "--run-dir", "NEW"]),
     "train again": (2, ["train", "--config", "TINY", "--max-steps", 1, "--run-dir", "RUN"]),
     "train with a bad setting": (2, ["train", "--config", "BAD"]),
+    "distill": (0, ["distill", "RUN", "--teacher-steps", 4, "--max-steps", 1, "--run-dir", "NEW"]),
     "resume": (0, ["resume", "--max-steps", 46]),
     "resume RUN": (0, ["resume", "RUN"]),
     "sample": (0, ["sample", "-d", 1, *ONE_STEP, "-o", "NEW/"]),

@@ -27,6 +27,7 @@ LINES = {
     "interpolate": "interpolate --from 1 --to 2 --frames 2 --steps 1",
     "classify": "classify picture.png --evaluations 1",
     "reproduce": "reproduce picture.png",
+    "distill": "distill ../run --teacher-steps 4 --max-steps 1 --run-dir student",
     "resume": "resume ../run",
     "evaluate": "evaluate bundled --n 10 --steps 1",
     "evaluate --by": "evaluate bundled --n 10 --by steps=1",

@@ -86,7 +86,7 @@ def test_a_description_tells_what_the_file_holds(path):
         "parameters": 2 * 3 + 2 * 5,
         "has_ema": True,
         "has_raw": True,
-        "settings": SETTINGS.model_dump(mode="json", exclude={"distillation"}),
+        "settings": SETTINGS.model_dump(mode="json"),
         "fingerprint": HERE.model_dump(),
         "sha256": digest_of(TRAINING),
         "digest_valid": True,
