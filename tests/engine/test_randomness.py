@@ -61,5 +61,5 @@ def test_the_numbers_are_those_that_earlier_versions_drew():
 @pytest.mark.parametrize("stream", Stream)
 def test_the_numbers_of_the_streams_are_never_renumbered(stream):
     order = ["INITIAL_WEIGHTS", "IMAGE_ORDER", "TIMESTEPS", "TRAINING_NOISE", "LABEL_DROPOUT", "SAMPLING_NOISE"]
-    order += ["CLASSIFIER_WEIGHTS", "CLASSIFIER_ORDER", "CLASSIFIER_AUGMENTATION"]
+    order += ["CLASSIFIER_WEIGHTS", "CLASSIFIER_ORDER", "CLASSIFIER_AUGMENTATION", "TEACHER_PATHS"]
     assert order[stream.value] == stream.name
