@@ -44,7 +44,7 @@ class Distillation(FrozenModel):
             )
         if self.sampling.spacing != "trailing" or self.sampling.steps % self.steps:
             raise ValueError(
-                f"a student of {self.steps} steps needs a teacher that takes a multiple of them, spaced trailing, "
-                f"not {self.sampling.steps} spaced {self.sampling.spacing}"
+                f"a student of {self.steps} steps needs a teacher with a multiple of {self.steps} steps, spacing "
+                f"trailing: not {self.sampling.steps}, {self.sampling.spacing}"
             )
         return self

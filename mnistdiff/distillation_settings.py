@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnistdiff.distillation import Distillation
 from mnistdiff.errors import SettingsError, field_errors
-from mnistdiff.presets import Layer, Resolved, resolve
+from mnistdiff.presets import EXECUTION, Layer, Resolved, resolve
 from mnistdiff.sample_settings import SampleSettings
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ TEACHER_SAMPLING: Mapping[str, Any] = MappingProxyType({"sampler": "ddim", "step
 """How a teacher samples by default, with the guidance that its model has by default."""
 RECIPE: Mapping[str, Any] = MappingProxyType(
     {
+        **EXECUTION,
         "epochs": 1000,
         "max_steps": 2500,
         "batch_size": 64,
@@ -25,9 +26,6 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
         "lr_schedule": "linear",
         "warmup_steps": 100,
         "ema_decay": 0.998,
-        "shards": "auto",
-        "precision": "auto",
-        "compile": "auto",
     }
 )
 """The other settings of training, found by measurement (docs/evaluation.md)."""

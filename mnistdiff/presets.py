@@ -12,12 +12,12 @@ from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
 
-_EXECUTION = MappingProxyType({"shards": "auto", "precision": "auto", "compile": "auto"})
+EXECUTION = MappingProxyType({"shards": "auto", "precision": "auto", "compile": "auto"})
 """How every preset computes: chosen for the machine at the start of a run, which keeps the choice."""
 
 _FAST: Mapping[str, Any] = MappingProxyType(
     {
-        **_EXECUTION,
+        **EXECUTION,
         # In steps, since the learning rate depends on them: 15 minutes at 180 images/s.
         "epochs": 1000,
         "max_steps": 2500,
@@ -43,14 +43,14 @@ _FAST: Mapping[str, Any] = MappingProxyType(
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "base": _EXECUTION,
+        "base": EXECUTION,
         "fast": _FAST,
         # The same for hours: as many steps as the bundled teacher was trained for.
         "best": MappingProxyType({**_FAST, "max_steps": 20_000}),
         # For first steps and tests: readable digits within minutes, not a good model.
         "tiny": MappingProxyType(
             {
-                **_EXECUTION,
+                **EXECUTION,
                 # In steps, so that the small offline data set is trained on as long as all of MNIST.
                 "epochs": 1000,
                 "max_steps": 1500,

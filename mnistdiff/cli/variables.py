@@ -35,5 +35,5 @@ def unread(names: Collection[str]) -> Iterator[str]:
     for name in sorted(os.environ):
         if name.startswith(_PREFIX) and name not in read:
             close = difflib.get_close_matches(name, read, n=1, cutoff=0.9)
-            remedy = f"did you mean {close[0]}?" if close else "no option of train has that name"
+            remedy = f"did you mean {close[0]}?" if close else "no setting of a training has that name"
             yield f"{name} is set, and has no effect: {remedy}"

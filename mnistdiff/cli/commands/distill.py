@@ -11,7 +11,7 @@ from mnistdiff.cli import console, variables
 from mnistdiff.cli import options as declared
 from mnistdiff.cli.option_groups import GUIDANCE_BY_MODEL
 from mnistdiff.cli.processes import processes_of, train_elsewhere, training
-from mnistdiff.cli.train_options import of_setting
+from mnistdiff.cli.train_options import SETTINGS, of_setting
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.distillation import STUDENT_STEPS, StudentSteps
 from mnistdiff.distillation_settings import RECIPE, TEACHER_SAMPLING, resolve_distillation
@@ -121,6 +121,8 @@ def distill_command(options: DistillOptions) -> None:
     quiet = options.quiet or options.json
     if train_elsewhere(resolved.machine, partial(processes_of, resolved), quiet=quiet):
         return
+    for warning in variables.unread(SETTINGS):
+        console.warn(warning)
     with training() as stop:
         console.note(f"loading PyTorch, the images and {declared.name_of(file.path)} ...", quiet=quiet)
         from mnistdiff.training_api import or_continue, start_distillation
