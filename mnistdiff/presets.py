@@ -1,15 +1,18 @@
 """Presets, and the precedence of flags, variables, settings files and presets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from mnistdiff.conflicts import without_effect
 from mnistdiff.errors import SettingsError, explain, shown
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
+from mnistdiff.pictures import PictureSettings, path_of_pictures
 from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.setting_types import PICTURES, FrozenModel
 from mnistdiff.settings import TrainSettings
 
 EXECUTION = MappingProxyType({"shards": "auto", "precision": "auto", "compile": "auto"})
@@ -66,11 +69,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
+M = TypeVar("M", bound=FrozenModel)
 Origin = str | Callable[[str], str]
 """The source of a layer's values: a file or "command line"; or a function of a setting's name, for variables of the
 environment."""
 Layer = tuple[Origin, Mapping[str, Any]]
 
+_MODELS = (TrainSettings, MachineSettings, PictureSettings)
 _ENDS = ("epochs", "max_steps", "max_minutes")
 """Settings that determine when training ends."""
 _LIMITS = ("max_steps", "max_minutes")
@@ -88,6 +93,7 @@ class Resolved:
         epochs_yield: whether ``max_steps`` or ``max_minutes`` comes from a stronger layer than ``epochs``, which then
             is raised if it would end training earlier.
         notices: sentences for the user.
+        reading: how pictures are read, where ``train.dataset`` is ``pictures`` and ``train.pictures`` is not yet known.
     """
 
     train: TrainSettings
@@ -96,6 +102,7 @@ class Resolved:
     given: frozenset[str] = frozenset()
     epochs_yield: bool = False
     notices: tuple[str, ...] = ()
+    reading: PictureSettings = field(default_factory=PictureSettings)
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
       that equals that of its own preset, since the ``settings.json`` of a run lists all values.
     - The strongest layer that sets ``epochs``, ``max_steps`` or ``max_minutes`` decides when training ends: those of
       weaker layers and of the preset are dropped.
+    - The strongest layer that sets ``dataset`` decides it. A path there is that of pictures: it becomes ``data_dir``.
 
     Args:
         layers: pairs of origin and values.
@@ -127,7 +135,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
         SettingsError: for an unknown name or a value out of range, naming its origin.
     """
     given = [_checked(origin, values) for origin, values in layers]
-    preset, given, notices = _one_preset(given)
+    preset, given, notices = _one_preset(_one_dataset(given))
     end = _one_end(given, PRESETS[preset])
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
@@ -138,14 +146,19 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
         origins.setdefault(name, origin)
 
     try:
-        train = TrainSettings.model_validate({k: v for k, v in values.items() if k in TrainSettings.model_fields})
-        machine = MachineSettings.model_validate({k: v for k, v in values.items() if k in MachineSettings.model_fields})
+        train, machine, reading = _of(TrainSettings, values), _of(MachineSettings, values), _of(PictureSettings, values)
     except ValidationError as error:
         raise SettingsError(explain(error, origins), "Correct the value, or leave it out for the default.") from error
-    for name in (*TrainSettings.model_fields, *MachineSettings.model_fields):
-        origins.setdefault(name, "default" if name in MachineSettings.model_fields else f"preset {preset}")
+    for model in _MODELS:
+        for name in model.model_fields:
+            origins.setdefault(name, f"preset {preset}" if model is TrainSettings else "default")
     names = frozenset(name for layer in end.layers for name in layer.values)
-    return Resolved(train, machine, origins, names, end.epochs_yield, notices)
+    return Resolved(train, machine, origins, names, end.epochs_yield, notices, reading)
+
+
+def _of(model: type[M], values: Mapping[str, object]) -> M:
+    """The settings of one model, of the values of all."""
+    return model.model_validate({name: value for name, value in values.items() if name in model.model_fields})
 
 
 def _checked(origin: Origin, values: Mapping[str, Any]) -> _Given:
@@ -158,6 +171,44 @@ def _checked(origin: Origin, values: Mapping[str, Any]) -> _Given:
             f"{layer.origin_of('preset')}: unknown preset {shown(preset)}", f"Choose one of: {', '.join(PRESETS)}."
         )
     return layer
+
+
+def _one_dataset(layers: Sequence[_Given]) -> list[_Given]:
+    """The layers with one data set, and the folder or file of pictures as ``data_dir`` of its layer.
+
+    Variables name the folder of the data sets that have names: for pictures it has no effect.
+
+    Raises:
+        SettingsError: if the layer that names pictures has another ``data_dir``, or the strongest layer says how to
+            read pictures where none are read.
+    """
+    deciding = next((layer for layer in reversed(layers) if "dataset" in layer.values), None)
+    dataset = deciding.values["dataset"] if deciding is not None else None
+    path, result = path_of_pictures(dataset), []
+    for layer in layers:
+        if layer is not deciding and deciding is not None:
+            layer = layer.without(["dataset", "pictures", *(["data_dir"] if path is not None else [])])
+        elif path is not None:
+            if "data_dir" in layer.values:
+                why = "the pictures have one path"
+                raise without_effect("`data_dir`", f"`dataset` {shown(path)} ({layer.origin_of('dataset')})", why)
+            layer = _Given(layer.origin, {**layer.values, "dataset": PICTURES, "data_dir": path})
+        elif dataset == PICTURES and not isinstance(layer.origin, str):
+            layer = layer.without(["data_dir"])
+        result.append(layer)
+    if layers and (path is None and dataset != PICTURES or any("pictures" in layer.values for layer in result)):
+        _refuse_reading(layers[-1], "pictures that are prepared" if dataset == PICTURES else str(dataset or "mnist"))
+    return result
+
+
+def _refuse_reading(strongest: _Given, dataset: str) -> None:
+    """Raise SettingsError if a layer says how to read pictures, beside a data set whose images are as they are."""
+    for name in PictureSettings.model_fields:
+        if strongest.values.get(name, False) is not False:
+            raise SettingsError(
+                f"`{name}` has no effect on `dataset` {dataset}: it is for pictures",
+                f"Leave out `{name}`, or name a folder or file of pictures as `dataset`.",
+            )
 
 
 def _one_preset(layers: Sequence[_Given]) -> tuple[str, list[_Given], tuple[str, ...]]:
@@ -232,7 +283,7 @@ def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
 def _refuse_unknown(name: str, layer: _Given) -> None:
     import difflib
 
-    known = [*TrainSettings.model_fields, *MachineSettings.model_fields]
+    known = [name for model in _MODELS for name in model.model_fields]
     if name in known:
         return
     origin = layer.origin_of(name)

@@ -36,10 +36,11 @@ class Registry(Mapping[str, T]):
         kind: what the entries are, for errors: ``sampler``.
         names: of the entries that ``module`` registers.
         module: imported at the first look-up; ``{}`` in it is the name of the entry, for a module for each.
+        reserved: a name that settings accept, and that has no entry.
     """
 
-    def __init__(self, kind: str, names: Sequence[str], module: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, names: Sequence[str], module: str, *, reserved: str = "") -> None:
+        self.kind, self._reserved = kind, reserved
         self._names, self._builtin = list(names), frozenset(names)
         self._module = module
         self._entries: dict[str, T] = {}
@@ -72,7 +73,7 @@ class Registry(Mapping[str, T]):
         Raises:
             ValueError: if the name is taken.
         """
-        if name in self._entries:
+        if name in (*self._entries, self._reserved):
             raise ValueError(f"{self.kind} {name!r} is already registered")
         if name not in self._names:
             self._names.append(name)
@@ -86,14 +87,14 @@ class Registry(Mapping[str, T]):
         """
         if _ACCEPTS_UNREGISTERED.get() and re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name):
             return name
-        if name not in self._names:
+        if name not in (*self._names, self._reserved):
             *first, last = map(repr, self._names)
             raise ValueError(f"should be {', '.join(first)} or {last}" if first else f"should be {last}")
         return name
 
     def require_entry(self, name: str, *, source: str) -> None:
         """Raise CheckpointError if ``source``, a checkpoint, needs an entry that is not registered here."""
-        if name not in self._names:
+        if name not in (*self._names, self._reserved):
             raise CheckpointError(
                 f"{source} needs the {self.kind} {name!r}, which is not registered here",
                 "Import the Python module that registers it first.",

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from mnistdiff.engine.network.build import Network
     from mnistdiff.settings import TrainSettings
 
-DATASETS: "Registry[DatasetSpec]" = Registry("data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets")
+PICTURES = "pictures"
+"""In place of the name of a data set: pictures of the user, which ``TrainSettings.pictures`` describes."""
+DATASETS: "Registry[DatasetSpec]" = Registry(
+    "data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets", reserved=PICTURES
+)
 NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry("network", ("unet",), "mnistdiff.engine.network.{}")
 SCHEDULES: "Registry[ScheduleFactory]" = Registry(
     "noise schedule", ("linear", "cosine"), "mnistdiff.engine.diffusion.schedule"
@@ -125,6 +129,8 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,4}", value) else value
 
 
+ImageSize = Annotated[Literal[28, 32, 64], BeforeValidator(_number)]
+"""Height and width of training images in pixels."""
 Shards = Annotated[Literal["auto", 1, 2, 4, 8, 16], BeforeValidator(_number)]
 
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from mnistdiff.distillation import Distillation
+from mnistdiff.errors import SettingsError
+from mnistdiff.pictures import Pictures
 from mnistdiff.registry import table_of
 from mnistdiff.setting_types import (
     DATASETS,
     MAX_EPOCHS,
+    PICTURES,
     Blocks,
     Compile,
     DatasetName,
@@ -102,6 +105,10 @@ class TrainSettings(FrozenModel):
         None, description="The teacher of a distilled model; none for a model that is trained on images alone."
     )
 
+    pictures: Pictures | None = Field(
+        None, description="The pictures that a model is trained on; none for a data set that has a name."
+    )
+
     log_every: int = Field(100, ge=1, le=10**9, description="Steps between two records of the loss.")
     sample_every: int = Field(1, ge=0, le=10**6, description="Epochs between two preview grids; 0 for none.")
     checkpoint_every: int = Field(10, ge=0, le=10**6, description="Epochs between two kept checkpoints; 0 for none.")
@@ -110,7 +117,10 @@ class TrainSettings(FrozenModel):
     @model_validator(mode="after")
     def _values_fit_together(self) -> Self:
         shrink = self.patch_size * 2 ** (len(self.channels) - 1)
-        if self.dataset in DATASETS and self.spec.image_size % shrink:
+        if self.pictures is not None and self.dataset != PICTURES:
+            raise ValueError(f"the dataset is {self.dataset}, and pictures describes another")
+        is_known = self.pictures is not None or self.dataset in DATASETS
+        if is_known and self.spec.image_size % shrink:
             raise ValueError(
                 f"patch_size {self.patch_size} with {len(self.channels)} levels of channels divides the image side "
                 f"by {shrink}, and {self.spec.image_size} is not a multiple of it"
@@ -140,7 +150,7 @@ class TrainSettings(FrozenModel):
     def of_model(self) -> dict[str, object]:
         """The settings that models must share for one to start from the weights of the other, by name."""
         names = (
-            *("dataset", "timesteps", "beta_schedule", "beta_start", "beta_end", "prediction"),
+            *("dataset", "pictures", "timesteps", "beta_schedule", "beta_start", "beta_end", "prediction"),
             *("network", "patch_size", "channels", "down_blocks", "up_blocks", "embedding"),
         )
         return {name: getattr(self, name) for name in names}
@@ -151,7 +161,12 @@ class TrainSettings(FrozenModel):
 
         Raises:
             CheckpointError: as ``require_registered``.
+            SettingsError: for pictures that are not described.
         """
+        if self.pictures is not None:
+            return self.pictures.spec
+        if self.dataset == PICTURES:
+            raise SettingsError("`dataset` pictures has no description", "Name their folder or file as `dataset`.")
         DATASETS.require_entry(self.dataset, source="the checkpoint")
         return DATASETS[self.dataset]
 

@@ -58,14 +58,16 @@ def train(
         RunInUseError: if another process trains in the run folder.
         OSError: if the file system refuses.
     """
+    from mnistdiff.engine.progress import finish
     from mnistdiff.presets import resolve
+    from mnistdiff.read_pictures import with_pictures
     from mnistdiff.settings_file import read_settings_file
     from mnistdiff.start import require_same_model, start_layers
 
     file = None if start is None else read_checkpoint_file(checkpoints_to_sample(user_path("start", start))[-1])
     layers = start_layers(file)
     layers += [] if config is None else [(str(config), read_settings_file(user_path("config", config)))]
-    resolved = resolve([*layers, ("train()", settings)])
+    resolved = finish(with_pictures(resolve([*layers, ("train()", settings)])))
     require_same_model(resolved, file)
     return start_training(resolved, start=file, force=force, stop=stop)
 

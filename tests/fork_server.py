@@ -137,7 +137,9 @@ def _child(job: dict[str, Any], received: list[int]) -> NoReturn:
 
 @cache
 def _images() -> load.TrainingImages:
-    return load.load_training_images("mnist-5k", data_dir=None)
+    from mnistdiff.settings import TrainSettings
+
+    return load.load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
 
 
 channel = socket.socket(fileno=int(sys.argv[1]))

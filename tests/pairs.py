@@ -12,6 +12,8 @@ from mnistdiff.cli.registry import load
 Words = Sequence[str]
 Outcome = tuple[int, bytes, bytes, Mapping[str, str]]
 
+OF_PICTURES = ["--dataset", "x/"]
+
 # An option with a value other than its default, and what it needs to act.
 OPTIONS: Mapping[str, Words] = {
     "digit": ["--digit", "7"],
@@ -74,6 +76,10 @@ OPTIONS: Mapping[str, Words] = {
     "prediction": ["--prediction", "v_prediction"],
     "label_dropout": ["--label-dropout", "0.7"],
     "dataset": ["--dataset", "mnist-5k"],
+    "fit": ["--fit", "crop", *OF_PICTURES],
+    "invert": ["--invert", "yes", *OF_PICTURES],
+    "image_size": ["--image-size", "32", *OF_PICTURES],
+    "skip_bad": ["--skip-bad", *OF_PICTURES],
     "run_dir": ["--run-dir", "r"],
     "log": ["--log", "tensorboard"],
     "log_every": ["--log-every", "7"],

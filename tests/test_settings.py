@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.errors import SettingsError
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
+from mnistdiff.pictures import PictureSettings
 from mnistdiff.presets import PRESETS, resolve
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
 from mnistdiff.settings_file import read_settings_file
 
-MODELS = (TrainSettings, MachineSettings)
+MODELS = (TrainSettings, MachineSettings, PictureSettings)
 CHANGED = {"preset": "tiny", "epochs": 7, "lr": 0.25, "channels": (12, 16), "max_steps": 9, "prediction": "epsilon"}
 
 

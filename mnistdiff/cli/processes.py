@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from mnistdiff.cli import console
+from mnistdiff.cli.progress import meter
 from mnistdiff.cli.signals import StopRequest, leave_at_once_on_signals, stop_on_signals
 from mnistdiff.engine.training.launch import is_launched, launch, place_in_group
 from mnistdiff.errors import MnistDiffError, ProcessError
+from mnistdiff.setting_types import PICTURES
 
 if TYPE_CHECKING:
     from mnistdiff.machine_settings import MachineSettings
@@ -49,6 +51,20 @@ def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, qui
     if code:
         raise typer.Exit(code)
     return True
+
+
+def read_pictures(resolved: "Resolved", *, quiet: bool) -> "Resolved":
+    """Read the pictures that the settings name, with a progress bar; the processes that train along are told of them.
+
+    Raises:
+        DataError, SettingsError, OSError: as ``with_pictures``.
+    """
+    if resolved.train.dataset != PICTURES or place_in_group().rank > 0:
+        return resolved
+    from mnistdiff.read_pictures import with_pictures
+
+    with meter(counts_images=False, quiet=quiet) as shown:
+        return shown.follow(with_pictures(resolved))
 
 
 def processes_of(resolved: "Resolved") -> int:

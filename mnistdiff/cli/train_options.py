@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import AfterValidator
 
 from mnistdiff.cli import options, variables
 from mnistdiff.conflicts import without_effect
 from mnistdiff.machine_settings import MachineSettings
+from mnistdiff.pictures import PictureSettings, require_dataset
 from mnistdiff.presets import PRESETS, Resolved, resolve
 from mnistdiff.settings import TrainSettings
 from mnistdiff.settings_file import read_settings_file
@@ -26,7 +28,7 @@ def of_setting(name: str, defaults: Mapping[str, Any], panel: str | None = None)
 
     Variables set it as well, but not by Typer: they are a layer of their own.
     """
-    model = TrainSettings if name in TrainSettings.model_fields else MachineSettings
+    model = next(each for each in (TrainSettings, MachineSettings, PictureSettings) if name in each.model_fields)
     default = str(defaults.get(name, ""))
     return options.setting(model, name, panel=panel, help_text=options.describe(model.model_fields[name], default))
 
@@ -67,7 +69,23 @@ class TrainOptions:
     timestep_shift: Annotated[float | None, _of("timestep_shift", _DIFFUSION)] = None
     prediction: Annotated[str | None, _of("prediction", _DIFFUSION)] = None
     label_dropout: Annotated[float | None, _of("label_dropout", _DIFFUSION)] = None
-    dataset: Annotated[str | None, _of("dataset", _FILES)] = None
+    dataset: Annotated[
+        str | None,
+        options.typed(
+            "--dataset",
+            kind=Annotated[str, AfterValidator(require_dataset)],
+            metavar="NAME|PATH",
+            help_text="A data set, or a folder or file of pictures (default mnist).",
+            panel=_FILES,
+        ),
+    ] = None
+    fit: Annotated[str | None, _of("fit", _FILES)] = None
+    invert: Annotated[str | None, _of("invert", _FILES)] = None
+    image_size: Annotated[str | None, _of("image_size", _FILES)] = None
+    skip_bad: Annotated[
+        bool | None,
+        typer.Option("--skip-bad", help="Leave out pictures that cannot be read.", rich_help_panel=_FILES),
+    ] = None
     data_dir: Annotated[Path | None, _of("data_dir", _FILES)] = None
     run_dir: Annotated[Path | None, _of("run_dir", _FILES)] = None
     config: Annotated[
@@ -125,6 +143,6 @@ class TrainOptions:
         return resolved
 
 
-_ALL = {*TrainSettings.model_fields, *MachineSettings.model_fields}
+_ALL = {*TrainSettings.model_fields, *MachineSettings.model_fields, *PictureSettings.model_fields}
 SETTINGS = tuple(field.name for field in fields(TrainOptions) if field.name in _ALL)
 """The settings that options of ``train`` and variables set."""

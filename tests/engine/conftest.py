@@ -18,7 +18,9 @@ def small_data_and_quick_pictures(monkeypatch):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (IMAGES, 28, 28), dtype=np.uint8)
     labels = random.integers(0, 10, IMAGES, dtype=np.uint8)
-    monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: TrainingImages(images, labels, name))
+    monkeypatch.setattr(
+        pipeline, "load_training_images", lambda settings, **_: TrainingImages(images, labels, settings.dataset)
+    )
     # The data of a curve, instead of a plot, which takes a third of a second.
     monkeypatch.setattr(loss_plot, "loss_curve", lambda *what, **how: json.dumps([what, how]).encode())
     monkeypatch.setattr(recorder, "PREVIEW_COLUMNS", 1)

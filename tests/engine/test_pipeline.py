@@ -355,7 +355,7 @@ def test_the_final_weights_cannot_be_trained_on(tmp_path):
 def test_a_checkpoint_of_other_data_is_not_trained_on(tmp_path, monkeypatch):
     folder = unbroken(tmp_path / "run")
     few = TrainingImages(np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8), "mnist-5k")
-    monkeypatch.setattr(pipeline, "load_training_images", lambda name, **_: few)
+    monkeypatch.setattr(pipeline, "load_training_images", lambda settings, **_: few)
     with pytest.raises(CheckpointError, match="trained on 20 images"):
         finish(resume(folder))
 

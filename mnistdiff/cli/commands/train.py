@@ -4,10 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 from mnistdiff.cli import console, variables
-from mnistdiff.cli.processes import processes_of, train_elsewhere, training
+from mnistdiff.cli.processes import processes_of, read_pictures, train_elsewhere, training
 from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.presets import Resolved
+from mnistdiff.setting_types import PICTURES
 
 EXAMPLES = """
 mnistdiff train --preset fast
@@ -29,6 +30,8 @@ def train_command(options: TrainOptions) -> None:
     start = options.model_to_start_from()
     resolved = options.resolve(start)
     quiet = options.quiet or options.json
+    if not options.dry_run:
+        resolved = read_pictures(resolved, quiet=quiet)
     if not options.dry_run and train_elsewhere(resolved.machine, partial(processes_of, resolved), quiet=quiet):
         return
     for warning in variables.unread(SETTINGS):
@@ -50,7 +53,8 @@ def train_command(options: TrainOptions) -> None:
 
 
 def _print_settings(resolved: Resolved, *, as_json: bool) -> None:
-    values = {**resolved.train.model_dump(mode="json"), **resolved.machine.model_dump(mode="json")}
+    parts = [resolved.train, resolved.machine, *([resolved.reading] if resolved.train.dataset == PICTURES else [])]
+    values = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
     if as_json:
         console.result_json(
             {name: {"value": value, "origin": resolved.origins[name]} for name, value in values.items()}

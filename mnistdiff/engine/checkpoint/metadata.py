@@ -12,7 +12,7 @@ from mnistdiff.settings import TrainSettings
 FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "mnistdiff"
 DIGEST_PLACEHOLDER = "0" * 64
-_LATER_SETTINGS = ("network", "shards", "precision", "compile", "start", "distillation")
+_LATER_SETTINGS = ("network", "shards", "precision", "compile", "start", "distillation", "pictures")
 
 
 class Fingerprint(BaseModel):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mnistdiff.errors import DataError, SettingsError
+from mnistdiff.pictures import MAX_CLASSES, Pictures
 from mnistdiff.setting_types import DATASETS
 
 if TYPE_CHECKING:  # settings and help need the specs without NumPy
@@ -14,9 +15,6 @@ if TYPE_CHECKING:  # settings and help need the specs without NumPy
     from numpy.typing import NDArray
 
 Split = Literal["train", "test"]
-
-MAX_CLASSES = 255
-"""Labels and the null label are stored in a byte."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,7 @@ class DatasetSpec:
         fallback: the data set to offer if this one is unavailable.
         install: how to install it, for data sets without ``files``.
         reference: name of the data set that ``evaluated_as`` returns, if not its own.
+        pictures: the record of a set of pictures, which have neither ``files`` nor ``load``.
 
     Raises:
         ValueError: for too many classes, or not as many counts as names.
@@ -119,6 +118,7 @@ class DatasetSpec:
     fallback: str = ""
     install: str = ""
     reference: str = ""
+    pictures: Pictures | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.class_names) == len(self.class_counts) <= MAX_CLASSES:

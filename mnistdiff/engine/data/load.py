@@ -11,9 +11,11 @@ from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.data import idx
 from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, Split, UnavailableError
 from mnistdiff.engine.data.download import download
+from mnistdiff.engine.data.pictures.read import load_pictures
 from mnistdiff.engine.storage import require_writable, write_atomically
 from mnistdiff.errors import DataError, MissingLibraryError
 from mnistdiff.setting_types import DATASETS
+from mnistdiff.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class TrainingImages(LabelledImages):
     notice: str = ""
 
 
-def load_training_images(name: str, *, data_dir: Path | None, allow_fallback: bool = False) -> TrainingImages:
-    """The training images of a data set.
+def load_training_images(
+    settings: TrainSettings, *, data_dir: Path | None, allow_fallback: bool = False
+) -> TrainingImages:
+    """The images of a training.
 
     Args:
-        name: of a registered data set.
+        settings: of the training.
         data_dir: as in ``load_images``.
         allow_fallback: load the ``fallback`` of the data set if it is unavailable.
 
@@ -41,7 +45,7 @@ def load_training_images(name: str, *, data_dir: Path | None, allow_fallback: bo
         DataError: if a file is corrupt (never a reason to fall back), or the data set is unavailable.
         OSError: if the file system refuses.
     """
-    spec = DATASETS[name]
+    spec = settings.spec
     try:
         data, notice = load_images(spec, "train", data_dir=data_dir), ""
     except UnavailableError as error:
@@ -63,7 +67,8 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
     Args:
         spec: the data set.
         split: "train" or "test".
-        data_dir: folder with the data set's files, as in ``data_folder``. Missing files are downloaded into it.
+        data_dir: folder with the data set's files, as in ``data_folder``. Missing files are downloaded into it. For
+            pictures their folder or file; None takes them from the cache.
         may_download: whether missing files are downloaded; else they are an error.
 
     Raises:
@@ -71,6 +76,10 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
         DataError: if a file is corrupt, or the images do not match the spec.
         OSError: if the file system refuses.
     """
+    if spec.pictures is not None:
+        if split != "train":
+            raise DataError(f"the pictures of {spec.title} have no {split} images")
+        return _checked(load_pictures(spec.pictures, data_dir), spec)
     if spec.load is not None:
         return _checked(spec.load(split), spec)
     folder = data_folder(spec, data_dir)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 from pydantic import Field, Strict, ValidationError, model_validator
 
 from mnistdiff import __version__
-from mnistdiff.engine.data.datasets import MAX_CLASSES
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, specs_for_labels
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, Comparison, variants
 from mnistdiff.engine.outputs.stored_process import StoredFormat, StoredRePaint, StoredSDEdit, stored
 from mnistdiff.errors import StorageError, explain
+from mnistdiff.pictures import MAX_CLASSES
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import AnimationKind, Seed, View
 

