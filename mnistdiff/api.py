@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from mnistdiff.arguments import SampleOptions, settings_of
 from mnistdiff.engine.checkpoint.pretrained import bundled
+from mnistdiff.engine.data.datasets import Split
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
@@ -19,13 +20,21 @@ from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings
 from mnistdiff.model import Model
 from mnistdiff.sample_settings import SampleSettings
-from mnistdiff.setting_types import BackendName, EvaluatedCount, Processes, Seed, WeightsName, user_path
+from mnistdiff.setting_types import (
+    BackendName,
+    BoundEvaluations,
+    EvaluatedCount,
+    Processes,
+    Seed,
+    WeightsName,
+    user_path,
+)
 from mnistdiff.training_api import PathLike, distill, resume, train
 
 if TYPE_CHECKING:  # these import torch
-    from mnistdiff.engine.evaluation.report import EvaluationReport
+    from mnistdiff.engine.evaluation.report import EvaluationReport, LikelihoodReport
 
-__all__ = ["Images", "Interpolation", "Model", "distill", "evaluate", "load", "resume", "train"]
+__all__ = ["Images", "Interpolation", "Model", "bits_per_dim", "distill", "evaluate", "load", "resume", "train"]
 
 
 def load(
@@ -101,3 +110,47 @@ def evaluate(
     )
     [report] = finish(work, shown_as(progress))
     return report
+
+
+def bits_per_dim(
+    model: Model,
+    *,
+    split: Split = "test",
+    n: int = 2_000,
+    evaluations: int = 12,
+    seed: int = 0,
+    data_dir: PathLike | None = None,
+    progress: ShowProgress = False,
+) -> "LikelihoodReport":
+    """Measure the variational bound of a model on real images, given their labels (Ho et al. 2020, Eq. 5).
+
+    Args:
+        model: that is measured, without guidance. Distilled models have no bound: their teacher is measured if it is
+            loaded.
+        split: images of its data set: ``test``, or ``train`` for those that it was trained on.
+        n: images, 10 to 60,000, classes as frequent as in the split; all if there are fewer.
+        evaluations: network evaluations of an image, at least 2. As many as the model has timesteps compute every term;
+            with fewer the sum over the timesteps is estimated without bias.
+        seed: of the noise of the first image; each next one has the next.
+        data_dir: folder with the data set's images; default: the user's cache folder. Nothing is downloaded.
+        progress: True shows a line on stderr; a function is called with each ``Progress``.
+
+    Returns:
+        the report: ``bits_per_dim`` with its ``standard_error`` and its ``terms``, in bits a dimension;
+        ``model_dump_json()`` is what ``mnistdiff evaluate --bits-per-dim --json`` prints.
+
+    Raises:
+        SettingsError: for an argument out of its range.
+        NeedsTeacherError: for a distilled model without its teacher.
+        DataError: if the images are corrupt or missing.
+    """
+    model, split = model.able_to("`bits_per_dim`"), validate("split", Split, split)
+    n, evaluations = validate("n", EvaluatedCount, n), validate("evaluations", BoundEvaluations, evaluations)
+    seed = validate("seed", Seed, seed)
+    from mnistdiff.engine.evaluation.likelihood import measure_likelihood
+    from mnistdiff.engine.evaluation.real_images import load_split
+
+    folder = None if data_dir is None else Path(data_dir)
+    images = load_split(model.settings, split, folder, required_by="bits_per_dim")
+    work = measure_likelihood(model, images, split=split, n=n, evaluations=evaluations, seed=seed)
+    return finish(work, shown_as(progress))

@@ -103,8 +103,10 @@ Frames = Annotated[int, Field(ge=2, le=200)]
 """Images of an interpolation, both ends counted."""
 Evaluations = Annotated[int, Field(ge=1, le=10_000)]
 """Noise levels at which the diffusion classifier compares the labels."""
+BoundEvaluations = Annotated[int, Field(ge=2, le=10_000)]
+"""Network evaluations of an image for its variational bound."""
 EvaluatedCount = Annotated[int, Field(ge=10, le=60_000)]
-"""Images sampled for an evaluation."""
+"""Images sampled, or measured, for an evaluation."""
 
 MAX_PROCESSES = 1024
 

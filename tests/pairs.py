@@ -46,6 +46,8 @@ OPTIONS: Mapping[str, Words] = {
     "sweep": ["--sweep", "guidance=1,4"],
     "over_time": ["--over-time"],
     "evaluations": ["--evaluations", "3"],
+    "bits_per_dim": ["--bits-per-dim"],
+    "split": ["--split", "train", "--bits-per-dim"],
     "by": ["--by", "guidance=1,4"],
     "plot": ["--plot", "p.png", "--by", "guidance=1,4"],
     "confusion": ["--confusion"],
@@ -128,6 +130,8 @@ def options_of(command: str) -> dict[str, Words]:
         found[name] = ["--output", OUTPUTS[command]] if name == "output" else OPTIONS[name]
         if (command, name) == ("evaluate", "n"):
             found[name] = ["-n", "12"]  # its least is 10
+        if (command, name) == ("evaluate", "evaluations"):
+            found[name] = ["--evaluations", "3", "--bits-per-dim"]
     return found
 
 

@@ -191,6 +191,9 @@ WRONG = {
     "backend": lambda m, _: mnistdiff.load(backend="jax"),
     "n ": lambda m, _: mnistdiff.evaluate(m, n=9),
     "memorization": lambda m, _: mnistdiff.evaluate(m, n=10, memorization=True, data_dir=Path(__file__).parent),
+    "split": lambda m, _: mnistdiff.bits_per_dim(m, split="dev"),
+    "evaluations ": lambda m, _: mnistdiff.bits_per_dim(m, evaluations=1),
+    "bits_per_dim": lambda m, _: mnistdiff.bits_per_dim(m, data_dir=Path(__file__).parent),
     "lr": lambda m, _: mnistdiff.train(lr=-1),
     "learning_rate": lambda m, _: mnistdiff.train(learning_rate=1),
     "max_minutes": lambda m, _: mnistdiff.train(max_minutes=0),
@@ -271,6 +274,18 @@ def test_evaluate_reports_what_the_command_reports(model, tmp_path, monkeypatch,
     report = json.loads(mnistdiff.evaluate(model, n=10, seed=3, steps=1).model_dump_json())
     for each in (result, report):
         del each["seconds"], each["images_per_second"]
+    assert report == result
+
+
+def test_bits_per_dim_reports_what_the_command_reports(tiny_run, capsys):
+    assert (
+        app.run(f"evaluate {tiny_run} --bits-per-dim --split train -n 10 --evaluations 4 --seed 3 --json".split()) == 0
+    )
+    result = json.loads(capsys.readouterr().out)
+    model = mnistdiff.load(tiny_run)
+    report = json.loads(mnistdiff.bits_per_dim(model, split="train", n=10, evaluations=4, seed=3).model_dump_json())
+    for each in (result, report):
+        del each["seconds"]
     assert report == result
 
 

@@ -12,7 +12,7 @@ from mnistdiff.errors import SettingsError
 
 if TYPE_CHECKING:
     from mnistdiff.cli.option_groups import Sweep
-    from mnistdiff.engine.evaluation.report import EvaluationReport
+    from mnistdiff.engine.evaluation.report import EvaluatedModel, EvaluationReport, LikelihoodReport
     from mnistdiff.engine.evaluation.results import CAS, PRDC, BinomialProportion, ClassifierMetrics, Memorization
 
 _MOST_MISTAKES = 5
@@ -100,6 +100,25 @@ def show_sweep(name: str, values: Sequence[Any], reports: "Sequence[EvaluationRe
     console.result_table("", rows, header=header)
 
 
+_TERMS = {
+    "prior": "  L_T (x_T against noise)",
+    "denoising": "  sum of L_t-1 (denoising steps)",
+    "decoder": "  L_0 (discretised decoder)",
+}
+
+
+def show_likelihood(report: "LikelihoodReport") -> None:
+    """Print the bits a dimension, and the part of each term, on stdout."""
+    whole = report.evaluations >= report.timesteps
+    terms = f"all {report.timesteps} terms" if whole else f"{report.evaluations} evaluations an image"
+    of = f"{report.num_images:,} {report.split} images of {report.dataset}, {terms}, seed {report.seed}"
+    console.result_table("", [("checkpoint", _checkpoint(report.model)), ("weights", report.weights), ("images", of)])
+    error = "" if report.standard_error is None else f"{report.standard_error:.4f}"
+    rows = [["bound", f"{report.bits_per_dim:.4f}", ""], ["  standard error", error, ""]]
+    rows += [[_TERMS[name], f"{value:.4f}", _percent(report.shares[name])] for name, value in report.terms.items()]
+    console.result_table("", rows, header=["measure", "bits a dimension", "share"])
+
+
 def in_a_line(report: "EvaluationReport") -> str:
     """Accuracy and Fréchet distance of each classifier."""
     found = [f"{_percent(m.accuracy.share)}, fcd {_number(m.fcd)} ({name})" for name, m in report.classifiers.items()]
@@ -120,12 +139,15 @@ def _summary(report: "EvaluationReport") -> list[str]:
 
 
 def _origin(report: "EvaluationReport") -> list[tuple[str, str]]:
-    model, rate = report.model, report.images_per_second
-    checkpoint = f"{model.checkpoint} (preset {model.preset}, step {model.step:,}, SHA-256 {model.sha256[:12]})"
+    checkpoint, rate = _checkpoint(report.model), report.images_per_second
     sampling = ", ".join(f"{name} {value}" for name, value in report.sampling if name != "seed")
     speed = f", {rate:.0f} images/s" if rate else ""
     images = f"{report.num_images:,}, seed {report.sampling.seed}{speed}"
     return [("checkpoint", checkpoint), ("sampling", sampling), ("images", images)]
+
+
+def _checkpoint(model: "EvaluatedModel") -> str:
+    return f"{model.checkpoint} (preset {model.preset}, step {model.step:,}, SHA-256 {model.sha256[:12]})"
 
 
 def _metrics(report: "EvaluationReport") -> list[list[str]]:

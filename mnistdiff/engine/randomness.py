@@ -26,6 +26,7 @@ class Stream(IntEnum):
     CLASSIFIER_ORDER = 7
     CLASSIFIER_AUGMENTATION = 8
     TEACHER_PATHS = 9
+    BOUND_TIMESTEPS = 12
 
 
 def generator(seed: int, stream: Stream, position: int = 0) -> np.random.Generator:

@@ -41,6 +41,10 @@ LINES = {
     "classify": (0, ["classify", "PICTURE", "-c", "RUN"]),
     "reproduce": (0, ["reproduce", "PICTURE", "-o", "NEW.png"]),
     "evaluate": (0, ["evaluate", "RUN", "-n", 10, *ONE_STEP, "-o", "NEW.json"]),
+    "evaluate --bits-per-dim": (
+        0,
+        ["evaluate", "RUN", "-n", 10, "--bits-per-dim", "--split", "train", "-o", "NEW.json"],
+    ),
     "report": (0, ["report", "RUN", "-o", "NEW.html"]),
     "inspect": (0, ["inspect", "RUN"]),
     "inspect a damaged one": (3, ["inspect", "THERE.safetensors"]),

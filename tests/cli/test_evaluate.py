@@ -8,9 +8,9 @@ from warned import beside_the_warning
 
 from mnistdiff.engine.data.datasets import MNIST
 from mnistdiff.engine.data.load import load_training_images
-from mnistdiff.engine.evaluation import cas, evaluate
+from mnistdiff.engine.evaluation import cas, evaluate, real_images
 from mnistdiff.engine.evaluation.reference_stats import RealImages
-from mnistdiff.engine.evaluation.report import EvaluationReport
+from mnistdiff.engine.evaluation.report import EvaluationReport, LikelihoodReport
 from mnistdiff.engine.evaluation.results import ClassifierMetrics
 from mnistdiff.settings import TrainSettings
 
@@ -199,6 +199,9 @@ WRONG = [
     ("--pairs a.png", "--pairs", "--memorization"),
     ("--by steps=1,2 --plot a.pdf", "a.pdf", ".png"),
     ("-o report.txt", "report.txt", ".json"),
+    ("--bits-per-dim --evaluations 1", "--evaluations", "'1'"),
+    ("--bits-per-dim --split dev", "--split", "'dev'"),
+    ("--bits-per-dim -o report.txt", "report.txt", ".json"),
     ("surplus", "surplus"),
 ]
 
@@ -229,3 +232,50 @@ def test_onnx_runs_on_the_cpu_of_a_machine_with_a_gpu(invoke, monkeypatch, line)
     assert done.returncode == 0, done.stderr.decode()
     refused = invoke(*line.split(), "--backend", "onnx", "--device", "cuda", "-q", "--force")
     assert (refused.returncode, b"cuda" in refused.stderr) == (2, True)
+
+
+BOUND = ["--bits-per-dim", "-n", 12, "--evaluations", 3]
+
+
+def test_the_bound_is_printed_with_its_terms_and_also_written(invoke, tiny_run, tmp_path):
+    done = invoke("evaluate", tiny_run, *BOUND, "--split", "train", "-o", "bound.json")
+    rows = table(done)
+    assert rows["images"][0].startswith("12 train images of mnist-5k, 3 evaluations")
+    assert len(rows["bound"]) == 2
+    written = json.loads((tmp_path / "bound.json").read_text())
+    assert written.keys() == keys_of(LikelihoodReport)
+    assert rows["bound"][0] == f"{written['bits_per_dim']:.4f}"
+    assert written["terms"].keys() == {"prior", "denoising", "decoder"}
+    assert sum(written["terms"].values()) == pytest.approx(written["bits_per_dim"])
+    assert (written["weights"], written["model"]["step"]) == ("ema", 45)
+    again = invoke("evaluate", tiny_run, *BOUND, "--split", "train", "--json", "-o", "bound.json", "--force")
+    assert {**json.loads(again.stdout), "seconds": 0} == {**written, "seconds": 0}
+    raw = invoke(
+        "evaluate", tiny_run / "diffusion_checkpoint.safetensors", *BOUND, "--split=train", "--weights=raw", "--json"
+    )
+    assert json.loads(raw.stdout)["bits_per_dim"] != written["bits_per_dim"]
+
+
+def test_test_images_of_a_part_of_mnist_are_those_of_mnist(invoke, tiny_run, monkeypatch):
+    data, asked = load_training_images("mnist-5k", data_dir=None), []
+
+    def recorded(spec, split, **options):
+        asked.append((spec.name, split, options["may_download"]))
+        return data[:30]
+
+    monkeypatch.setattr(real_images, "load_images", recorded)
+    done = invoke("evaluate", tiny_run, *BOUND, "--json")
+    assert json.loads(done.stdout)["split"] == "test"
+    assert asked == [("mnist", "test", False)]
+
+
+def test_a_bound_without_images_or_of_a_student_is_refused(invoke, tiny_run, tmp_path):
+    done = invoke("evaluate", tiny_run, *BOUND, "--data-dir", "none")
+    assert (done.returncode, done.stdout) == (4, b"")
+    assert [
+        part for part in ("--bits-per-dim", "MNIST", "none", "--data-dir") if part not in done.stderr.decode()
+    ] == []
+    done = invoke("evaluate", "bundled-2", *BOUND)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert [part for part in ("--bits-per-dim", "bundled-teacher") if part not in done.stderr.decode()] == []
+    assert list(tmp_path.iterdir()) == []

@@ -31,6 +31,7 @@ LINES = {
     "resume": "resume ../run",
     "evaluate": "evaluate bundled --n 10 --steps 1",
     "evaluate --by": "evaluate bundled --n 10 --by steps=1",
+    "evaluate --bits-per-dim": "evaluate ../run --bits-per-dim --split train --n 10 --evaluations 2",
     "report": "report ../run",
     "inspect": "inspect ../run",
     "doctor": "doctor",

@@ -79,6 +79,10 @@ REFUSED = [
         ("steps=1,2", "--min-accuracy 9"),
         ("steps=1,2", "--max-fcd 0"),
     ]),
+    *(("evaluate --bits-per-dim", "--bits-per-dim", option) for option in (
+        *(*SAMPLING[:5], "--sampler ddim --eta 1", "--by steps=1,2", "--cas", "--memorization", "--confusion"),
+        *("--min-accuracy 9", "--max-fcd 0", "--processes 2"),
+    )),
     ("train --dry-run", "--max-minutes 1", "--max-steps 3"),
     ("train --dry-run", "--muon-lr 1", "--optimizer adamw"),
     ("train --dry-run", "--data-dir x", "--dataset mnist-5k"),
@@ -94,6 +98,8 @@ WITHOUT = [
     ("evaluate", "--by eta=0,1", "--sampler ddim"),
     ("evaluate", "--plot p.png", "--by"),
     ("evaluate", "--pairs p.png", "--memorization"),
+    ("evaluate", "--split train", "--bits-per-dim"),
+    ("evaluate", "--evaluations 9", "--bits-per-dim"),
     ("train --dry-run", "--muon-lr 1", "--optimizer"),
 ]
 ACTING = [

@@ -12,9 +12,9 @@ from mnistdiff.engine.data.load import load_images
 from mnistdiff.engine.data.stratified import stratified_order
 from mnistdiff.engine.evaluation.classifier import PREDICT_BATCH
 from mnistdiff.engine.evaluation.metrics import Gaussian, frechet_distance, prdc
+from mnistdiff.engine.evaluation.real_images import images_missing
 from mnistdiff.engine.evaluation.reference_classifier import ReferenceClassifier
 from mnistdiff.engine.evaluation.results import PRDC
-from mnistdiff.errors import DataError
 
 _MOST_BLOCKS = 5
 """Maximum number of disjoint blocks of real images over which their distance is averaged: that of a single small block
@@ -54,10 +54,7 @@ class RealImages:
         except UnavailableError as error:
             if not required_by:
                 return None
-            raise DataError(
-                f"`{required_by}` needs the images of {spec.title}, which are not complete in {error.folder}",
-                "Set `data_dir` to their folder; a training downloads them.",
-            ) from error
+            raise images_missing(error, spec.title, required_by) from error
         return cls.of(spec, training, test)
 
     @classmethod

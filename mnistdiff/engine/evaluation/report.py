@@ -1,4 +1,4 @@
-"""The evaluation report, written as JSON and read again."""
+"""Reports: of an evaluation, written as JSON and read again; of the likelihood of real images."""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +7,11 @@ from typing import Self
 
 from pydantic import AliasChoices, ConfigDict, Field, ValidationError, computed_field
 
+from mnistdiff.engine.data.datasets import Split
 from mnistdiff.engine.evaluation.results import CAS, ClassifierMetrics, Count, Memorization, Part
 from mnistdiff.errors import BelowThresholdError, StorageError, explain
 from mnistdiff.sample_settings import SampleSettings
-from mnistdiff.setting_types import Seed
+from mnistdiff.setting_types import Seed, WeightsName
 from mnistdiff.settings_file import read_file_or_pipe
 
 _MAX_BYTES = 2**20
@@ -110,6 +111,46 @@ class EvaluationReport(Part):
             missed.append(f"fcd {most.fcd:.4g} ({name}) is more than {max_fcd:g}")
         if missed:
             raise BelowThresholdError(" and ".join(missed))
+
+
+class LikelihoodReport(Part):
+    """The variational bound of a model on real images, given their labels, in bits a dimension.
+
+    Attributes:
+        model: the measured model; weights: ``ema`` or ``raw``.
+        dataset: name of the images; split: which of them.
+        num_images: that were measured, classes as frequent as in the split.
+        evaluations: most network evaluations of an image; timesteps: of the model. If there are as many evaluations,
+            every term is computed, else the sum over t is estimated without bias.
+        seed: of the noise and of the timesteps of the first image; each next one has the next.
+        bits_per_dim: the bound on the negative log-likelihood.
+        standard_error: over the images, of both the images and the estimate; None for a single image.
+        terms: parts of ``bits_per_dim``: ``prior`` is L_T, ``denoising`` the sum of L_(t-1), ``decoder`` L_0.
+        seconds: that it took.
+        versions: of the program and of NumPy.
+        notices: sentences for the user.
+    """
+
+    model: EvaluatedModel
+    weights: WeightsName
+    dataset: str
+    split: Split
+    num_images: Count
+    evaluations: Count
+    timesteps: Count
+    seed: Count
+    bits_per_dim: float
+    standard_error: float | None
+    terms: Mapping[str, float] = Field(min_length=1)
+    seconds: float
+    versions: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+
+    @computed_field
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The terms as shares of ``bits_per_dim``."""
+        return {name: value / self.bits_per_dim for name, value in self.terms.items()}
 
 
 def _not_a_report(path: Path, why: str) -> StorageError:
