@@ -98,6 +98,7 @@ def _spec_of(pictures: Pictures) -> "DatasetSpec":
         class_names=pictures.class_names,
         class_counts=pictures.class_counts,
         image_size=pictures.image_size,
+        fit=pictures.fit,
         ink_size=ink_size_of(pictures.image_size),
         pictures=pictures,
     )

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 PICTURES = "pictures"
 """In place of the name of a data set: pictures of the user, which ``TrainSettings.pictures`` describes."""
 DATASETS: "Registry[DatasetSpec]" = Registry(
-    "data set", ("mnist", "mnist-5k"), "mnistdiff.engine.data.datasets", reserved=PICTURES
+    "data set",
+    (
+        *("mnist", "mnist-5k", "fashion-mnist", "kmnist"),
+        *("emnist-letters", "emnist-balanced", "emnist-digits", "qmnist"),
+    ),
+    "mnistdiff.engine.data.mnist_family",  # imports that of MNIST
+    reserved=PICTURES,
 )
 NETWORKS: "Registry[Callable[[TrainSettings], Network]]" = Registry("network", ("unet",), "mnistdiff.engine.network.{}")
 SCHEDULES: "Registry[ScheduleFactory]" = Registry(

@@ -17,6 +17,7 @@ OF_PICTURES = ["--dataset", "x/"]
 # An option with a value other than its default, and what it needs to act.
 OPTIONS: Mapping[str, Words] = {
     "digit": ["--digit", "7"],
+    "classes": ["--class", "8"],
     "digits": ["--digits", "12"],
     "n": ["-n", "2"],
     "seed": ["--seed", "3"],

@@ -64,7 +64,7 @@ def tensors(folder):
     return {name: array.tobytes() for name, array in read_checkpoint(RunDir(folder).latest).tensors.items()}
 
 
-def prove(tmp_path, command, digit="7", **settings):
+def prove(tmp_path, command, name="7", **settings):
     """A model with these settings trains, resumes bit-exactly, samples, and is inspected."""
     lines = (f"{name} = {json.dumps(value)}\n" for name, value in (SMALL | settings).items())
     (tmp_path / "mine.toml").write_text("".join(lines))
@@ -72,7 +72,7 @@ def prove(tmp_path, command, digit="7", **settings):
     command("train --config mine.toml --max-steps 9 --run-dir stopped -q")
     command("resume stopped --max-steps 20 -q")
     assert tensors(tmp_path / "stopped") == tensors(tmp_path / "whole")
-    command(f"sample --digit {digit} --seed 1 --checkpoint whole -o seven.png -q")
+    command(f"sample --class {name} --seed 1 --checkpoint whole -o seven.png -q")
     assert (tmp_path / "seven.png").stat().st_size > 0
     assert settings.items() <= json.loads(command("inspect whole --json"))["settings"].items()
 
@@ -127,7 +127,7 @@ def test_a_data_set_of_26_classes(tmp_path, restored, command, capfd):
 
     names = tuple(string.ascii_lowercase)
     DATASETS.add("bars", DatasetSpec("bars", "bars", class_names=names, class_counts=(4,) * 26, load=bars))
-    prove(tmp_path, command, digit="z", dataset="bars")
+    prove(tmp_path, command, name="z", dataset="bars")
     assert read_checkpoint(RunDir(tmp_path / "whole").latest).tensors["model.embed_label.weight"].shape[0] == 27
 
     said = json.loads(command("sample --checkpoint whole -o sheet.png --gif sheet.gif --json").splitlines()[0])

@@ -189,6 +189,15 @@ Digits = Annotated[
         show_default=False,
     ),
 ]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help="A class of the model's data by its name, a range A-F or a list a,b; repeatable. Default: all.",
+        show_default=False,
+    ),
+]
 SampleSeed = Annotated[
     int | None,
     typed("--seed", kind=Seed, help_text="Seed of the first image; image k has seed + k. Default: a random seed."),
@@ -197,7 +206,7 @@ SampleSeed = Annotated[
 
 def count(default: int) -> Any:
     """The option ``-n``, whose help names this default."""
-    return typed("--n", "-n", kind=setting_types.Count, help_text=f"Images of each digit (>= 1; default {default}).")
+    return typed("--n", "-n", kind=setting_types.Count, help_text=f"Images of each class (>= 1; default {default}).")
 
 
 Count = Annotated[int | None, count(1)]

@@ -63,7 +63,7 @@ Balance = Annotated[
 ]
 
 
-def parse_label(text: str, spec: "DatasetSpec", flag: str = "--digit") -> int:
+def parse_label(text: str, spec: "DatasetSpec", flag: str) -> int:
     """The label of a class by its name.
 
     Args:
@@ -80,27 +80,52 @@ def parse_label(text: str, spec: "DatasetSpec", flag: str = "--digit") -> int:
         raise typer.BadParameter(f"{error}.", param_hint=flag) from error
 
 
-def parse_labels(texts: Sequence[str] | None, spec: "DatasetSpec") -> list[int]:
-    """The labels that ``--digit`` names, each once, in the order given; all classes if it was left out.
+def parse_labels(digits: Sequence[str] | None, classes: Sequence[str] | None, spec: "DatasetSpec") -> list[int]:
+    """The labels that ``--digit`` and ``--class`` name, each once, in the order given; all if both were left out.
 
     Args:
-        texts: ``7``, ``0-9`` or ``1,3,5-7``, of class names.
+        digits: ``7``, ``0-9`` or ``1,3,5-7``.
+        classes: ``sneaker``, ``A-F`` or ``bag,coat``. A name that has a comma or a dash in it is one name.
         spec: of the data set that the model was trained on.
 
     Raises:
-        typer.BadParameter: if there is no such class, or a range has no class.
+        typer.BadParameter: if there is no such class, a range has no class, or the classes are not digits.
     """
-    labels: list[int] = []
-    for part in ",".join(texts).split(",") if texts else []:
-        first, dash, last = ("", "", "") if part.strip() in spec.class_names else part.partition("-")
-        if not dash:
-            labels.append(parse_label(part, spec))
-            continue
-        found = range(parse_label(first, spec), parse_label(last, spec) + 1)
-        if not found:
-            raise typer.BadParameter(f"{part!r} has no class.", param_hint="--digit")
-        labels.extend(found)
+    if digits and not spec.has_digits:
+        instead = f"--class {digits[0]}" if digits[0] in spec.class_names else f"--class {spec.class_names[0]}"
+        raise typer.BadParameter(
+            f"the classes of {spec.title} are not the digits: name them, as in {instead}.", param_hint="--digit"
+        )
+    flagged = [("--digit", text) for text in digits or ()] + [("--class", text) for text in classes or ()]
+    labels = [label for flag, text in flagged for label in _labels_in(text, spec, flag)]
     return list(dict.fromkeys(labels)) or [*range(spec.num_classes)]
+
+
+def _labels_in(text: str, spec: "DatasetSpec", flag: str) -> list[int]:
+    """The labels of one value: of a name, else of a list of names and ranges."""
+    if _names_class(text, spec):
+        return [parse_label(text, spec, flag)]
+    return [label for part in text.split(",") for label in _range(part, spec, flag)]
+
+
+def _range(part: str, spec: "DatasetSpec", flag: str) -> Sequence[int]:
+    """The labels of a name, or of two names with a dash between them."""
+    ends = [(part[:place], part[place + 1 :]) for place, character in enumerate(part) if character == "-"]
+    first, last = next((pair for pair in ends if all(_names_class(end, spec) for end in pair)), (part, part))
+    if _names_class(part, spec) or first is last:
+        return [parse_label(part, spec, flag)]
+    found = range(parse_label(first, spec, flag), parse_label(last, spec, flag) + 1)
+    if not found:
+        raise typer.BadParameter(f"{part!r} has no class.", param_hint=flag)
+    return found
+
+
+def _names_class(text: str, spec: "DatasetSpec") -> bool:
+    try:
+        spec.label_of(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -115,6 +140,7 @@ class Selection:
     """
 
     digit: Sequence[str] | None
+    classes: Sequence[str] | None
     digits: str | None
     n: int | None
     seed: int | None
@@ -126,13 +152,13 @@ class Selection:
         if self.digits is not None:
             if not (self.digits.isdecimal() and self.digits.isascii()):
                 raise SettingsError(f"--digits {self.digits!r} is not a number", "Use digits, as in --digits 2026.")
-            refuse_beside("--digits", "a number has its own digits", {"--digit": self.digit})
+            refuse_beside("--digits", "a number has its own digits", {"--digit": self.digit, "--class": self.classes})
             if self.balance is not None:
                 raise without_effect(f"--balance {self.balance}", "--digits", "a number has its own digits")
             refuse_beside("--digits", "the digits of a number have the seeds from --seed on", {"--seeds": self.seeds})
         if self.balance == "mnist":
-            given = {"--digit": self.digit, "--seeds": self.seeds}
-            refuse_beside("--balance mnist", "it samples -n images of all digits, from --seed on", given)
+            given = {"--digit": self.digit, "--class": self.classes, "--seeds": self.seeds}
+            refuse_beside("--balance mnist", "it samples -n images of all classes, from --seed on", given)
         if self.seeds is not None:
             refuse_beside("--seeds", "--seeds names every image", {"--seed": self.seed, "--n": self.n})
 
@@ -150,7 +176,7 @@ class Selection:
             typer.BadParameter: if the data set lacks such a class.
         SettingsError: if a seed would exceed its range.
         """
-        labels = parse_labels(self.digit, spec)
+        labels = parse_labels(self.digit, self.classes, spec)
         import_numpy()
 
         from mnistdiff.engine.inference.sampling import SampleSpec, specs_for_labels, specs_in_order

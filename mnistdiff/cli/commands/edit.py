@@ -30,6 +30,7 @@ _Strength = Annotated[
 def edit_command(
     image: image_input.ImagePath,
     digit: options.Digits = None,
+    classes: options.Classes = None,
     strength: _Strength = EDIT_STRENGTH,
     n: options.Count = None,
     checkpoint: options.Checkpoint = None,
@@ -73,7 +74,7 @@ def edit_command(
     prepared = image_input.prepare_digit(scan, dataset)
     process = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
-    specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
+    specs = specs_for_labels(parse_labels(digit, classes, dataset), n or 1, first)
     images.refuse_existing(specs)
     [(model, settings)] = load_models(file, sampling, note=f", --seed {first}", quiet=images.quiet)
     write_images(Origin(model, settings, process), specs, images, notices=prepared.notices)

@@ -60,6 +60,7 @@ def grid_command(
     sources: _Sources = None,
     output: _Output = None,
     digit: options.Digits = None,
+    classes: options.Classes = None,
     n: Annotated[int | None, options.count(_COUNT)] = None,
     seed: _Seed = None,
     guidance: option_groups.Guidance = None,
@@ -83,7 +84,14 @@ def grid_command(
     sampling = SamplingOptions(
         guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine, sweeps=sweep or ()
     )
-    sampled = {"--digit": digit, "--seed": seed, "--device": device, "--backend": backend, "--sweep": sweep}
+    sampled = {
+        "--digit": digit,
+        "--class": classes,
+        "--seed": seed,
+        "--device": device,
+        "--backend": backend,
+        "--sweep": sweep,
+    }
     if images:
         beside = {**sampled, **sampling.flags, "--over-time": over_time}
         refuse_beside(str(images[0]), "existing images are not sampled", beside)
@@ -96,7 +104,7 @@ def grid_command(
     elif over_time:
         info, content = _of_previews(source)
     else:
-        info, content = _of_model(source, digit, n or _COUNT, seed or 0, sampling, quiet=quiet or json)
+        info, content = _of_model(source, digit, classes, n or _COUNT, seed or 0, sampling, quiet=quiet or json)
     target.finish(content, {"bytes": len(content), **about(info)}, as_json=json)
 
 
@@ -148,6 +156,7 @@ def _of_previews(source: Path | None) -> "tuple[ModelInfo | None, bytes]":
 def _of_model(
     source: Path | None,
     digit: Sequence[str] | None,
+    classes: Sequence[str] | None,
     count: int,
     seed: int,
     sampling: SamplingOptions,
@@ -169,7 +178,7 @@ def _of_model(
     compared = [(sweep.name, sweep.values) for sweep in sampling.sweeps]
     variants = list(sheets.variants(compared)) if compared else []
     file = find_model(source, sampling)
-    specs = specs_for_labels(parse_labels(digit, file.settings.spec), count, seed)
+    specs = specs_for_labels(parse_labels(digit, classes, file.settings.spec), count, seed)
     sheets.require_image_count(len(specs) * max(len(variants), 1))
     if compared:
         sheets.require_room_for_comparison(compared, len(specs), file.settings.spec.image_size)

@@ -57,6 +57,7 @@ def inpaint_command(
     image: image_input.ImagePath,
     mask: _Mask,
     digit: options.Digits = None,
+    classes: options.Classes = None,
     rounds: _Rounds = None,
     n: options.Count = None,
     checkpoint: options.Checkpoint = None,
@@ -97,7 +98,7 @@ def inpaint_command(
     dataset = file.settings.spec
     process = _process(image, mask, rounds or RESAMPLE_STEPS, dataset.image_size)
     first = options.new_seed() if seed is None else seed
-    specs = specs_for_labels(parse_labels(digit, dataset), n or 1, first)
+    specs = specs_for_labels(parse_labels(digit, classes, dataset), n or 1, first)
     images.refuse_existing(specs)
     [(model, settings)] = load_models(file, sampling, note=f", --seed {first}", quiet=images.quiet)
     write_images(Origin(model, settings, process), specs, images)

@@ -26,6 +26,7 @@ _Output = Annotated[str | None, options.file("--output", "-o", metavar="DIR|FILE
 
 def sample_command(
     digit: options.Digits = None,
+    classes: options.Classes = None,
     digits: select_samples.Number = None,
     n: options.Count = None,
     checkpoint: options.Checkpoint = None,
@@ -56,7 +57,7 @@ def sample_command(
 
     An image is determined by its digit and its seed: image k of --seed S is the one that --seed S+k gives alone.
     """
-    selection = Selection(digit, digits, n, seed, seeds, balance)
+    selection = Selection(digit, classes, digits, n, seed, seeds, balance)
     machine = inference_settings(device, backend, processes)
     sampling = SamplingOptions(guidance, guidance_interval, sampler, steps, spacing, eta, weights, machine)
     note = f", --seed {selection.first_seed}"

@@ -1,13 +1,14 @@
 """The data sets that a model can be trained on: their images, classes and files."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mnistdiff.engine.data.class_names import DIGITS, find_label
+from mnistdiff.engine.data.idx_file import Archive, IdxFile
 from mnistdiff.errors import DataError, SettingsError
-from mnistdiff.pictures import MAX_CLASSES, Pictures
+from mnistdiff.pictures import MAX_CLASSES, Fit, Pictures
 from mnistdiff.setting_types import DATASETS
 
 if TYPE_CHECKING:  # settings and help need the specs without NumPy
@@ -51,36 +52,6 @@ class UnavailableError(DataError):
         self.folder, self.reason = folder, reason
 
 
-def idx_header(shape: Sequence[int]) -> bytes:
-    """The header of an IDX file of bytes: two zeros, the element type, the number of dimensions, each dimension."""
-    return bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
-
-
-@dataclass(frozen=True)
-class IdxFile:
-    """A file in the IDX format: a header, then one byte per entry of an array.
-
-    Attributes:
-        name: without ``.gz``.
-        shape: of the array.
-        sha256: of the uncompressed file.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    sha256: str
-
-    @property
-    def size(self) -> int:
-        """Bytes, uncompressed."""
-        return len(self.header) + math.prod(self.shape)
-
-    @property
-    def header(self) -> bytes:
-        """The bytes before the first entry."""
-        return idx_header(self.shape)
-
-
 @dataclass(frozen=True)
 class DatasetSpec:
     """A data set of labelled grey-level images, bright on black.
@@ -93,9 +64,15 @@ class DatasetSpec:
         class_names: of the labels 0, 1, 2, ..., in this order.
         class_counts: training images of each class.
         image_size: height and width in pixels, as in MNIST.
-        ink_size: side of the square, in pixels, to which the digit of a user picture is scaled.
-        files: images and labels of each split.
-        torchvision_name: class in torchvision.datasets that lists the addresses of the files, and their folder.
+        class_aliases: other names that people may type, and the names that they stand for.
+        fit: how a user picture is prepared: ``mnist`` finds its character, the others take the whole.
+        ink_size: side of the square, in pixels, to which the character of a user picture is scaled.
+        files: images and labels of each split. Labels of several columns have the class in the first.
+        first_label: of the files; that of the program is 0.
+        is_transposed: whether the files store the columns of each image, not its rows.
+        torchvision_name: folder of the files in torchvision's layout, and the class in torchvision.datasets.
+        mirrors: https addresses of folders with the ``.gz`` files; empty for those that torchvision lists.
+        archive: that the ``.gz`` files are taken from, in place of mirrors.
         load: returns a split, for data sets without ``files``; raises UnavailableError if it is not installed.
         fallback: the data set to offer if this one is unavailable.
         install: how to install it, for data sets without ``files``.
@@ -111,9 +88,15 @@ class DatasetSpec:
     class_names: tuple[str, ...]
     class_counts: tuple[int, ...]
     image_size: int = 28
+    class_aliases: Mapping[str, str] = field(default_factory=dict)
+    fit: Fit = "mnist"
     ink_size: int = 20
     files: Mapping[Split, tuple[IdxFile, IdxFile]] = field(default_factory=dict)
+    first_label: int = 0
+    is_transposed: bool = False
     torchvision_name: str = ""
+    mirrors: tuple[str, ...] = ()
+    archive: Archive | None = None
     load: Callable[[Split], LabelledImages] | None = None
     fallback: str = ""
     install: str = ""
@@ -134,16 +117,18 @@ class DatasetSpec:
         """The label that means "no label": what label dropout trains and classifier-free guidance subtracts."""
         return self.num_classes
 
+    @property
+    def has_digits(self) -> bool:
+        """Whether the classes are the ten digits, so that a label is the digit itself."""
+        return self.class_names == DIGITS
+
     def label_of(self, class_name: str) -> int:
-        """The label of a class.
+        """The label of a class, as ``class_names.find_label`` finds it.
 
         Raises:
             ValueError: if there is no such class.
         """
-        if class_name not in self.class_names:
-            every = " to ".join(dict.fromkeys((self.class_names[0], self.class_names[-1])))
-            raise ValueError(f"{class_name!r} is no class of {self.name}: {every}")
-        return self.class_names.index(class_name)
+        return find_label(class_name, self.class_names, self.class_aliases, title=self.title)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -153,7 +138,7 @@ class DatasetSpec:
     @property
     def evaluated_as(self) -> "DatasetSpec":
         """The data set whose real images and reference classifiers evaluate the models of this one."""
-        return DATASETS[self.reference or self.name]
+        return DATASETS[self.reference] if self.reference else self
 
     def require_labels(self, labels: Iterable[int]) -> None:
         """Raise SettingsError unless all labels are classes of the data set."""
@@ -190,7 +175,7 @@ _TEST_LABELS = IdxFile(
 MNIST = DatasetSpec(
     name="mnist",
     title="MNIST",
-    class_names=tuple("0123456789"),
+    class_names=DIGITS,
     class_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
     files={"train": (_TRAIN_IMAGES, _TRAIN_LABELS), "test": (_TEST_IMAGES, _TEST_LABELS)},
     torchvision_name="MNIST",

@@ -1,19 +1,21 @@
-"""IDX files (LeCun's format of MNIST), verified by size and SHA-256."""
+"""IDX files (LeCun's format of MNIST), found in a folder, read and verified."""
 
 import gzip
-import hashlib
 import io
-import math
 import os
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistdiff.engine.data.datasets import IdxFile
+from mnistdiff.engine.data.idx_file import IdxFile
 from mnistdiff.errors import DataError
+from mnistdiff.setting_types import DATASETS
 
+GZIP_OVERHEAD = 2**16
+"""Bytes by which a compressed file may be larger than its content."""
 _CORRUPT_HINT = "Delete the file, or move it away, and run again; or set `data_dir` to another folder."
 
 
@@ -49,16 +51,18 @@ def _entries(folder: Path, name: str) -> list[Path]:
 
 
 def read_any(folder: Path, file: IdxFile) -> bytes | None:
-    """The content of the first of ``candidates`` that has the right digest; None if there is no candidate.
+    """The content of the first of ``candidates`` that is verified; None if there is no candidate.
+
+    Candidates of a form whose digest is known come first.
 
     Raises:
-        DataError: if no candidate has.
+        DataError: if no candidate has the right content.
         OSError: if the file system refuses.
     """
     problem: DataError | None = None
-    for path in candidates(folder, file.name):
+    for path in sorted(candidates(folder, file.name), key=lambda path: not file.has_digest(packed=_is_packed(path))):
         try:
-            return verified(read_at_most(path, file.size + 1, _CORRUPT_HINT), file, source=str(path))
+            return _read(path, file)
         except DataError as error:
             problem = problem or error
     if problem is not None:
@@ -66,8 +70,25 @@ def read_any(folder: Path, file: IdxFile) -> bytes | None:
     return None
 
 
+def _read(path: Path, file: IdxFile) -> bytes:
+    if _is_packed(path) and file.gz_sha256:
+        with _regular(path) as packed:
+            return unpacked(packed.read(file.size + GZIP_OVERHEAD), file, source=str(path))
+    return verified(read_at_most(path, file.size + 1, _CORRUPT_HINT), file, source=str(path))
+
+
+def unpacked(packed: bytes, file: IdxFile, *, source: str, hint: str = _CORRUPT_HINT) -> bytes:
+    """The verified content of a ``.gz`` file: as it was published, or another with the right content.
+
+    Raises:
+        DataError: if it is not complete, or its content is another.
+    """
+    content = uncompressed(io.BytesIO(packed), file.size + 1, source=source, hint=hint)
+    return content if file.matches_packed(packed) else verified(content, file, source=source)
+
+
 def verified(content: bytes, file: IdxFile, *, source: str) -> bytes:
-    """The content of a file, if it has the right digest.
+    """The content of a file, if it is the right one.
 
     Args:
         content: one byte more than ``file.size`` if the file is longer.
@@ -75,19 +96,36 @@ def verified(content: bytes, file: IdxFile, *, source: str) -> bytes:
         source: path or address, for errors.
 
     Raises:
-        DataError: if its digest is another.
+        DataError: if it is another.
     """
-    digest = hashlib.sha256(content).hexdigest()
-    if digest == file.sha256:
+    if file.matches(content):
         return content
     size = "more" if len(content) > file.size else f"{len(content):,} bytes"
-    is_alike = len(content) == file.size and content[: -math.prod(file.shape)] == file.header
     raise DataError(
-        f"{source} has the wrong content: {file.name} is {file.size:,} bytes with SHA-256 {file.sha256[:12]}..., "
-        f"and this is {size} with {digest[:12]}..."
-        + ("; its header is right, so it may be of another data set, such as Fashion-MNIST" if is_alike else ""),
+        f"{source} has the wrong content: {file.name} is {file.size:,} bytes{_with(file, file.digest[1])}, "
+        f"and this is {size}{_with(file, file.digest_of(content))}{_resemblance(content, file)}",
         _CORRUPT_HINT,
     )
+
+
+def _with(file: IdxFile, digest: str) -> str:
+    """A digest in a message; empty if none is known."""
+    kind = {"sha256": "SHA-256", "md5": "MD5"}.get(file.digest[0], "")
+    return f" with {kind} {digest[:12]}..." if kind else ""
+
+
+def _resemblance(content: bytes, file: IdxFile) -> str:
+    """What a file of wrong content may be, for the error."""
+    if len(content) != file.size or not content.startswith(file.header):
+        return ""
+    for spec in DATASETS.values():
+        if any(each.has_digest(packed=False) and each.matches(content) for each in spec.idx_files):
+            return f"; it is of {spec.title}"
+    return "; its header is right, so it may be of another data set"
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 def read_at_most(path: Path, limit: int, hint: str) -> bytes:
@@ -97,16 +135,18 @@ def read_at_most(path: Path, limit: int, hint: str) -> bytes:
         DataError: with ``hint``, if it is no regular file or no complete gzip file.
         OSError: if the file system refuses.
     """
-    # Opening a FIFO would wait for a writer.
+    with _regular(path, hint) as file:
+        return uncompressed(file, limit, source=str(path), hint=hint) if _is_packed(path) else file.read(limit)
+
+
+def _regular(path: Path, hint: str = _CORRUPT_HINT) -> IO[bytes]:
+    """A regular file, opened; opening a FIFO would wait for a writer."""
     if not path.is_file():
         raise DataError(f"{path} is not a regular file", hint)
-    with open(path, "rb") as file:
-        if path.suffix.lower() != ".gz":
-            return file.read(limit)
-        return uncompressed(file, limit, source=str(path), hint=hint)
+    return open(path, "rb")
 
 
-def uncompressed(file: io.BufferedIOBase, limit: int, *, source: str, hint: str = "") -> bytes:
+def uncompressed(file: IO[bytes], limit: int, *, source: str, hint: str = "") -> bytes:
     """The first ``limit`` bytes of a gzip file.
 
     Raises:
@@ -119,7 +159,8 @@ def uncompressed(file: io.BufferedIOBase, limit: int, *, source: str, hint: str 
         raise DataError(f"{source} is not a complete gzip file: {error}", hint) from error
 
 
-def parse(content: bytes, file: IdxFile) -> NDArray[np.uint8]:
+def parse(content: bytes, file: IdxFile) -> NDArray[np.uint8] | NDArray[np.int32]:
     """The array in the verified content of a file."""
+    stored = np.dtype(file.element).newbyteorder(">")
     # Copied: torch.from_numpy warns of read-only memory.
-    return np.frombuffer(content, np.uint8)[-math.prod(file.shape) :].reshape(file.shape).copy()
+    return np.frombuffer(content, stored, offset=len(file.header)).reshape(file.shape).astype(file.element)

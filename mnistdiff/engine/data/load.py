@@ -1,19 +1,18 @@
 """Loading of data sets: files are found in a folder or downloaded, and verified."""
 
-import os
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.data import idx
 from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, Split, UnavailableError
-from mnistdiff.engine.data.download import download
+from mnistdiff.engine.data.fetch import fetch, unavailable
 from mnistdiff.engine.data.pictures.read import load_pictures
-from mnistdiff.engine.storage import require_writable, write_atomically
-from mnistdiff.errors import DataError, MissingLibraryError
+from mnistdiff.engine.progress import finish
+from mnistdiff.errors import DataError
 from mnistdiff.setting_types import DATASETS
 from mnistdiff.settings import TrainSettings
 
@@ -87,10 +86,14 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
     contents = {file.name: idx.read_any(folder, file) for file in spec.files[split]}
     if None in contents.values():
         if not may_download:
-            raise _unavailable(spec, folder, "not found (download disabled)")
-        contents |= _download_missing(spec, folder, was_named=data_dir is not None)
+            raise unavailable(spec, folder, "not found (download disabled)")
+        finish(fetch(spec, folder, was_named=data_dir is not None))
+        contents = {file.name: idx.read_any(folder, file) for file in spec.files[split]}
     images, labels = (idx.parse(contents[file.name] or b"", file) for file in spec.files[split])
-    return _checked(LabelledImages(images, labels), spec)
+    data = _checked(_as_trained(images, labels, spec), spec)
+    if split == "train" and not spec.files[split][1].digest[1]:
+        _check_counts(data, spec)
+    return data
 
 
 def data_folder(spec: DatasetSpec, data_dir: Path | None) -> Path:
@@ -109,52 +112,36 @@ def data_folder(spec: DatasetSpec, data_dir: Path | None) -> Path:
     return next(with_files, folders[0])
 
 
+def _as_trained(images: NDArray[np.integer], labels: NDArray[np.integer], spec: DatasetSpec) -> LabelledImages:
+    """What the files of a data set hold, with the rows of images as rows, and labels from 0 on."""
+    if spec.is_transposed:
+        images = images.transpose(0, 2, 1)
+    classes = (labels if labels.ndim == 1 else labels[:, 0]).astype(np.int64) - spec.first_label
+    _check_labels(classes, spec)
+    return LabelledImages(np.ascontiguousarray(images, np.uint8), classes.astype(np.uint8))
+
+
+def _check_counts(data: LabelledImages, spec: DatasetSpec) -> None:
+    """Check what is known of labels that no digest verifies."""
+    found = np.bincount(data.labels, minlength=spec.num_classes).tolist()
+    for label, (count, expected) in enumerate(zip(found, spec.class_counts, strict=True)):
+        if count != expected:
+            name = spec.class_names[label]
+            raise DataError(
+                f"the labels of {spec.title} are damaged: {count:,} are {name}, and not {expected:,}",
+                f"Delete {spec.files['train'][1].name}, or move it away, and run again.",
+            )
+
+
+def _check_labels(labels: NDArray[np.integer], spec: DatasetSpec) -> None:
+    if labels.min() < 0 or labels.max() >= spec.num_classes:
+        raise DataError(f"a label of {spec.name} is not in 0 ... {spec.num_classes - 1}")
+
+
 def _checked(data: LabelledImages, spec: DatasetSpec) -> LabelledImages:
     """The images, verified against the spec."""
     size, (images, labels) = spec.image_size, (data.images, data.labels)
     if images.dtype != np.uint8 or images.shape != (len(labels), size, size) or not len(labels):
         raise DataError(f"the images of {spec.name} are {images.dtype} {images.shape}, not uint8 (N, {size}, {size})")
-    if labels.min() < 0 or labels.max() >= spec.num_classes:
-        raise DataError(f"a label of {spec.name} is not in 0 ... {spec.num_classes - 1}")
+    _check_labels(labels, spec)
     return data
-
-
-def _download_missing(spec: DatasetSpec, folder: Path, *, was_named: bool) -> dict[str, bytes]:
-    """Download the files of a data set that a folder lacks, store them in it and return their contents.
-
-    A folder that cannot be written to is an OSError only if the user named it.
-    """
-    if os.environ.get("MNISTDIFF_OFFLINE", "0") not in ("", "0"):
-        raise _unavailable(spec, folder, "MNISTDIFF_OFFLINE is set")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        require_writable(folder)
-    except OSError as error:
-        if was_named:
-            raise
-        reason = f"it cannot be stored in this folder ({error.strerror})"
-        raise _unavailable(spec, folder, reason, "Or set `data_dir`. ") from error
-    missing = [file for file in spec.idx_files if not idx.find(folder, file.name)]
-    try:
-        contents = {file.name: download(spec, file) for file in missing}
-    except MissingLibraryError as error:
-        raise _unavailable(spec, folder, error.message, f"{error.hint}. ") from error
-    except DataError as error:
-        raise _unavailable(spec, folder, error.message) from error
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-        raise _unavailable(spec, folder, " ".join(str(reason).split())) from error
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return contents
-
-
-def _unavailable(spec: DatasetSpec, folder: Path, reason: str, remedy: str = "") -> UnavailableError:
-    names = ", ".join(file.name for file in spec.idx_files)
-    fallback = f", or {DATASETS[spec.fallback].install} and set `dataset` to {spec.fallback}" if spec.fallback else ""
-    return UnavailableError(
-        f"{spec.title} is not complete in {folder} and could not be downloaded: {reason}",
-        f"{remedy}Offline? Put {names} (each as it is or with .gz) into {folder}{fallback}.",
-        folder=folder,
-        reason=reason,
-    )

@@ -15,7 +15,7 @@ from typing import IO
 
 import numpy as np
 
-from mnistdiff.engine.data.datasets import idx_header
+from mnistdiff.engine.data.idx_file import idx_header
 from mnistdiff.engine.inference.sampling import Sample
 from mnistdiff.engine.storage import make_folder, new_file
 

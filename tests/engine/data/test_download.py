@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import socket
 import sys
 import urllib.error
@@ -11,11 +12,14 @@ from http.client import IncompleteRead
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from types import ModuleType, SimpleNamespace
+from typing import IO
 
 import pytest
 
 from mnistdiff.engine.data import download
-from mnistdiff.engine.data.datasets import MNIST, IdxFile
+from mnistdiff.engine.data.datasets import MNIST
+from mnistdiff.engine.data.idx_file import IdxFile
+from mnistdiff.engine.progress import finish
 from mnistdiff.errors import DataError
 
 CONTENT = bytes([0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3])
@@ -30,13 +34,14 @@ class Mirrors:
     def __init__(self, **answers: list[bytes | Exception]) -> None:
         self.answers, self.asked = answers, []
 
-    def __call__(self, address: str, limit: int) -> bytes:
+    def __call__(self, address: str, limit: int, target: IO[bytes]) -> Iterator[tuple[int, int]]:
         self.asked.append(address)
         answers = self.answers["first" if address == FIRST else "second"]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer[:limit]
+        target.write(answer[:limit])
+        yield len(answer), len(answer)
 
 
 @pytest.fixture(autouse=True)
@@ -73,22 +78,22 @@ def answered(code: int) -> urllib.error.HTTPError:
 )
 def test_a_failure_that_may_pass_is_tried_again_then_the_next_mirror(monkeypatch, first, asked):
     mirrors = Mirrors(first=first, second=[PACKED])
-    monkeypatch.setattr(download, "read_url", mirrors)
-    assert download.download(MNIST, FILE) == CONTENT
+    monkeypatch.setattr(download, "receive", mirrors)
+    assert finish(download.download(MNIST, FILE)) == CONTENT
     assert mirrors.asked == asked  # never http
 
 
 @pytest.mark.parametrize("error", [unreachable(), answered(404), TimeoutError("timed out"), DataError("other content")])
 def test_the_last_error_is_raised_when_no_mirror_serves(monkeypatch, error):
-    monkeypatch.setattr(download, "read_url", Mirrors(first=[TimeoutError()], second=[error]))
+    monkeypatch.setattr(download, "receive", Mirrors(first=[TimeoutError()], second=[error]))
     with pytest.raises(type(error)) as raised:
-        download.download(MNIST, FILE)
+        finish(download.download(MNIST, FILE))
     assert raised.value is error
 
 
 def test_a_data_set_of_no_known_address_is_a_data_error():
     with pytest.raises(DataError, match="MNIST"):
-        download.download(replace(MNIST, torchvision_name=""), FILE)
+        finish(download.download(replace(MNIST, torchvision_name=""), FILE))
 
 
 @pytest.fixture
@@ -116,18 +121,18 @@ def server() -> Iterator[SimpleNamespace]:
 @pytest.mark.parametrize("scheme", ["http", "ftp", "file", "data"])
 def test_nothing_but_https_is_opened(server, scheme):
     with pytest.raises(urllib.error.URLError, match="unknown url type"):
-        download.read_url(server.address.replace("http", scheme), 10)
+        list(download.receive(server.address.replace("http", scheme), 10, io.BytesIO()))
     assert server.asked == []
 
 
 def test_a_server_without_a_valid_certificate_is_refused(server):
     with pytest.raises(OSError, match="(?i)ssl"):
-        download.read_url(server.address.replace("http", "https"), 10)
+        list(download.receive(server.address.replace("http", "https"), 10, io.BytesIO()))
     assert server.asked == []
 
 
 def test_the_process_keeps_its_time_limit_and_opener(monkeypatch):
-    monkeypatch.setattr(download, "read_url", Mirrors(first=[TimeoutError()], second=[PACKED]))
+    monkeypatch.setattr(download, "receive", Mirrors(first=[TimeoutError()], second=[PACKED]))
     before = socket.getdefaulttimeout(), urllib.request._opener
-    download.download(MNIST, FILE)
+    finish(download.download(MNIST, FILE))
     assert (socket.getdefaulttimeout(), urllib.request._opener) == before

