@@ -82,21 +82,25 @@ class Pictures(FrozenModel):
         classes = f"{len(self.class_names)} classes" if len(self.class_names) > 1 else "1 class"
         return f"{sum(self.class_counts):,} pictures of {self.title} in {classes}, SHA-256 {self.digest[:12]}"
 
-    @property
-    def spec(self) -> "DatasetSpec":
-        """The data set: size of the images, classes."""
-        return _spec_of(self)
+    def spec(self, classes: tuple[str, ...] | None = None) -> "DatasetSpec":
+        """The data set: size of the images, classes.
+
+        Args:
+            classes: names of the classes of a model, among them those of the pictures; by default these alone.
+        """
+        return _spec_of(self, classes or self.class_names)
 
 
 @lru_cache(maxsize=8)
-def _spec_of(pictures: Pictures) -> "DatasetSpec":
+def _spec_of(pictures: Pictures, classes: tuple[str, ...]) -> "DatasetSpec":
     from mnistdiff.engine.data.datasets import DatasetSpec
 
+    counts = dict(zip(pictures.class_names, pictures.class_counts, strict=True))
     return DatasetSpec(
         name=PICTURES,
         title=pictures.title,
-        class_names=pictures.class_names,
-        class_counts=pictures.class_counts,
+        class_names=classes,
+        class_counts=tuple(counts.get(name, 0) for name in classes),
         image_size=pictures.image_size,
         fit=pictures.fit,
         ink_size=ink_size_of(pictures.image_size),

@@ -65,6 +65,8 @@ class SampleSettings(FrozenModel):
             given: fields by name.
             images_seen: in its training, repetitions counted.
         """
+        if model.preset == "finetune":  # its start has seen others
+            images_seen = max(images_seen, LONG_TRAINING_IMAGES)
         defaults: dict[str, object] = {"steps": min(cls.model_fields["steps"].default, model.timesteps)}
         if model.distillation is not None:
             defaults = {"sampler": "ddim", "steps": model.distillation.steps, "spacing": "trailing", "eta": 0.0}

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -48,7 +48,7 @@ EDIT_STRENGTH = 0.8
 RESAMPLE_STEPS = 5
 INTERPOLATION_FRAMES = 24
 
-PresetName = Literal["base", "fast", "best", "tiny"]
+PresetName = Literal["base", "fast", "best", "tiny", "finetune"]
 DatasetName = Annotated[str, AfterValidator(DATASETS.require)]
 ScheduleName = Annotated[str, AfterValidator(SCHEDULES.require)]
 PredictionName = Annotated[str, AfterValidator(PREDICTIONS.require)]
@@ -139,6 +139,20 @@ def _number(value: Any) -> Any:
 
 ImageSize = Annotated[Literal[28, 32, 64], BeforeValidator(_number)]
 """Height and width of training images in pixels."""
+Augmentation = Literal["shift", "rotate", "flip"]
+
+
+def _comma_list(value: Any) -> Any:
+    """The words of a text from the command line or a variable; of nothing for ``none``."""
+    return [word for word in value.split(",") if word != "none"] if isinstance(value, str) else value
+
+
+def _each_once(value: tuple[Augmentation, ...]) -> tuple[Augmentation, ...]:
+    """In one order, so that equal sets are equal settings."""
+    return tuple(name for name in get_args(Augmentation) if name in value)
+
+
+Augmentations = Annotated[tuple[Augmentation, ...], BeforeValidator(_comma_list), AfterValidator(_each_once)]
 Shards = Annotated[Literal["auto", 1, 2, 4, 8, 16], BeforeValidator(_number)]
 
 

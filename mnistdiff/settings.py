@@ -11,12 +11,13 @@ from pydantic import Field, model_validator
 
 from mnistdiff.distillation import Distillation
 from mnistdiff.errors import SettingsError
-from mnistdiff.pictures import Pictures
+from mnistdiff.pictures import MAX_CLASSES, Pictures
 from mnistdiff.registry import table_of
 from mnistdiff.setting_types import (
     DATASETS,
     MAX_EPOCHS,
     PICTURES,
+    Augmentations,
     Blocks,
     Compile,
     DatasetName,
@@ -64,6 +65,11 @@ class TrainSettings(FrozenModel):
     grad_clip: float = Field(1.0, ge=0, le=1e9, description="Maximum gradient norm; 0 disables clipping.")
     ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the EMA weights after warm-up; 0 is off.")
     label_dropout: float = Field(0.1, ge=0, le=1, description="Probability of training an image without its label.")
+    augment: Augmentations = Field(
+        (), description="Random changes of the training images, of which the network is told: shift, rotate, flip."
+    )
+    holdout: float = Field(0.0, ge=0, le=0.5, description="Share of the images that is held out to measure the loss.")
+    repeats: int = Field(1, ge=1, le=10_000, description="How often an epoch shows each image.")
     seed: Seed = Field(0, description="Random seed of the training.")
 
     timesteps: int = Field(500, ge=2, le=10_000, description="Timesteps T of the forward process.")
@@ -98,6 +104,9 @@ class TrainSettings(FrozenModel):
     )
     precision: Precision = Field("fp32", description="Precision of the convolutions; auto measures which is faster.")
     compile: Compile = Field("off", description="Compile the network; auto does not.")
+    classes: tuple[str, ...] | None = Field(
+        None, description="Classes of the model, those of its start first, if they are not those of the data set."
+    )
     start: Sha256 | None = Field(
         None, description="SHA-256 of the checkpoint whose weights the training starts from; none for random weights."
     )
@@ -119,6 +128,7 @@ class TrainSettings(FrozenModel):
         shrink = self.patch_size * 2 ** (len(self.channels) - 1)
         if self.pictures is not None and self.dataset != PICTURES:
             raise ValueError(f"the dataset is {self.dataset}, and pictures describes another")
+        self._require_classes_of_pictures()
         is_known = self.pictures is not None or self.dataset in DATASETS
         if is_known and self.spec.image_size % shrink:
             raise ValueError(
@@ -130,9 +140,20 @@ class TrainSettings(FrozenModel):
                 raise ValueError(f"{name} {getattr(self, name)} must be one number, or one for each of {self.channels}")
         if self.beta_end < self.beta_start:
             raise ValueError(f"beta_end {self.beta_end} is smaller than beta_start {self.beta_start}")
+        if self.distillation is not None and (self.augment or self.holdout):
+            raise ValueError("augment and holdout are for trainings on images, and a student learns from its teacher")
         if self.shards != "auto" and self.batch_size % self.shards:
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of shards {self.shards}")
         return self
+
+    def _require_classes_of_pictures(self) -> None:
+        of_pictures = () if self.pictures is None else self.pictures.class_names
+        if self.classes is not None and not (0 < len(of_pictures) == len({*of_pictures} & {*self.classes})):
+            raise ValueError(
+                "classes are those of a model that is trained on pictures, all of which are in one of them"
+            )
+        if self.classes is not None and not len({*self.classes}) == len(self.classes) <= MAX_CLASSES:
+            raise ValueError(f"classes should be at most {MAX_CLASSES} names, each once")
 
     @model_validator(mode="after")
     def _some_image_is_left(self) -> Self:
@@ -150,7 +171,7 @@ class TrainSettings(FrozenModel):
     def of_model(self) -> dict[str, object]:
         """The settings that models must share for one to start from the weights of the other, by name."""
         names = (
-            *("dataset", "pictures", "timesteps", "beta_schedule", "beta_start", "beta_end", "prediction"),
+            *("dataset", "pictures", "classes", "timesteps", "beta_schedule", "beta_start", "beta_end", "prediction"),
             *("network", "patch_size", "channels", "down_blocks", "up_blocks", "embedding"),
         )
         return {name: getattr(self, name) for name in names}
@@ -164,7 +185,7 @@ class TrainSettings(FrozenModel):
             SettingsError: for pictures that are not described.
         """
         if self.pictures is not None:
-            return self.pictures.spec
+            return self.pictures.spec(self.classes)
         if self.dataset == PICTURES:
             raise SettingsError("`dataset` pictures has no description", "Name their folder or file as `dataset`.")
         DATASETS.require_entry(self.dataset, source="the checkpoint")
@@ -193,8 +214,8 @@ class TrainSettings(FrozenModel):
         return down, up
 
     def steps_per_epoch(self, num_images: int) -> int:
-        """Optimizer steps that show each of ``num_images`` images once (the last batch may be smaller)."""
-        return math.ceil(num_images / self.batch_size)
+        """Optimizer steps that show each of ``num_images`` images ``repeats`` times (the last batch may be smaller)."""
+        return math.ceil(num_images * self.repeats / self.batch_size)
 
     def epochs_done(self, step: int, num_images: int) -> int:
         """Whole epochs after ``step`` optimizer steps."""
@@ -203,7 +224,7 @@ class TrainSettings(FrozenModel):
     def images_seen(self, step: int, num_images: int) -> int:
         """Images shown in ``step`` optimizer steps, repetitions counted."""
         epochs, batches = divmod(step, self.steps_per_epoch(num_images))
-        return epochs * num_images + batches * self.batch_size
+        return epochs * num_images * self.repeats + batches * self.batch_size
 
     def reaching_max_steps(self, num_images: int) -> Self:
         """The same settings with enough epochs for ``max_steps``, at most ``MAX_EPOCHS``."""

@@ -41,8 +41,8 @@ def train(
 
     Args:
         config: a file of settings, TOML or a run's ``settings.json``, which keywords override.
-        start: a run folder or a checkpoint whose averaged weights are the start, instead of random ones; network, noise
-            schedule and prediction type are then those of its model.
+        start: a run folder, a checkpoint or ``bundled``, whose averaged weights are the start, instead of random ones;
+            network, noise schedule and prediction type are then those of its model. Classes are matched by name.
         force: replace the run in ``run_dir``.
         stop: called after each step; True saves and ends the training.
         **settings: any field of ``TrainSettings`` (``preset``, ``epochs``, ``lr``, ...) and of ``MachineSettings``
@@ -62,13 +62,14 @@ def train(
     from mnistdiff.presets import resolve
     from mnistdiff.read_pictures import with_pictures
     from mnistdiff.settings_file import read_settings_file
-    from mnistdiff.start import require_same_model, start_layers
+    from mnistdiff.start import require_same_model, start_layers, with_classes
 
     file = None if start is None else read_checkpoint_file(checkpoints_to_sample(user_path("start", start))[-1])
     layers = start_layers(file)
     layers += [] if config is None else [(str(config), read_settings_file(user_path("config", config)))]
-    resolved = finish(with_pictures(resolve([*layers, ("train()", settings)])))
+    resolved = resolve([*layers, ("train()", settings)])
     require_same_model(resolved, file)
+    resolved = with_classes(finish(with_pictures(resolved)), file)
     return start_training(resolved, start=file, force=force, stop=stop)
 
 
@@ -78,6 +79,7 @@ def start_training(
     """``train`` with settings that are checked already."""
     require("matplotlib", "torch")
     from mnistdiff.engine import pipeline
+    from mnistdiff.engine.training.start import weights_to_start
 
     events = pipeline.train(
         resolved.train,
@@ -85,7 +87,7 @@ def start_training(
         allow_fallback="dataset" not in resolved.given,  # a data set that was named is used, or it is an error
         epochs_yield=resolved.epochs_yield,
         force=force,
-        weights=None if start is None else read_checkpoint(start).weights("ema"),
+        weights=None if start is None else weights_to_start(read_checkpoint(start), resolved.train),
         stop=stop,
     )
     return _logged(events, resolved.machine)

@@ -2,7 +2,7 @@
 
 from mnistdiff.engine.network.export import make_graph
 from mnistdiff.engine.network.onnx_runtime import shipped_graph
-from mnistdiff.presets import PRESETS
+from mnistdiff.preset_table import PRESETS
 from mnistdiff.settings import TrainSettings
 
 if __name__ == "__main__":

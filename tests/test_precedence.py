@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistdiff.errors import SettingsError
-from mnistdiff.presets import PRESETS, resolve
+from mnistdiff.preset_table import PRESETS
+from mnistdiff.presets import resolve
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
 from mnistdiff.settings_file import read_settings_file

@@ -12,7 +12,8 @@ from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.errors import SettingsError
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
 from mnistdiff.pictures import PictureSettings
-from mnistdiff.presets import PRESETS, resolve
+from mnistdiff.preset_table import PRESETS
+from mnistdiff.presets import resolve
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
 from mnistdiff.settings_file import read_settings_file

@@ -20,7 +20,8 @@ from mnistdiff.cli.train_options import SETTINGS
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.errors import MnistDiffError, SettingsError
-from mnistdiff.presets import PRESETS, resolve
+from mnistdiff.preset_table import PRESETS
+from mnistdiff.presets import resolve
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import MAX_SEED, Seed
 

@@ -136,7 +136,7 @@ def describe(field: FieldInfo, default: str = "") -> str:
     else:
         signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
         facts = [", ".join(f"{signs[kind]} {value}" for kind, value in bounds.items())] if bounds else []
-    if field.default is not None:
+    if field.default not in (None, ()):
         facts.append(f"default {default or field.default}")
     text = (field.description or "").rstrip(".")
     if facts and text.endswith(")"):  # one pair of parentheses

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from pydantic import AfterValidator
@@ -12,7 +12,9 @@ from mnistdiff.cli import options, variables
 from mnistdiff.conflicts import without_effect
 from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.pictures import PictureSettings, require_dataset
-from mnistdiff.presets import PRESETS, Resolved, resolve
+from mnistdiff.preset_table import PRESETS
+from mnistdiff.presets import Resolved, resolve
+from mnistdiff.setting_types import Augmentation
 from mnistdiff.settings import TrainSettings
 from mnistdiff.settings_file import read_settings_file
 from mnistdiff.start import require_same_model, start_layers
@@ -20,6 +22,7 @@ from mnistdiff.start import require_same_model, start_layers
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.header import CheckpointFile
 
+_METAVARS = {"augment": ",".join(get_args(Augmentation))}
 _SPEED, _DIFFUSION, _FILES = "Speed", "Diffusion", "Data and files"
 
 
@@ -30,7 +33,8 @@ def of_setting(name: str, defaults: Mapping[str, Any], panel: str | None = None)
     """
     model = next(each for each in (TrainSettings, MachineSettings, PictureSettings) if name in each.model_fields)
     default = str(defaults.get(name, ""))
-    return options.setting(model, name, panel=panel, help_text=options.describe(model.model_fields[name], default))
+    text = options.describe(model.model_fields[name], default)
+    return options.setting(model, name, panel=panel, help_text=text, metavar=_METAVARS.get(name))
 
 
 def _of(name: str, panel: str | None = None) -> Any:
@@ -47,7 +51,7 @@ class TrainOptions:
     max_minutes: Annotated[float | None, _of("max_minutes")] = None
     from_model: Annotated[
         Path | None,
-        options.file("--from", metavar="RUN|FILE", help="Start from the weights of this model, not from random ones."),
+        options.file("--from", metavar="FILE|RUN", help="Start from the weights of this model, such as bundled."),
     ] = None
     batch_size: Annotated[int | None, _of("batch_size")] = None
     optimizer: Annotated[str | None, _of("optimizer")] = None
@@ -58,6 +62,8 @@ class TrainOptions:
     weight_decay: Annotated[float | None, _of("weight_decay")] = None
     grad_clip: Annotated[float | None, _of("grad_clip")] = None
     ema_decay: Annotated[float | None, _of("ema_decay")] = None
+    augment: Annotated[str | None, _of("augment")] = None
+    holdout: Annotated[float | None, _of("holdout")] = None
     seed: Annotated[int | None, _of("seed")] = None
     shards: Annotated[str | None, _of("shards", _SPEED)] = None
     processes: Annotated[str | None, _of("processes", _SPEED)] = None
@@ -131,7 +137,8 @@ class TrainOptions:
         typed = {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
         file = [] if self.config is None else [(str(self.config), read_settings_file(self.config))]
         untyped = [name for name in SETTINGS if name not in typed]
-        resolved = resolve([*start_layers(start), *file, variables.layer(untyped), ("command line", typed)])
+        layers = [*start_layers(start), *file, variables.layer(untyped), ("command line", typed)]
+        resolved = resolve(layers)
         require_same_model(resolved, start)
         train, origins = resolved.train, resolved.origins
         if self.muon_lr is not None and train.optimizer != "muon":

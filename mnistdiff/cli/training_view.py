@@ -36,11 +36,12 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
     _introduce(started, quiet)
     epochs = -(-started.total_steps // started.steps_per_epoch)
     finished: Finished | None = None
+    held_out = warned = ""
     losses: deque[float] = deque(maxlen=_SPARKS)
     with meter(label="step", total=started.total_steps, done=started.step, quiet=quiet) as shown:
         for event in stream:
             if isinstance(event, TrainStep):
-                status = f"{shown.curve(losses)}loss {event.recent_loss:.4f}  lr {event.lr:.1e}"
+                status = f"{shown.curve(losses)}loss {event.recent_loss:.4f}{held_out}  lr {event.lr:.1e}"
                 shown.advance(event.step, status, images=event.batch_size)
                 if event.step == started.step + _FORECAST_AFTER_STEPS:
                     shown.say(_forecast(started, shown.seconds_left))
@@ -48,6 +49,10 @@ def show_training(events: "Iterable[Event]", *, quiet: bool) -> "Finished":
                 shown.say(f"epoch {event.epoch}/{epochs}: loss {event.loss:.4f}")
             elif isinstance(event, Logged):
                 losses.append(event.loss)
+                if event.held_out is not None:
+                    held_out = f"  held out {event.held_out.loss:.4f}"
+                    if not warned and (warned := event.held_out.notice(started.total_steps)):
+                        console.warn(with_flags(warned, flags_of("train")))
             elif isinstance(event, Saved):
                 if shown.is_live and event.samples:
                     shown.digits([sample.pixels for sample in event.samples], small=True)
@@ -93,13 +98,18 @@ def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
                 "total_steps": finished.total_steps,
                 "epoch": finished.epoch,
                 "loss": loss,
+                "held_out": None if finished.held_out is None else finished.held_out.model_dump(),
                 "notices": list(finished.notices),
             }
         )
         return
     console.result(str(run.best()))
     state = "done" if finished.complete else "stopped, and saved"
-    console.note(f"{state} at step {finished.step} of {finished.total_steps}, loss {finished.loss:.4f}", quiet=quiet)
+    held_out = finished.held_out
+    losses = f"loss {finished.loss:.4f}{f', held out {held_out.loss:.4f}' if held_out else ''}"
+    console.note(f"{state} at step {finished.step} of {finished.total_steps}, {losses}", quiet=quiet)
+    if held_out and (notice := held_out.notice(finished.total_steps)):
+        console.warn(with_flags(notice, flags_of("train")))
     path = quoted(run.path)
     if not finished.complete:
         console.note(f"resume: mnistdiff resume {path}", quiet=quiet)

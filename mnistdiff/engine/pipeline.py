@@ -15,7 +15,6 @@ from mnistdiff import __version__
 from mnistdiff.engine.checkpoint.file import Checkpoint, read_checkpoint
 from mnistdiff.engine.checkpoint.metadata import Fingerprint
 from mnistdiff.engine.data.load import TrainingImages, load_training_images
-from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.network.device import execution_fingerprint, resolve_device
 from mnistdiff.engine.runs.events import Event
 from mnistdiff.engine.runs.recorder import Recorder
@@ -25,20 +24,20 @@ from mnistdiff.engine.training.choose import require_divisible, with_precision, 
 from mnistdiff.engine.training.execution import Execution, reproducible, with_available_compiler
 from mnistdiff.engine.training.follow import Order, follow, give
 from mnistdiff.engine.training.group import Group, joined
+from mnistdiff.engine.training.held_out import HeldOutLoss
 from mnistdiff.engine.training.launch import place_in_group
 from mnistdiff.engine.training.loop import ObjectiveFactory, Stop, never, train_steps
 from mnistdiff.engine.training.objective import Objective
 from mnistdiff.engine.training.objectives import objective_of
 from mnistdiff.engine.training.state import TrainState, Weights
 from mnistdiff.engine.training.time_budget import steps_within
+from mnistdiff.engine.training.warnings import warnings_of
 from mnistdiff.errors import CheckpointError
 from mnistdiff.machine_settings import MachineSettings
 from mnistdiff.settings import TrainSettings
 
 if TYPE_CHECKING:
     import torch
-
-_HIGH_TERMINAL_SIGNAL = 0.2
 
 
 def train(
@@ -90,7 +89,7 @@ def train(
             opened.enter_context(run.locked(is_new=True))
         state = TrainState.initial(execution.settings, device, objective, weights=weights)
         run.clear()  # with ``force``, once the new run has all that it needs
-        notices = [dataset.notice, _schedule_notice(settings)]
+        notices = [dataset.notice, *warnings_of(settings)]
         with _cleared_if_nothing_was_learned(run, state):
             yield from _recorded(run, execution, dataset, state, objective, notices, group, stop)
 
@@ -195,7 +194,17 @@ def _recorded(
     settings, images, labels = execution.settings, dataset.images, dataset.labels
     total_steps = settings.total_steps(len(images))
     computed = execution.describe(group.size)
-    recorder = Recorder(run, settings, state, num_images=len(images), execution=computed, notices=notices, stop=stop)
+    held_out = None if dataset.held_out is None else HeldOutLoss(dataset.held_out, settings, objective, state.device)
+    recorder = Recorder(
+        run,
+        settings,
+        state,
+        num_images=len(images),
+        held_out=held_out,
+        execution=computed,
+        notices=notices,
+        stop=stop,
+    )
     give(Order(settings=settings, step=state.step), group, state)
     steps = train_steps(state, images, labels, settings, objective, total_steps=total_steps, group=group, stop=stop)
     yield from recorder.record(steps)
@@ -221,7 +230,7 @@ def _restored(
         )
     state = TrainState.from_tensors(checkpoint.tensors, settings, device, objective, step=metadata.step, source=source)
     state.recent_losses.extend(metadata.recent_losses)
-    state.epoch_loss_sum = metadata.epoch_loss_sum
+    state.epoch_loss_sum, state.held_out = metadata.epoch_loss_sum, metadata.held_out
     return state
 
 
@@ -230,14 +239,3 @@ def _inexact_notice(checkpoint: Checkpoint, device: "torch.device") -> str:
     here = Fingerprint(mnistdiff=__version__, **execution_fingerprint(device))
     differences = checkpoint.metadata.fingerprint.differences(here)
     return f"this will not be bit-exact: {'; '.join(differences)}" if differences else ""
-
-
-def _schedule_notice(settings: TrainSettings) -> str:
-    """A warning if x_T, which sampling takes for pure noise, holds much of the image; empty if not."""
-    signal = NoiseSchedule.from_settings(settings).alpha(settings.timesteps - 1)
-    if signal < _HIGH_TERMINAL_SIGNAL:
-        return ""
-    return (
-        f"with these betas x_T still holds {signal:.0%} of the image, while sampling starts from pure noise; "
-        "use more `timesteps` or `beta_schedule` cosine"
-    )

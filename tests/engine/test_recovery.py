@@ -9,7 +9,7 @@ from trainings import SETTINGS, STEPS, assert_same_run, finish, resume, train, u
 
 from mnistdiff.engine import pipeline
 from mnistdiff.engine.checkpoint.file import read_checkpoint
-from mnistdiff.engine.runs import recorder
+from mnistdiff.engine.runs import space
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.errors import CheckpointError, NewerFormatError
@@ -119,6 +119,6 @@ def test_a_disk_too_small_for_the_run_is_warned_of_before_the_first_step(tmp_pat
     state = sum(array.nbytes for array in read_checkpoint(size).tensors.values())
     assert first.notices == ()
     for free, warned in ((states * state, False), (states * state - 1, True)):
-        monkeypatch.setattr(recorder.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        monkeypatch.setattr(space.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
         [*notices] = next(iter(train(tmp_path / "run", settings, force=True))).notices
         assert any("make room" in notice for notice in notices) == warned

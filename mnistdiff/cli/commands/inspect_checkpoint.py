@@ -50,8 +50,9 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("kind", kinds[d.kind]),
         ("step", f"{d.step} of {d.total_steps}"),
         ("epoch", str(d.epoch)),
-        ("images seen", f"{d.images_seen:,} ({d.num_train_images:,} in the data set)"),
+        ("images seen", f"{d.images_seen:,} ({d.num_train_images:,} to train on)"),
         ("loss", "none yet" if d.loss is None else f"{d.loss:.5f} (mean of the last steps)"),
+        *([("held out", _held_out(d.held_out))] if d.held_out else []),
         ("seed", str(d.seed)),
         ("parameters", f"{d.parameters:,}"),
         ("weights", ", ".join(weights)),
@@ -60,6 +61,13 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("written by", ", ".join(f"{name} {value}" for name, value in d.fingerprint.items())),
         ("SHA-256", f"{d.sha256} ({'valid' if d.digest_valid else 'INVALID'})"),
     ]
+
+
+def _held_out(record: dict[str, float]) -> str:
+    return (
+        f"loss {record['loss']:.5f} at step {record['step']} ({record['num_images']:,} images); "
+        f"the least was {record['best_loss']:.5f} at step {record['best_step']}"
+    )
 
 
 def _distilled(record: object) -> str:

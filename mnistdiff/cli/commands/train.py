@@ -9,6 +9,7 @@ from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.presets import Resolved
 from mnistdiff.setting_types import PICTURES
+from mnistdiff.start import with_classes
 
 EXAMPLES = """
 mnistdiff train --preset fast
@@ -31,7 +32,7 @@ def train_command(options: TrainOptions) -> None:
     resolved = options.resolve(start)
     quiet = options.quiet or options.json
     if not options.dry_run:
-        resolved = read_pictures(resolved, quiet=quiet)
+        resolved = with_classes(read_pictures(resolved, quiet=quiet), start)
     if not options.dry_run and train_elsewhere(resolved.machine, partial(processes_of, resolved), quiet=quiet):
         return
     for warning in variables.unread(SETTINGS):

@@ -16,6 +16,7 @@ class Description:
         bytes: its size.
         kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
         loss: mean loss of the last steps; None before the first.
+        held_out: the fields of ``metadata.HeldOut``; None if nothing is held out, or it is not measured yet.
         parameters: number of weights of the network.
         has_ema: whether it holds the averaged weights; has_raw: those of the last step.
         digest_valid: whether the SHA-256 in the file is that of its content.
@@ -37,6 +38,7 @@ class Description:
     has_raw: bool
     settings: dict[str, object]
     fingerprint: dict[str, str]
+    held_out: dict[str, float] | None
     sha256: str
     digest_valid: bool
 

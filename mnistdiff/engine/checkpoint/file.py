@@ -18,6 +18,8 @@ from mnistdiff.setting_types import WeightsName
 Tensors = Mapping[str, NDArray[np.float32]]
 # Weights for sampling may be float16: images differ by less than one grey level. A training state may not: resuming is
 # bit-exact.
+_AUGMENTATION = "augmentation."
+"""How the names of weights begin that only a training has: see ``Network.add_augmentation``."""
 _STORED_KINDS = MappingProxyType({"training": (np.float32,), "weights": (np.float32, np.float16)})
 
 
@@ -38,18 +40,24 @@ class Checkpoint:
     sha256: str
 
     def weights(self, which: WeightsName) -> dict[str, NDArray[np.float32]]:
-        """The ``ema`` or ``raw`` weights by parameter name.
+        """The ``ema`` or ``raw`` weights by parameter name, as ``weights_in``.
 
         Raises:
             CheckpointError: if the file does not hold them.
         """
-        start = {"ema": "ema.", "raw": "model."}[which]
-        arrays = {name.removeprefix(start): array for name, array in self.tensors.items() if name.startswith(start)}
+        arrays = weights_in(self.tensors, which)
         if not arrays:
             raise CheckpointError(
                 f"{self.path} holds no {which} weights", "Leave out `weights`, or use a training checkpoint."
             )
         return arrays
+
+
+def weights_in(tensors: Tensors, which: WeightsName) -> dict[str, NDArray[np.float32]]:
+    """The ``ema`` or ``raw`` weights among the tensors of a state, by parameter name; without those of augmentation."""
+    start = {"ema": "ema.", "raw": "model."}[which]
+    weights = {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
+    return {name: array for name, array in weights.items() if not name.startswith(_AUGMENTATION)}
 
 
 def encode_checkpoint(metadata: CheckpointMetadata, tensors: Tensors) -> bytes:

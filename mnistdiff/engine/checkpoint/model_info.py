@@ -61,8 +61,11 @@ class ModelInfo:
 
     @property
     def is_hardly_trained(self) -> bool:
-        """Whether it has seen too few images for readable digits, even at the planned end of its run."""
-        return self.images_seen < HARDLY_TRAINED_IMAGES
+        """Whether it has seen too few images for readable digits, even at the planned end of its run.
+
+        With the preset ``finetune`` its start has seen the others.
+        """
+        return self.images_seen < HARDLY_TRAINED_IMAGES and self.preset != "finetune"
 
     @property
     def notices(self) -> tuple[str, ...]:

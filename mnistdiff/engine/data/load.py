@@ -10,6 +10,7 @@ from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.data import idx
 from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, Split, UnavailableError
 from mnistdiff.engine.data.fetch import fetch, unavailable
+from mnistdiff.engine.data.holdout import hold_out
 from mnistdiff.engine.data.pictures.read import load_pictures
 from mnistdiff.engine.progress import finish
 from mnistdiff.errors import DataError
@@ -23,11 +24,13 @@ class TrainingImages(LabelledImages):
 
     Attributes:
         name: of their data set; after a fallback that of the fallback.
+        held_out: images of the data set that are not trained on; None if all are.
         notice: a sentence for the user after a fallback, else empty.
     """
 
     name: str = ""
     notice: str = ""
+    held_out: LabelledImages | None = None
 
 
 def load_training_images(
@@ -57,7 +60,10 @@ def load_training_images(
             raise error from None
         notice = f"{spec.title} is unavailable ({error.reason}): training on {fallback.title} instead"
         spec = fallback
-    return TrainingImages(data.images, data.labels, spec.name, notice)
+    held_out = None
+    if settings.holdout:
+        data, held_out = hold_out(data, settings.holdout, seed=settings.seed)
+    return TrainingImages(data.images, data.labels, spec.name, notice, held_out)
 
 
 def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_download: bool = True) -> LabelledImages:
@@ -78,7 +84,10 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
     if spec.pictures is not None:
         if split != "train":
             raise DataError(f"the pictures of {spec.title} have no {split} images")
-        return _checked(load_pictures(spec.pictures, data_dir), spec)
+        pictures = load_pictures(spec.pictures, data_dir)
+        # A model that started from another has classes of which there are no pictures.
+        labels = np.array([spec.label_of(name) for name in spec.pictures.class_names], np.uint8)
+        return _checked(LabelledImages(pictures.images, labels[pictures.labels]), spec)
     if spec.load is not None:
         return _checked(spec.load(split), spec)
     folder = data_folder(spec, data_dir)

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.randomness import Stream, generator
 
-_ORDER_SEED = 0
 
-
-def stratified_order(labels: NDArray[np.integer]) -> NDArray[np.int64]:
+def stratified_order(
+    labels: NDArray[np.integer], *, seed: int = 0, stream: Stream = Stream.IMAGE_ORDER
+) -> NDArray[np.int64]:
     """A permutation after which the first n images, for every n, have the classes in the proportions of all.
 
     The j-th of the N_c images of class c, in a random but fixed order, comes after a share (j + 1/2) / N_c of all
@@ -18,12 +18,14 @@ def stratified_order(labels: NDArray[np.integer]) -> NDArray[np.int64]:
 
     Args:
         labels: class indices, shape (N,).
+        seed: of the order.
+        stream: of the random numbers.
 
     Returns:
         indices, shape (N,).
     """
     place = np.empty(len(labels))
-    random = generator(_ORDER_SEED, Stream.IMAGE_ORDER)
+    random = generator(seed, stream)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         place[random.permutation(members)] = (np.arange(len(members)) + 0.5) / len(members)

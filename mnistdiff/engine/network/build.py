@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistdiff.engine.network.device import memory_format
-from mnistdiff.errors import CheckpointError
+from mnistdiff.errors import CheckpointError, SettingsError
 from mnistdiff.setting_types import NETWORKS
 from mnistdiff.settings import TrainSettings
+
+AUGMENTATION_NUMBERS = 5
 
 
 class Network(nn.Module):
@@ -42,18 +44,52 @@ class Network(nn.Module):
         """The parameters of two or more dimensions that Muon optimizes if it is chosen; AdamW optimizes the others."""
         return []
 
+    def add_augmentation(self) -> None:
+        """Add the parameters ``augmentation.*``, with which training tells of augmentation; by default refused.
+
+        ``forward`` then takes a fourth argument ``augmentation``, shape (B, 5), zero for an image as it is
+        (``training.augmentation``). With zeros it has to compute what it does without: sampling has no such parameters.
+
+        Raises:
+            SettingsError: if the network cannot be told.
+        """
+        raise SettingsError("`augment`: this `network` cannot be told of augmentation", "Train without `augment`.")
+
+    def label_table(self) -> str:
+        """The parameter with a row for each label, "no label" last, by name; by default there is none.
+
+        With it a training on other classes can start from a model.
+        """
+        return ""
+
     def for_export(self) -> nn.Module:
         """The same function in operations for which ONNX Runtime has fast kernels; may change this network."""
         return self
 
 
-def build_network(settings: TrainSettings) -> Network:
-    """Build the network of the settings, with random weights."""
-    return NETWORKS[settings.network](settings)
+def build_network(settings: TrainSettings, *, to_train: bool = False) -> Network:
+    """Build the network of the settings, with random weights.
+
+    Args:
+        settings: validated.
+        to_train: add the parameters that only a training has.
+
+    Raises:
+        SettingsError: if the network cannot be told of augmentation.
+    """
+    model = NETWORKS[settings.network](settings)
+    if to_train and settings.augment:
+        model.add_augmentation()
+    return model
 
 
 def load_network(
-    settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], device: torch.device, *, source: str
+    settings: TrainSettings,
+    weights: Mapping[str, NDArray[np.float32]],
+    device: torch.device,
+    *,
+    source: str,
+    to_train: bool = False,
 ) -> Network:
     """Build the network of the settings with the given weights, after comparing every name and shape.
 
@@ -62,13 +98,14 @@ def load_network(
         weights: by parameter name.
         device: where to put it.
         source: the name of the weights in an error.
+        to_train: as in ``build_network``.
 
     Raises:
         CheckpointError: if the weights are not those of this network.
     """
     # On the meta device a network takes no memory, however large the settings make it.
     with torch.device("meta"):
-        model = build_network(settings)
+        model = build_network(settings, to_train=to_train)
     require_same_shapes({name: tuple(p.shape) for name, p in model.named_parameters()}, weights, source=source)
     model.load_state_dict({name: torch.tensor(array) for name, array in weights.items()}, assign=True)
     return place(model, device)

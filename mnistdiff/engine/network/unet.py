@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from mnistdiff.engine.network.build import Network
+from mnistdiff.engine.network.build import AUGMENTATION_NUMBERS, Network
 from mnistdiff.setting_types import NETWORKS
 from mnistdiff.settings import TrainSettings
 
@@ -183,6 +183,15 @@ class ConditionalUNet(Network):
         ends = {id(self.stem.weight), id(self.head.weight)}
         return [p for p in self.parameters() if p.ndim == 4 and id(p) not in ends]
 
+    def add_augmentation(self) -> None:
+        """Add the numbers of the augmentation, times a matrix that starts at zero, to the embedding."""
+        self.augmentation = nn.Linear(AUGMENTATION_NUMBERS, self.embed_label.embedding_dim, bias=False)
+        nn.init.zeros_(self.augmentation.weight)
+
+    def label_table(self) -> str:
+        """The label embeddings."""
+        return "embed_label.weight"
+
     def for_export(self) -> nn.Module:
         """This network with its group normalisation in a form that ONNX Runtime computes fast."""
         for module in self.modules():
@@ -190,9 +199,12 @@ class ConditionalUNet(Network):
                 module.by_rows = True
         return self
 
-    def forward(self, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """Predict for a batch: (B, 1, 28, 28), (B,), (B,) -> (B, 1, 28, 28)."""
-        embedding = F.silu(self.embed_time(timestep_embedding(t, _TIME_WIDTH)) + self.embed_label(labels))
+    def forward(self, x_t: Tensor, t: Tensor, labels: Tensor, augmentation: Tensor | None = None) -> Tensor:
+        """Predict for a batch: (B, 1, 28, 28), (B,), (B,), in training (B, 5) -> (B, 1, 28, 28)."""
+        embedding = self.embed_time(timestep_embedding(t, _TIME_WIDTH)) + self.embed_label(labels)
+        if augmentation is not None:
+            embedding = embedding + self.augmentation(augmentation)
+        embedding = F.silu(embedding)
         x = self.stem(F.pixel_unshuffle(x_t, self.patch_size))
         skips: list[Tensor] = []
         for number, level in enumerate(self.down):

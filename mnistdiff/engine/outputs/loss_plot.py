@@ -19,7 +19,11 @@ _TICK_STEPS = (1, 2, 5, 10)
 """Ticks at these times a power of ten."""
 
 
-def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch: int) -> bytes:
+Points = Sequence[tuple[int, float]]
+"""Steps and losses."""
+
+
+def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch: int, held_out: Points = ()) -> bytes:
     """The training loss over optimizer steps, with epochs along the top. The same arguments give the same bytes.
 
     The bold line is a moving average whose span grows with the run: smooth where the loss is level, and close to
@@ -29,6 +33,7 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
         steps: of the records, in order, at least one, shape (N,).
         losses: their mean squared errors, finite, shape (N,).
         steps_per_epoch: optimizer steps that make an epoch.
+        held_out: losses of held-out images.
 
     Returns:
         a PNG file of 1200x675 pixels.
@@ -36,7 +41,7 @@ def loss_curve(steps: Sequence[int], losses: Sequence[float], *, steps_per_epoch
     x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     with figure() as plot:
         axes = plot.add_subplot()
-        _draw_losses(axes, x, y, LIGHT)
+        _draw_losses(axes, x, y, LIGHT, held_out)
         _label_axes(axes, x, y, steps_per_epoch)
         return png(plot)
 
@@ -48,12 +53,13 @@ def training_curves(
     *,
     steps_per_epoch: int,
     palette: Palette,
+    held_out: Points = (),
 ) -> bytes:
     """The plot of ``loss_curve`` with the learning rates, shape (N,), below it: an SVG file."""
     x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     with figure(palette, inches=(8.0, 5.5)) as plot:
         upper, lower = plot.subplots(2, 1, height_ratios=(3, 1), sharex=True)
-        _draw_losses(upper, x, y, palette)
+        _draw_losses(upper, x, y, palette, held_out)
         _label_axes(upper, x, y, steps_per_epoch)
         upper.set_xlabel("")
         lower.plot(x, learning_rates, color=palette.second, linewidth=1.6)
@@ -85,11 +91,18 @@ def moving_average(values: NDArray[np.float64], *, share: float) -> NDArray[np.f
     return smooth
 
 
-def _draw_losses(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], palette: Palette) -> None:
+def _draw_losses(
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], palette: Palette, held_out: Points
+) -> None:
+    if held_out:
+        steps, losses = zip(*held_out, strict=True)
+        axes.plot(steps, losses, color=palette.second, linewidth=1.6, marker="o", markersize=4, label="held out")
     if len(x) < _FEWEST_TO_SMOOTH:
         axes.plot(
             x, y, color=palette.smooth, linewidth=1.6, marker="o", markersize=5, label="training loss", clip_on=False
         )
+        if held_out:
+            axes.legend(loc="upper right")
         return
     axes.plot(x, y, color=palette.raw, linewidth=0.8, label="recorded")
     share = max(_AVERAGED_SHARE, _FEWEST_AVERAGED / len(x))

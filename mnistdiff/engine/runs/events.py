@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnistdiff.engine.checkpoint.metadata import HeldOut
 from mnistdiff.engine.inference.sampling import Sample
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.engine.training.loop import TrainStep
@@ -33,13 +34,18 @@ class Started:
 
 @dataclass(frozen=True)
 class Logged:
-    """A record was added to the metrics: the mean loss of the last steps; epochs count from 1."""
+    """A record was added to the metrics: the mean loss of the last steps; epochs count from 1.
+
+    Attributes:
+        held_out: the loss of held-out images, if it was measured now.
+    """
 
     step: int
     epoch: int
     loss: float
     lr: float
     images_per_second: float
+    held_out: HeldOut | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class Finished:
     Attributes:
         settings: of the run.
         loss: mean of the last steps; NaN before the first step.
+        held_out: the loss of held-out images; None if there are none, or before it was measured.
     """
 
     run: RunDir
@@ -80,6 +87,7 @@ class Finished:
     epoch: int
     loss: float
     notices: tuple[str, ...]
+    held_out: HeldOut | None = None
 
     @property
     def complete(self) -> bool:

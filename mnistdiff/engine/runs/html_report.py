@@ -13,11 +13,11 @@ from mnistdiff.engine.checkpoint.describe import Description, describe
 from mnistdiff.engine.evaluation.report import EvaluationReport
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.png import encode_png
-from mnistdiff.engine.runs.metrics import Record
+from mnistdiff.engine.runs.metrics import Record, held_out_losses
 from mnistdiff.engine.runs.preview_animation import evenly, preview
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
-from mnistdiff.presets import PRESETS
+from mnistdiff.preset_table import PRESETS
 from mnistdiff.settings import TrainSettings
 from mnistdiff.shell import quoted
 
@@ -107,6 +107,7 @@ def _curves(steps: Sequence[Record], settings: TrainSettings, description: Descr
                 [float(record.get("lr", 0.0)) for record in steps],
                 steps_per_epoch=settings.steps_per_epoch(description.num_train_images),
                 palette=palette,
+                held_out=held_out_losses(steps),
             ),
         )
         for name, palette in (("light", LIGHT), ("dark", DARK))

@@ -1,7 +1,7 @@
 """The metrics file of a run: one JSON object a line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, TypeGuard
 
@@ -14,7 +14,7 @@ _BEGINNING = b'{"kind": "'
 _MOST_RECORDS = 20_000
 """A curve shows no more; of a longer run every second record is read, or every fourth, and so on."""
 _MAX_STEP = 10**12
-_NUMBERS = ("lr", "images_per_second")
+_NUMBERS = ("lr", "images_per_second", "held_out_loss")
 """Optional fields of a record."""
 
 
@@ -28,6 +28,7 @@ class Record(TypedDict):
     loss: float
     lr: NotRequired[float]
     images_per_second: NotRequired[float]
+    held_out_loss: NotRequired[float]
 
 
 def append(path: Path, record: Record) -> None:
@@ -62,6 +63,11 @@ def read(path: Path) -> list[Record]:
                 kept[kind], strides[kind] = kept[kind][::2], strides[kind] * 2
         counts[kind] += 1
     return [record for _, record in sorted((pair for pairs in kept.values() for pair in pairs), key=lambda p: p[0])]
+
+
+def held_out_losses(records: Iterable[Record]) -> list[tuple[int, float]]:
+    """Step and loss of the records in which the loss of held-out images was measured."""
+    return [(record["step"], record["held_out_loss"]) for record in records if "held_out_loss" in record]
 
 
 def rewind(path: Path, step: int, *, log_every: int) -> None:

@@ -1,12 +1,11 @@
 """The files of a training run: metrics, checkpoints, preview grids, the loss curve, and when each is written."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from mnistdiff import __version__
-from mnistdiff.engine.checkpoint.file import encode_checkpoint
+from mnistdiff.engine.checkpoint.file import encode_checkpoint, weights_in
 from mnistdiff.engine.checkpoint.metadata import CheckpointMetadata, Fingerprint
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import Sample, sample, specs_for_labels
@@ -16,8 +15,11 @@ from mnistdiff.engine.network.device import execution_fingerprint
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.sheets import sheet
 from mnistdiff.engine.runs.events import EpochDone, Event, Finished, Logged, Saved, Started
+from mnistdiff.engine.runs.metrics import Record, held_out_losses
 from mnistdiff.engine.runs.run_dir import RunDir
+from mnistdiff.engine.runs.space import space_notice
 from mnistdiff.engine.storage import is_open_elsewhere, remove, write_atomically
+from mnistdiff.engine.training.held_out import HeldOutLoss
 from mnistdiff.engine.training.loop import TrainStep
 from mnistdiff.engine.training.state import TrainState
 from mnistdiff.sample_settings import SampleSettings
@@ -36,7 +38,8 @@ class Recorder:
         run: locked by the caller.
         settings: of the run.
         state: in training; read, never changed.
-        num_images: in the data set.
+        num_images: that are trained on.
+        held_out: measures the loss of the others; None if there are none.
         execution: how it computes, as a phrase.
         notices: sentences for the user; empty ones are left out, and a warning of a small disk is added.
         stop: whether to stop; called during previews.
@@ -49,15 +52,16 @@ class Recorder:
         state: TrainState,
         *,
         num_images: int,
+        held_out: HeldOutLoss | None,
         execution: str,
         notices: Iterable[str],
         stop: Callable[[], bool],
     ) -> None:
         self._run, self._settings, self._state, self._num_images = run, settings, state, num_images
-        self._execution, self._stop = execution, stop
+        self._held_out, self._execution, self._stop = held_out, execution, stop
         self._total_steps = settings.total_steps(num_images)
         self._steps_per_epoch = settings.steps_per_epoch(num_images)
-        self._notices = tuple(filter(None, [*notices, self._space_notice()]))
+        self._notices = tuple(filter(None, [*notices, space_notice(run, settings, state, num_images=num_images)]))
         self._saved_step = -1
         self._fingerprint = Fingerprint(mnistdiff=__version__, **execution_fingerprint(state.device))
         self._images_since_log, self._logged_at, self._plotted_at = 0, time.monotonic(), 0.0
@@ -122,6 +126,7 @@ class Recorder:
             write_atomically(self._run.weights, encode_checkpoint(self._metadata("weights"), self._state.ema_tensors()))
             yield Saved(self._run.weights)
         self._plot()
+        held_out = self._state.held_out
         yield Finished(
             run=self._run,
             settings=self._settings,
@@ -129,29 +134,34 @@ class Recorder:
             total_steps=self._total_steps,
             epoch=self._settings.epochs_done(self._state.step, self._num_images),
             loss=self._state.recent_loss,
-            notices=self._notices,
+            notices=tuple(filter(None, [*self._notices, held_out.notice(self._total_steps) if held_out else ""])),
+            held_out=held_out,
         )
 
     def _log(self, step: TrainStep) -> Logged:
-        """Record the recent loss, the learning rate and the speed since the last record."""
+        """Record the recent loss, the learning rate, the speed since the last record, and the held-out loss if due."""
         seconds = time.monotonic() - self._logged_at
         speed = self._images_since_log / seconds if seconds > 0 else 0.0
         self._images_since_log, self._logged_at = 0, time.monotonic()
         epoch = (step.step - 1) // self._steps_per_epoch + 1
-        self._run.append_metrics(
-            {
-                "kind": "step",
-                "step": step.step,
-                "epoch": epoch,
-                "images_seen": self._settings.images_seen(step.step, self._num_images),
-                "loss": step.recent_loss,
-                "lr": step.lr,
-                "images_per_second": round(speed, 1),
-            }
-        )
+        record: Record = {
+            "kind": "step",
+            "step": step.step,
+            "epoch": epoch,
+            "images_seen": self._settings.images_seen(step.step, self._num_images),
+            "loss": step.recent_loss,
+            "lr": step.lr,
+            "images_per_second": round(speed, 1),
+        }
+        held_out = None
+        if self._held_out is not None and self._held_out.is_due(step.step):
+            held_out = self._held_out.measure(self._state)
+            record["held_out_loss"] = held_out.loss
+            self._logged_at = time.monotonic()  # the speed is that of training alone
+        self._run.append_metrics(record)
         if time.monotonic() - self._plotted_at > _PLOT_INTERVAL_SECONDS:
             self._plot()
-        return Logged(step.step, epoch, step.recent_loss, step.lr, speed)
+        return Logged(step.step, epoch, step.recent_loss, step.lr, speed, held_out)
 
     def _epoch_done(self, epoch: int) -> EpochDone:
         """Record the mean loss of the epoch."""
@@ -176,30 +186,13 @@ class Recorder:
         remove(self._run.weights)
         return kept
 
-    def _space_notice(self) -> str:
-        """A warning if the disk may be full before the end of the run; empty if there is room."""
-        epochs_done, epochs = (
-            self._settings.epochs_done(step, self._num_images) for step in (self._state.step, self._total_steps)
-        )
-        every = self._settings.checkpoint_every
-        kept = epochs // every - epochs_done // every if every else 0
-        # The latest, the previous, and the one being written.
-        needed = (3 + kept) * sum(array.nbytes for array in self._state.to_tensors().values())
-        free = shutil.disk_usage(self._run.path).free
-        if free >= needed:
-            return ""
-        return (
-            f"{self._run.path} has {free / 1e6:,.0f} MB left, and the checkpoints of this run will take up to "
-            f"{needed / 1e6:,.0f} MB; make room, or keep fewer with a larger `checkpoint_every`"
-        )
-
     def _preview(self, epoch: int) -> Iterator[Saved]:
         """Sample every class from fixed noise, if that is due and not yet done; nothing if stopped meanwhile."""
         path = self._run.epoch_samples(epoch)
         if not _is_due(epoch, self._settings.sample_every) or path.exists():
             return
         began = time.monotonic()
-        weights = {name.removeprefix("ema."): array for name, array in self._state.ema_tensors().items()}
+        weights = weights_in(self._state.ema_tensors(), "ema")
         network = load_network(self._settings, weights, self._state.device, source="the model in training")
         model = DiffusionModel(TorchDenoiser(network), self._settings)
         # The same settings for the previews of all epochs, to be compared.
@@ -222,8 +215,10 @@ class Recorder:
         records = [record for record in self._run.read_metrics() if record["kind"] == "step"]
         if records:
             steps, losses = [record["step"] for record in records], [record["loss"] for record in records]
+            held_out = held_out_losses(records)
+            plot = loss_curve(steps, losses, steps_per_epoch=self._steps_per_epoch, held_out=held_out)
             try:
-                write_atomically(self._run.loss_plot, loss_curve(steps, losses, steps_per_epoch=self._steps_per_epoch))
+                write_atomically(self._run.loss_plot, plot)
             except PermissionError as error:
                 if not is_open_elsewhere(error):  # in an image viewer: the next curve will be written
                     raise
@@ -242,6 +237,7 @@ class Recorder:
             recent_losses=tuple(state.recent_losses),
             epoch_loss_sum=state.epoch_loss_sum,
             fingerprint=self._fingerprint,
+            held_out=state.held_out,
         )
 
 

@@ -14,8 +14,8 @@ from mnistdiff.engine.training.loop import TrainStep
 def recorded(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the events of a training, and record them in ``tensorboard/`` of its run folder.
 
-    Scalars loss, lr, images_per_second and epoch_loss over optimizer steps; previews as images. A resumed run writes a
-    file of its own, which makes TensorBoard drop records after the step it was resumed from.
+    Scalars loss, lr, images_per_second, epoch_loss and held_out_loss over optimizer steps; previews as images. A
+    resumed run writes a file of its own, which makes TensorBoard drop records after the step it was resumed from.
 
     Args:
         events: of ``pipeline.train`` or ``pipeline.resume``, from the first.
@@ -36,6 +36,8 @@ def recorded(events: Iterable[Event]) -> Iterator[Event]:
                 writer.add_scalar("loss", event.loss, event.step)
                 writer.add_scalar("lr", event.lr, event.step)
                 writer.add_scalar("images_per_second", event.images_per_second, event.step)
+                if event.held_out is not None:
+                    writer.add_scalar("held_out_loss", event.held_out.loss, event.step)
             elif isinstance(event, EpochDone):
                 writer.add_scalar("epoch_loss", event.loss, event.step)
             elif isinstance(event, Saved) and event.samples:

@@ -41,7 +41,8 @@ def is_short(settings: TrainSettings, machine: MachineSettings, *, steps_done: i
         return machine.max_minutes * 60 < _SHORT_SECONDS
     with torch.device("meta"):
         parameters = build_network(settings).num_parameters
-    steps = settings.total_steps(sum(settings.spec.class_counts)) - steps_done
+    num_images = max(1, round(sum(settings.spec.class_counts) * (1 - settings.holdout)))
+    steps = settings.total_steps(num_images) - steps_done
     operations = steps * settings.batch_size * parameters * _OPERATIONS_PER_PARAMETER
     return operations < _SHORT_SECONDS * _OPERATIONS_PER_SECOND
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 
 import torch
@@ -15,6 +16,8 @@ from mnistdiff.settings import TrainSettings
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x_t, t, labels) -> prediction in float32, with gradients."""
+PreparedNetwork = Callable[..., Tensor]
+"""``Predict`` that also takes ``augmentation``, if the network of the training does."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Execution:
         return ", ".join([*parts, *filter(None, [self.reason])])
 
 
-def prepared(model: Network, settings: TrainSettings) -> Predict:
+def prepared(model: Network, settings: TrainSettings) -> PreparedNetwork:
     """The function of a network in the precision of the settings, compiled if they say so.
 
     Parameters, prediction and gradients are float32; in ``bf16``, convolutions and linear layers compute in bfloat16.
@@ -46,17 +49,22 @@ def prepared(model: Network, settings: TrainSettings) -> Predict:
     inputs and the parameters where they are.
     """
     device = next(model.parameters()).device.type
-    predict: Predict = model
+    predict: PreparedNetwork = model
     if settings.compile == "on":
         predict = torch.compile(model, dynamic=False, mode="reduce-overhead" if device == "cuda" else "default")
     if settings.precision != "bf16":
         return predict
 
-    def in_bfloat16(x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+    def in_bfloat16(x_t: Tensor, t: Tensor, labels: Tensor, **told: Tensor) -> Tensor:
         with torch.autocast(device, dtype=torch.bfloat16):
-            return predict(x_t, t, labels).float()
+            return predict(x_t, t, labels, **told).float()
 
     return in_bfloat16
+
+
+def told(predict: PreparedNetwork, augmentation: Tensor | None) -> Predict:
+    """The function of a network that is told the augmentation of its images, shape (B, 5); None if there is none."""
+    return predict if augmentation is None else partial(predict, augmentation=augmentation)
 
 
 @contextmanager

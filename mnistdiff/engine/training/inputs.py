@@ -14,6 +14,7 @@ from torch import Tensor
 from mnistdiff.engine.data.batches import batch_indices
 from mnistdiff.engine.data.transforms import from_uint8, to_model_range
 from mnistdiff.engine.network.device import memory_format
+from mnistdiff.engine.training.augmentation import augmented
 from mnistdiff.engine.training.objective import Draws
 from mnistdiff.settings import TrainSettings
 
@@ -89,8 +90,9 @@ class Batch:
         return len(self.indices)
 
     def of(self, shard: slice, device: torch.device) -> tuple[Tensor, Tensor, Draws]:
-        """The images in [-1, 1], labels and random numbers of a shard, on the device."""
-        return *self.images.at(self.indices[shard]), self.draws.of(shard).to(device)
+        """The images in [-1, 1], augmented, labels and random numbers of a shard, on the device."""
+        (x_0, labels), draws = self.images.at(self.indices[shard]), self.draws.of(shard).to(device)
+        return x_0 if draws.augmentation is None else augmented(x_0, draws.augmentation), labels, draws
 
 
 class Inputs:
@@ -129,7 +131,13 @@ class Inputs:
     def _drawn(self, step: int) -> tuple[Tensor, Draws]:
         """Indices and random numbers, in the memory of the host; for CUDA pinned, to be moved without waiting."""
         settings = self._settings
-        chosen = batch_indices(seed=settings.seed, step=step, num_images=self._shape[0], batch_size=settings.batch_size)
+        chosen = batch_indices(
+            seed=settings.seed,
+            step=step,
+            num_images=self._shape[0],
+            batch_size=settings.batch_size,
+            repeats=settings.repeats,
+        )
         draws = Draws.at_step(step, (len(chosen), 1, *self._shape[1:]), settings)
         indices = torch.tensor(chosen)
         return (indices.pin_memory(), draws.pinned()) if self._device.type == "cuda" else (indices, draws)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistdiff.engine.network.device import is_out_of_memory
-from mnistdiff.engine.training.execution import Predict, prepared
+from mnistdiff.engine.training.execution import PreparedNetwork, prepared, told
 from mnistdiff.engine.training.gradients import batch_gradient
 from mnistdiff.engine.training.group import ALONE, Group
 from mnistdiff.engine.training.inputs import Inputs, inputs_of
@@ -132,7 +132,7 @@ class _Run:
     state: TrainState
     settings: TrainSettings
     objective: Objective
-    predict: Predict
+    predict: PreparedNetwork
     inputs: Inputs
     total_steps: int
     num_images: int
@@ -167,7 +167,8 @@ class _Run:
             batch = self.inputs.at(number)
 
             def loss_of(shard: slice) -> Tensor:
-                return self.objective.loss(self.predict, *batch.of(shard, state.device))
+                x_0, labels, draws = batch.of(shard, state.device)
+                return self.objective.loss(told(self.predict, draws.augmentation), x_0, labels, draws)
 
             loss = batch_gradient(
                 state.model, loss_of, batch_size=batch.size, shards=settings.fixed_shards, group=self.group

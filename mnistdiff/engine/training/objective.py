@@ -4,7 +4,7 @@ Every image has its own timestep, noise and label-dropout draw.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.randomness import Stream, generator
+from mnistdiff.engine.training.augmentation import augmentation_at
 from mnistdiff.engine.training.execution import Predict
 from mnistdiff.setting_types import PREDICTIONS
 from mnistdiff.settings import TrainSettings
@@ -32,6 +33,7 @@ class Draws:
         t: timesteps in 0 ... T - 1, shape (B,).
         eps: standard normal noise, shape (B, 1, 28, 28).
         drop: whether the label is hidden, shape (B,).
+        augmentation: of the images, as ``augmentation_at`` returns it, shape (B, 5); None for images as they are.
     """
 
     step: int
@@ -39,6 +41,7 @@ class Draws:
     t: Tensor
     eps: Tensor
     drop: Tensor
+    augmentation: Tensor | None = None
 
     @classmethod
     def at_step(cls, step: int, shape: tuple[int, ...], settings: TrainSettings) -> "Draws":
@@ -47,21 +50,25 @@ class Draws:
         t = spread_timesteps(shape[0], offset, settings)
         eps = generator(settings.seed, Stream.TRAINING_NOISE, step).standard_normal(shape, dtype=np.float32)
         drop = generator(settings.seed, Stream.LABEL_DROPOUT, step).random(shape[0]) < settings.label_dropout
-        return cls(step, 0, torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop))
+        augmentation = torch.from_numpy(augmentation_at(step, shape[0], settings)) if settings.augment else None
+        return cls(step, 0, torch.from_numpy(t), torch.from_numpy(eps), torch.from_numpy(drop), augmentation)
 
     def of(self, shard: slice) -> "Draws":
         """The numbers of some of the images."""
-        return Draws(self.step, self.first + shard.start, self.t[shard], self.eps[shard], self.drop[shard])
+        return self._each(lambda numbers: numbers[shard], first=self.first + shard.start)
 
     def to(self, device: torch.device) -> "Draws":
         """The same numbers on another device; for CUDA, pinned numbers are moved without waiting."""
-        unwaited = device.type == "cuda"
-        moved = (each.to(device, non_blocking=unwaited) for each in (self.t, self.eps, self.drop))
-        return Draws(self.step, self.first, *moved)
+        return self._each(lambda numbers: numbers.to(device, non_blocking=device.type == "cuda"))
 
     def pinned(self) -> "Draws":
         """The same numbers in pinned memory of the host."""
-        return Draws(self.step, self.first, self.t.pin_memory(), self.eps.pin_memory(), self.drop.pin_memory())
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor], *, first: int | None = None) -> "Draws":
+        t, eps, drop = map(change, (self.t, self.eps, self.drop))
+        augmentation = None if self.augmentation is None else change(self.augmentation)
+        return Draws(self.step, self.first if first is None else first, t, eps, drop, augmentation)
 
 
 def spread_timesteps(batch_size: int, offset: float, settings: TrainSettings) -> NDArray[np.int64]:

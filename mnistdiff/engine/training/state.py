@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mnistdiff.engine.checkpoint.metadata import HeldOut
 from mnistdiff.engine.network.build import Network, build_network, load_network, place, require_same_shapes
 from mnistdiff.engine.network.ema import ExponentialMovingAverage
 from mnistdiff.engine.randomness import Stream, generator
@@ -35,6 +36,7 @@ class TrainState:
         recent_losses: of the last steps, at most 100.
         epoch_loss_sum: sum of the losses of the current epoch's steps, in the order of the steps.
         of_objective: the tensors of the objective.
+        held_out: the loss of held-out images; None before it is measured.
     """
 
     model: Network
@@ -44,6 +46,7 @@ class TrainState:
     recent_losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
     epoch_loss_sum: float = 0.0
     of_objective: Mapping[str, Tensor] = field(default_factory=dict)
+    held_out: HeldOut | None = None
 
     @classmethod
     def initial(
@@ -62,11 +65,14 @@ class TrainState:
             objective: of the run; None has no tensors.
             weights: to start from, by parameter name; None draws random ones, the same for the same seed.
         """
-        if weights is not None:
-            return cls._around(load_network(settings, weights, device, source="the start"), settings, objective)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(generator(settings.seed, Stream.INITIAL_WEIGHTS).integers(2**63)))
-            model = build_network(settings)
+        if weights is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(generator(settings.seed, Stream.INITIAL_WEIGHTS).integers(2**63)))
+                model = build_network(settings, to_train=True)
+        else:
+            model = load_network(settings, weights, torch.device("cpu"), source="the start")
+            if settings.augment:
+                model.add_augmentation()
         return cls._around(place(model, device), settings, objective)
 
     @classmethod
@@ -86,7 +92,8 @@ class TrainState:
             CheckpointError: if the tensors are not those of this network.
         """
         weights = {name.removeprefix("model."): a for name, a in tensors.items() if name.startswith("model.")}
-        state = cls._around(load_network(settings, weights, device, source=source), settings, objective)
+        model = load_network(settings, weights, device, source=source, to_train=True)
+        state = cls._around(model, settings, objective)
         state.step = step
         parameters = dict(state.model.named_parameters())
         shapes = {f"{prefix}{name}": tuple(p.shape) for prefix in ("model.", "ema.") for name, p in parameters.items()}

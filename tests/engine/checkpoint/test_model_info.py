@@ -6,7 +6,7 @@ from checkpoints import metadata_at
 from mnistdiff.engine.checkpoint.metadata import Fingerprint
 from mnistdiff.engine.checkpoint.model_info import HARDLY_TRAINED_IMAGES, ModelInfo
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
-from mnistdiff.presets import PRESETS
+from mnistdiff.preset_table import PRESETS
 from mnistdiff.settings import TrainSettings
 
 

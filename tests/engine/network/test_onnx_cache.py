@@ -114,7 +114,7 @@ def test_a_cached_graph_of_another_network_is_dropped_and_pytorch_is_used(monkey
     from mnistdiff.engine.inference.sampling import sample, specs_for_labels
     from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, graph_name
     from mnistdiff.engine.progress import collect
-    from mnistdiff.presets import PRESETS
+    from mnistdiff.preset_table import PRESETS
     from mnistdiff.sample_settings import SampleSettings
     from mnistdiff.settings import TrainSettings
 

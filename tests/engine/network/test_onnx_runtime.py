@@ -15,7 +15,7 @@ from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, OnnxDenoiser, graph_name, shipped_graph
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, SettingsError
-from mnistdiff.presets import PRESETS
+from mnistdiff.preset_table import PRESETS
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
 
