@@ -39,6 +39,21 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "fast": _FAST,
         # The same for hours: as many steps as the bundled teacher was trained for.
         "best": MappingProxyType({**_FAST, "max_steps": 20_000}),
+        # For first steps and tests: readable digits within minutes, not a good model.
+        "tiny": MappingProxyType(
+            {
+                **EXECUTION,
+                # In steps, so that the small offline data set is trained on as long as all of MNIST.
+                "epochs": 1000,
+                "max_steps": 1500,
+                "lr": 3e-3,
+                "ema_decay": 0.995,
+                "beta_schedule": "cosine",
+                "prediction": "v_prediction",
+                "channels": (8, 24),
+                "embedding": 32,
+            }
+        ),
         # From a trained model to a hand in which 50 digits are given (docs/own-images.md).
         "finetune": MappingProxyType(
             {
@@ -55,21 +70,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "repeats": 100,
                 "log_every": 25,
                 "checkpoint_every": 0,
-            }
-        ),
-        # For first steps and tests: readable digits within minutes, not a good model.
-        "tiny": MappingProxyType(
-            {
-                **EXECUTION,
-                # In steps, so that the small offline data set is trained on as long as all of MNIST.
-                "epochs": 1000,
-                "max_steps": 1500,
-                "lr": 3e-3,
-                "ema_decay": 0.995,
-                "beta_schedule": "cosine",
-                "prediction": "v_prediction",
-                "channels": (8, 24),
-                "embedding": 32,
             }
         ),
     }

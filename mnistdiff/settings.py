@@ -147,13 +147,12 @@ class TrainSettings(FrozenModel):
         return self
 
     def _require_classes_of_pictures(self) -> None:
-        of_pictures = () if self.pictures is None else self.pictures.class_names
-        if self.classes is not None and not (0 < len(of_pictures) == len({*of_pictures} & {*self.classes})):
-            raise ValueError(
-                "classes are those of a model that is trained on pictures, all of which are in one of them"
-            )
-        if self.classes is not None and not len({*self.classes}) == len(self.classes) <= MAX_CLASSES:
-            raise ValueError(f"classes should be at most {MAX_CLASSES} names, each once")
+        if self.classes is None:
+            return
+        if self.pictures is None or not {*self.pictures.class_names} <= {*self.classes}:
+            raise ValueError("classes are those of pictures and of the model that the training starts from")
+        if not len({*self.classes}) == len(self.classes) <= MAX_CLASSES:
+            raise ValueError(f"classes should be at most {MAX_CLASSES} names, each once, not {len(self.classes)}")
 
     @model_validator(mode="after")
     def _some_image_is_left(self) -> Self:

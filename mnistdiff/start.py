@@ -35,8 +35,8 @@ def require_same_model(resolved: Resolved, file: "CheckpointFile | None") -> Non
         file: the checkpoint to start from; None starts from random weights.
 
     Raises:
-        SettingsError: naming the first setting that differs; or without a model, if the settings are those of a training
-            that has a start or a teacher.
+        SettingsError: naming the first setting that differs; or without a model, if the settings are those of a
+            training that has a start or a teacher.
     """
     train = resolved.train
     if file is None:
@@ -70,8 +70,8 @@ def _require_no_start(resolved: Resolved) -> None:
 def with_classes(resolved: Resolved, file: "CheckpointFile | None") -> Resolved:
     """The settings of a training that starts from a model, with the classes of both, and a notice of what is new.
 
-    A model of pictures keeps the classes of its start of which there are no pictures; that of a data set that has a name
-    has the classes of the data set.
+    A model of pictures keeps the classes of its start of which there are no pictures; that of a data set that has a
+    name has the classes of the data set.
 
     Args:
         resolved: settings of the training, with the record of its pictures.

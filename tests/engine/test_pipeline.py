@@ -52,6 +52,8 @@ MATRIX = [
     (6, PREVIEWS | {"sample_every": 2, "save_every": 1}),
     (7, {"ema_decay": 0.0, "label_dropout": 0.5, "grad_clip": 0.0}),
     (8, PREVIEWS),
+    (4, PREVIEWS | {"augment": ("shift", "rotate", "flip")}),
+    (5, {"holdout": 0.25, "log_every": 1, "batch_size": 1024, "repeats": 200, "max_steps": 8}),
     (1, MUON),
     (2, MUON | {"lr_schedule": "cosine", "grad_clip": 0.01}),
     (5, MUON | RARE_SAVES | {"warmup_steps": 6}),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,14 @@ class TrainingImages(LabelledImages):
     notice: str = ""
     held_out: LabelledImages | None = None
 
+    @classmethod
+    def of(cls, data: LabelledImages, settings: TrainSettings, *, name: str, notice: str = "") -> Self:
+        """The images of a data set, divided as the settings say."""
+        if not settings.holdout:
+            return cls(data.images, data.labels, name, notice)
+        trained_on, held_out = hold_out(data, settings.holdout, seed=settings.seed)
+        return cls(trained_on.images, trained_on.labels, name, notice, held_out)
+
 
 def load_training_images(
     settings: TrainSettings, *, data_dir: Path | None, allow_fallback: bool = False
@@ -60,10 +69,7 @@ def load_training_images(
             raise error from None
         notice = f"{spec.title} is unavailable ({error.reason}): training on {fallback.title} instead"
         spec = fallback
-    held_out = None
-    if settings.holdout:
-        data, held_out = hold_out(data, settings.holdout, seed=settings.seed)
-    return TrainingImages(data.images, data.labels, spec.name, notice, held_out)
+    return TrainingImages.of(data, settings, name=spec.name, notice=notice)
 
 
 def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_download: bool = True) -> LabelledImages:
