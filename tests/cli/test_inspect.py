@@ -20,6 +20,7 @@ FIELDS = {
     "has_raw": bool,
     "settings": dict,
     "fingerprint": dict,
+    "held_out": type(None),
     "sha256": str,
     "digest_valid": bool,
     "card": type(None),

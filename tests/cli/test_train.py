@@ -92,6 +92,7 @@ def test_json_tells_the_end_of_a_training(invoke, tiny_toml):
         "step": 3,
         "total_steps": 3,
         "epoch": 0,
+        "held_out": None,
         "notices": [],
     }
 

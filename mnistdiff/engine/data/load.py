@@ -92,8 +92,8 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
             raise DataError(f"the pictures of {spec.title} have no {split} images")
         pictures = load_pictures(spec.pictures, data_dir)
         # A model that started from another has classes of which there are no pictures.
-        labels = np.array([spec.label_of(name) for name in spec.pictures.class_names], np.uint8)
-        return _checked(LabelledImages(pictures.images, labels[pictures.labels]), spec)
+        of_model = np.array([spec.label_of(name) for name in spec.pictures.class_names], np.uint8)
+        return _checked(LabelledImages(pictures.images, of_model[pictures.labels]), spec)
     if spec.load is not None:
         return _checked(spec.load(split), spec)
     folder = data_folder(spec, data_dir)
