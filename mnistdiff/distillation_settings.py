@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from mnistdiff.distillation import Distillation
 from mnistdiff.errors import SettingsError, field_errors
+from mnistdiff.layers import Layer
 from mnistdiff.preset_table import EXECUTION
-from mnistdiff.presets import Layer, Resolved, resolve
+from mnistdiff.presets import Resolved, resolve
 from mnistdiff.sample_settings import SampleSettings
 
 if TYPE_CHECKING:

@@ -128,10 +128,10 @@ class Model(DiffusionModel):
         Returns:
             uint8 (N, 28, 28); its ``notices`` warn of an image that may not show one digit.
         """
-        from mnistdiff.engine.data.preprocess import preprocess_digit
+        from mnistdiff.engine.data.preprocess import preprocess
 
         model, picture = self.able_to(SDEdit.task), Picture.of(image, name="`image`")
-        prepared = preprocess_digit(picture.photograph(), model.settings.spec, name=picture.name)
+        prepared = preprocess(picture, model.settings.spec)
         process = SDEdit(image=prepared.image, strength=strength)
         options = settings_of(model, settings, guidance=EDIT_GUIDANCE)
         specs = specs_of(model.settings.spec, digit, n, seed)
@@ -174,7 +174,7 @@ class Model(DiffusionModel):
             missing = half(mask, model.settings.spec.image_size)
         else:
             missing = read_mask(Picture.of(mask, name="`mask`").photograph(), model.settings.spec.image_size)
-        known = known_part(Picture.of(image, name="`image`").photograph(), missing)
+        known = known_part(Picture.of(image, name="`image`").photograph(), missing, border=model.settings.spec.border)
         process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
         specs = specs_of(model.settings.spec, digit, n, seed)
         return model._images(specs, settings_of(model, settings), process, progress=progress)
@@ -230,13 +230,13 @@ class Model(DiffusionModel):
         Returns:
             for each image its ``label``, ``probabilities`` (of each label, sum 1) and ``is_undecided``.
         """
-        from mnistdiff.engine.data.preprocess import preprocess_digit
+        from mnistdiff.engine.data.preprocess import preprocess
         from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
 
         model, prepared = self.able_to("classify"), []
         for number, source in enumerate(several(images)):
             picture = Picture.of(source, name=f"image {number}")
-            prepared.append(preprocess_digit(picture.photograph(), model.settings.spec, name=picture.name).image)
+            prepared.append(preprocess(picture, model.settings.spec).image)
         count = None if evaluations is None else validate("evaluations", Evaluations, evaluations)
         work = class_posteriors(model, prepared, evaluations=count, seed=validate("seed", Seed, seed))
         return tuple(collect(work, shown_as(progress)))

@@ -15,7 +15,8 @@ Fit = Literal["pad", "crop", "mnist"]
 Invert = Literal["auto", "yes", "no"]
 MAX_CLASSES = 255
 """Labels and the null label are stored in a byte."""
-_MNIST_SIZE, _MNIST_INK = 28, 20
+MNIST_SIZE: ImageSize = 28
+_MNIST_INK = 20
 _SUFFIXES = (".csv", ".npz", ".gz")
 
 
@@ -29,13 +30,25 @@ class PictureSettings(FrozenModel):
     invert: Invert = Field(
         "auto", description="Invert pictures, which should be bright on black; auto looks at their borders."
     )
-    image_size: ImageSize = Field(28, description="Height and width in pixels to which pictures are resized.")
+    image_size: ImageSize = Field(MNIST_SIZE, description="Height and width in pixels to which pictures are resized.")
     skip_bad: bool = Field(False, description="Leave out pictures that cannot be read.")
 
     @field_validator("fit", "invert", "image_size", mode="before")
     @classmethod
     def _true_is_not_one(cls, value: Any) -> Any:
         return FrozenModel._true_is_not_one(value)
+
+    @model_validator(mode="after")
+    def _a_digit_is_found_in_either(self) -> Self:
+        if self.fit == "mnist" and self.invert != "auto":
+            raise ValueError(f"`invert` {self.invert} has no effect beside `fit` mnist, which finds dark and light ink")
+        return self
+
+    @classmethod
+    def of(cls, pictures: "Pictures") -> Self:
+        """The settings that make the same pictures into the images of this record, those that can be read."""
+        invert = "auto" if pictures.fit == "mnist" else "yes" if pictures.inverted else "no"
+        return cls(fit=pictures.fit, invert=invert, image_size=pictures.image_size, skip_bad=True)
 
 
 class Pictures(FrozenModel):
@@ -49,6 +62,7 @@ class Pictures(FrozenModel):
         digest: SHA-256 of the prepared images and labels, as ``engine.data.pictures.cache.digest_of`` computes it.
         fit: how they were made square.
         inverted: whether they were dark on light.
+        border: median grey level along the borders of the images.
 
     Raises:
         pydantic.ValidationError: for a value out of range, names that are not unique, or not a count for each.
@@ -63,8 +77,9 @@ class Pictures(FrozenModel):
     digest: Sha256
     fit: Fit
     inverted: bool
+    border: int = Field(ge=0, le=255)
 
-    @field_validator("image_size", mode="before")
+    @field_validator("image_size", "border", mode="before")
     @classmethod
     def _true_is_not_one(cls, value: Any) -> Any:
         return FrozenModel._true_is_not_one(value)
@@ -110,7 +125,7 @@ def _spec_of(pictures: Pictures, classes: tuple[str, ...]) -> "DatasetSpec":
 
 def ink_size_of(image_size: int) -> int:
     """The side of a digit in pixels, in the proportions of MNIST: 20 of 28."""
-    return round(_MNIST_INK * image_size / _MNIST_SIZE)
+    return round(_MNIST_INK * image_size / MNIST_SIZE)
 
 
 def path_of_pictures(dataset: object) -> str | None:

@@ -1,26 +1,21 @@
 """Presets, and the precedence of flags, variables, settings files and presets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mnistdiff.conflicts import without_effect
 from mnistdiff.errors import SettingsError, explain, shown
+from mnistdiff.layers import Given, Layer, Origin, one_dataset
 from mnistdiff.machine_settings import InferenceSettings, MachineSettings
-from mnistdiff.pictures import PictureSettings, path_of_pictures
+from mnistdiff.pictures import PictureSettings
 from mnistdiff.preset_table import PRESETS
 from mnistdiff.sample_settings import SampleSettings
-from mnistdiff.setting_types import PICTURES, FrozenModel
+from mnistdiff.setting_types import FrozenModel
 from mnistdiff.settings import TrainSettings
 
 M = TypeVar("M", bound=FrozenModel)
-Origin = str | Callable[[str], str]
-"""The source of a layer's values: a file or "command line"; or a function of a setting's name, for variables of the
-environment."""
-Layer = tuple[Origin, Mapping[str, Any]]
-
 _MODELS = (TrainSettings, MachineSettings, PictureSettings)
 _ENDS = ("epochs", "max_steps", "max_minutes")
 """Settings that determine when training ends."""
@@ -51,20 +46,6 @@ class Resolved:
     reading: PictureSettings = field(default_factory=PictureSettings)
 
 
-@dataclass(frozen=True)
-class _Given:
-    """The values of one layer, without nulls."""
-
-    origin: Origin
-    values: Mapping[str, Any]
-
-    def origin_of(self, name: str) -> str:
-        return self.origin if isinstance(self.origin, str) else self.origin(name)
-
-    def without(self, names: Sequence[str]) -> "_Given":
-        return _Given(self.origin, {name: value for name, value in self.values.items() if name not in names})
-
-
 def resolve(layers: Sequence[Layer]) -> Resolved:
     """Merge settings, weakest layer first: preset, then each layer in turn. Nulls are ignored.
 
@@ -81,11 +62,11 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
         SettingsError: for an unknown name or a value out of range, naming its origin.
     """
     given = [_checked(origin, values) for origin, values in layers]
-    preset, given, notices = _one_preset(_one_dataset(given))
+    preset, given, notices = _one_preset(one_dataset(given))
     end = _one_end(given, PRESETS[preset])
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
-    for layer in (_Given(f"preset {preset}", dict(end.preset)), *end.layers):
+    for layer in (Given(f"preset {preset}", dict(end.preset)), *end.layers):
         for name, value in layer.values.items():
             values[name], origins[name] = value, layer.origin_of(name)
     for name, origin in end.dropped.items():
@@ -107,8 +88,8 @@ def _of(model: type[M], values: Mapping[str, object]) -> M:
     return model.model_validate({name: value for name, value in values.items() if name in model.model_fields})
 
 
-def _checked(origin: Origin, values: Mapping[str, Any]) -> _Given:
-    layer = _Given(origin, {name: value for name, value in values.items() if value is not None})
+def _checked(origin: Origin, values: Mapping[str, Any]) -> Given:
+    layer = Given(origin, {name: value for name, value in values.items() if value is not None})
     for name in values:
         _refuse_unknown(name, layer)
     preset = layer.values.get("preset", "base")
@@ -119,45 +100,7 @@ def _checked(origin: Origin, values: Mapping[str, Any]) -> _Given:
     return layer
 
 
-def _one_dataset(layers: Sequence[_Given]) -> list[_Given]:
-    """The layers with one data set, and the folder or file of pictures as ``data_dir`` of its layer.
-
-    Variables name the folder of the data sets that have names: for pictures it has no effect.
-
-    Raises:
-        SettingsError: if the layer that names pictures has another ``data_dir``, or the strongest layer says how to
-            read pictures where none are read.
-    """
-    deciding = next((layer for layer in reversed(layers) if "dataset" in layer.values), None)
-    dataset = deciding.values["dataset"] if deciding is not None else None
-    path, result = path_of_pictures(dataset), []
-    for layer in layers:
-        if layer is not deciding and deciding is not None:
-            layer = layer.without(["dataset", "pictures", *(["data_dir"] if path is not None else [])])
-        elif path is not None:
-            if "data_dir" in layer.values:
-                why = "the pictures have one path"
-                raise without_effect("`data_dir`", f"`dataset` {shown(path)} ({layer.origin_of('dataset')})", why)
-            layer = _Given(layer.origin, {**layer.values, "dataset": PICTURES, "data_dir": path})
-        elif dataset == PICTURES and not isinstance(layer.origin, str):
-            layer = layer.without(["data_dir"])
-        result.append(layer)
-    if layers and (path is None and dataset != PICTURES or any("pictures" in layer.values for layer in result)):
-        _refuse_reading(layers[-1], "pictures that are prepared" if dataset == PICTURES else str(dataset or "mnist"))
-    return result
-
-
-def _refuse_reading(strongest: _Given, dataset: str) -> None:
-    """Raise SettingsError if a layer says how to read pictures, beside a data set whose images are as they are."""
-    for name in PictureSettings.model_fields:
-        if strongest.values.get(name, False) is not False:
-            raise SettingsError(
-                f"`{name}` has no effect on `dataset` {dataset}: it is for pictures",
-                f"Leave out `{name}`, or name a folder or file of pictures as `dataset`.",
-            )
-
-
-def _one_preset(layers: Sequence[_Given]) -> tuple[str, list[_Given], tuple[str, ...]]:
+def _one_preset(layers: Sequence[Given]) -> tuple[str, list[Given], tuple[str, ...]]:
     """The chosen preset, the layers without values that weaker files have from another preset, and notices."""
     naming = [layer for layer in layers if "preset" in layer.values]
     if not naming:
@@ -198,13 +141,13 @@ class _End:
         dropped: names of the settings that were dropped, with the origin of those that replace them.
     """
 
-    layers: Sequence[_Given]
+    layers: Sequence[Given]
     preset: Mapping[str, Any]
     epochs_yield: bool
     dropped: Mapping[str, str]
 
 
-def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
+def _one_end(layers: Sequence[Given], preset: Mapping[str, Any]) -> _End:
     """Let the strongest layer with ``epochs``, ``max_steps`` or ``max_minutes`` decide when training ends.
 
     Raises:
@@ -226,7 +169,7 @@ def _one_end(layers: Sequence[_Given], preset: Mapping[str, Any]) -> _End:
     )
 
 
-def _refuse_unknown(name: str, layer: _Given) -> None:
+def _refuse_unknown(name: str, layer: Given) -> None:
     import difflib
 
     known = [name for model in _MODELS for name in model.model_fields]

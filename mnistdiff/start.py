@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnistdiff.errors import SettingsError, field_errors, shown
-from mnistdiff.presets import Layer, Resolved
+from mnistdiff.layers import Layer
+from mnistdiff.presets import Resolved
 from mnistdiff.setting_types import PICTURES
 from mnistdiff.settings import TrainSettings
 
@@ -24,7 +25,10 @@ def start_layers(file: "CheckpointFile | None") -> list[Layer]:
 
     model, name = file.settings, str(file.path)
     require_able(model, "a training that starts from its weights")
-    return [(name, {"preset": model.preset}), (name, {**model.of_model, "classes": None, "start": file.sha256})]
+    values = {**model.of_model, "classes": None, "start": file.sha256}
+    if model.pictures is not None:
+        values["image_size"] = model.spec.image_size
+    return [(name, {"preset": model.preset}), (name, values)]
 
 
 def require_same_model(resolved: Resolved, file: "CheckpointFile | None") -> None:

@@ -53,9 +53,9 @@ def prepare_digit(image: "Picture", dataset: "DatasetSpec") -> "PreparedDigit":
         StorageError: if it cannot be decoded.
         SettingsError: if it shows no digit.
     """
-    from mnistdiff.engine.data.preprocess import preprocess_digit
+    from mnistdiff.engine.data.preprocess import preprocess
 
-    prepared = preprocess_digit(image.photograph(), dataset, name=image.name)
+    prepared = preprocess(image, dataset)
     for notice in prepared.notices:
         console.warn(notice)
     return prepared

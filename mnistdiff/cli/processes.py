@@ -25,13 +25,20 @@ _SECONDS_FOR_THE_FIRST = 3.0
 """Until the launcher has ended this process because another one, or the first, has failed."""
 
 
-def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, quiet: bool) -> bool:
+def train_elsewhere(
+    machine: "MachineSettings",
+    count: Callable[[], int],
+    *,
+    quiet: bool,
+    prepare: Callable[[], object] = lambda: None,
+) -> bool:
     """Train along if this is not the first process of a group, or start processes if several are to train.
 
     Args:
         machine: where to train.
         count: the number of processes to start; called where no launcher has started this one.
         quiet: print no notes.
+        prepare: called before this process trains along, for what the first one does before it waits for the others.
 
     Returns:
         whether the command is done; False for the process that is to train itself.
@@ -41,6 +48,7 @@ def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, qui
         with training(is_first=False) as stop:
             from mnistdiff.engine.training.follow import follow
 
+            prepare()
             follow(machine, stop=stop)
         return True
     processes = 1 if place.size > 1 else count()
@@ -54,16 +62,16 @@ def train_elsewhere(machine: "MachineSettings", count: Callable[[], int], *, qui
 
 
 def read_pictures(resolved: "Resolved", *, quiet: bool) -> "Resolved":
-    """Read the pictures that the settings name, with a progress bar; the processes that train along are told of them.
+    """Read the pictures that the settings name, with a progress bar.
 
     Raises:
         DataError, SettingsError, OSError: as ``with_pictures``.
     """
-    if resolved.train.dataset != PICTURES or place_in_group().rank > 0:
+    if resolved.train.dataset != PICTURES:
         return resolved
     from mnistdiff.read_pictures import with_pictures
 
-    with meter(counts_images=False, quiet=quiet) as shown:
+    with meter(counts_images=False, quiet=quiet or place_in_group().rank > 0) as shown:
         return shown.follow(with_pictures(resolved))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # other commands than train use the names alone
-    from mnistdiff.presets import Layer
+    from mnistdiff.layers import Layer
 
 
 _PREFIX = "MNISTDIFF_"

@@ -17,6 +17,7 @@ from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import RESAMPLE_STEPS, ResampleSteps
 
 if TYPE_CHECKING:
+    from mnistdiff.engine.data.datasets import DatasetSpec
     from mnistdiff.engine.inference.editing import RePaint
 
 EXAMPLES = """
@@ -96,7 +97,7 @@ def inpaint_command(
 
     file = find_model(checkpoint, sampling, task="inpaint")
     dataset = file.settings.spec
-    process = _process(image, mask, rounds or RESAMPLE_STEPS, dataset.image_size)
+    process = _process(image, mask, rounds or RESAMPLE_STEPS, dataset)
     first = options.new_seed() if seed is None else seed
     specs = specs_for_labels(parse_labels(digit, classes, dataset), n or 1, first)
     images.refuse_existing(specs)
@@ -104,11 +105,12 @@ def inpaint_command(
     write_images(Origin(model, settings, process), specs, images)
 
 
-def _process(path: Path, mask: str, rounds: int, size: int) -> "RePaint":
+def _process(path: Path, mask: str, rounds: int, dataset: "DatasetSpec") -> "RePaint":
     """The sampling process, from the image and the name or the image of the missing part."""
     from mnistdiff.engine.data.preprocess import known_part, read_mask
     from mnistdiff.engine.inference.editing import HALVES, RePaint, half
 
-    image = image_input.read(path)
+    image, size = image_input.read(path), dataset.image_size
     missing = half(mask, size) if mask in HALVES else read_mask(image_input.read(Path(mask)).photograph(), size)
-    return RePaint(image=known_part(image.photograph(), missing), missing=missing, resample_steps=rounds)
+    known = known_part(image.photograph(), missing, border=dataset.border)
+    return RePaint(image=known, missing=missing, resample_steps=rounds)

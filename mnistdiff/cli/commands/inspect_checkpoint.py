@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console, options
 from mnistdiff.errors import CheckpointError
+from mnistdiff.pictures import Pictures
 
 if TYPE_CHECKING:
     from mnistdiff.engine.checkpoint.describe import Description
@@ -41,6 +42,10 @@ def inspect_checkpoint_command(
         )
 
 
+_RECORDS = ("distillation", "pictures")
+"""Settings that have a row of their own."""
+
+
 def _rows(d: "Description") -> list[tuple[str, str]]:
     kinds = {"training": "complete state: resume and sample", "weights": "averaged weights: sample"}
     weights = [name for name, there in (("ema", d.has_ema), ("raw", d.has_raw)) if there]
@@ -57,7 +62,8 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("parameters", f"{d.parameters:,}"),
         ("weights", ", ".join(weights)),
         *([("distilled", _distilled(d.settings["distillation"]))] if d.settings["distillation"] else []),
-        ("settings", ", ".join(f"{name}={value}" for name, value in d.settings.items() if name != "distillation")),
+        *([("pictures", str(Pictures.model_validate(d.settings["pictures"])))] if d.settings["pictures"] else []),
+        ("settings", ", ".join(f"{name}={value}" for name, value in d.settings.items() if name not in _RECORDS)),
         ("written by", ", ".join(f"{name} {value}" for name, value in d.fingerprint.items())),
         ("SHA-256", f"{d.sha256} ({'valid' if d.digest_valid else 'INVALID'})"),
     ]

@@ -1,5 +1,6 @@
 """``mnistdiff resume``."""
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +55,7 @@ _Force = Annotated[
 
 
 def resume_command(
+    context: typer.Context,
     source: _Source = None,
     epochs: _Epochs = None,
     max_steps: _MaxSteps = None,
@@ -73,6 +75,9 @@ def resume_command(
     """
     from mnistdiff.engine.runs.lookup import checkpoint_to_resume
 
+    is_variable = str(getattr(context.get_parameter_source("data_dir"), "name", "")) == "ENVIRONMENT"
+    if is_variable and _is_of_pictures(source):
+        data_dir = None  # it is for the data sets that have names
     given = {"data_dir": data_dir, "run_dir": run_dir, "log": log, "device": device, "processes": processes}
     machine = MachineSettings.model_validate({name: value for name, value in given.items() if value is not None})
     if train_elsewhere(machine, partial(_count, source, machine, epochs, max_steps), quiet=quiet or json):
@@ -85,6 +90,18 @@ def resume_command(
         events = resume_training(chosen, machine, epochs=epochs, max_steps=max_steps, force=force, stop=stop)
         finished = show_training(events, quiet=quiet or json)
         conclude(finished, as_json=json, quiet=quiet)
+
+
+def _is_of_pictures(source: Path | None) -> bool:
+    """Whether the training was on pictures, as far as a state of it can be read."""
+    from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+    from mnistdiff.engine.runs.lookup import checkpoint_to_resume
+
+    chosen = checkpoint_to_resume(source)
+    for path in [chosen] if isinstance(chosen, Path) else chosen.states():
+        with suppress(MnistDiffError, OSError):
+            return read_checkpoint_file(path).settings.pictures is not None
+    return False
 
 
 def _count(source: Path | None, machine: MachineSettings, epochs: int | None, max_steps: int | None) -> int:

@@ -1,12 +1,14 @@
 """``mnistdiff train``."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from mnistdiff.cli import console, variables
 from mnistdiff.cli.processes import processes_of, read_pictures, train_elsewhere, training
+from mnistdiff.cli.progress import duration
 from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
+from mnistdiff.pictures import MNIST_SIZE
 from mnistdiff.presets import Resolved
 from mnistdiff.setting_types import PICTURES
 from mnistdiff.start import with_classes
@@ -32,9 +34,10 @@ def train_command(options: TrainOptions) -> None:
     resolved = options.resolve(start)
     quiet = options.quiet or options.json
     if not options.dry_run:
-        resolved = with_classes(read_pictures(resolved, quiet=quiet), start)
-    if not options.dry_run and train_elsewhere(resolved.machine, partial(processes_of, resolved), quiet=quiet):
-        return
+        read = cache(lambda: with_classes(read_pictures(resolved, quiet=quiet), start))
+        if train_elsewhere(resolved.machine, lambda: processes_of(read()), quiet=quiet, prepare=read):
+            return
+        resolved = read()
     for warning in variables.unread(SETTINGS):
         console.warn(warning)
     for notice in resolved.notices:
@@ -46,11 +49,25 @@ def train_command(options: TrainOptions) -> None:
         console.note("loading PyTorch and the images ...", quiet=quiet)
         from mnistdiff.training_api import or_continue, start_training
 
+        if resolved.train.spec.image_size > MNIST_SIZE:
+            console.note(_estimated(resolved), quiet=quiet)
         begin = partial(start_training, resolved, start=start, force=options.force, stop=stop)
         finished = show_training(or_continue(resolved, begin, stop=stop), quiet=quiet)
         if options.json:  # which leaves out notes
             finished = replace(finished, notices=(*resolved.notices, *finished.notices))
         conclude(finished, as_json=options.json, quiet=options.quiet)
+
+
+def _estimated(resolved: Resolved) -> str:
+    """What a training on larger images than those of MNIST takes."""
+    from mnistdiff.engine.training.estimate import estimate
+
+    size, found = resolved.train.spec.image_size, estimate(resolved.train)
+    time = "" if resolved.machine.max_minutes is not None else f"{duration(found.seconds)} and "
+    return (
+        f"images of {size}x{size}: about {time}{console.size(found.bytes)} of memory, "
+        f"{found.pixels:.1f} times as much as with {MNIST_SIZE}x{MNIST_SIZE}"
+    )
 
 
 def _print_settings(resolved: Resolved, *, as_json: bool) -> None:

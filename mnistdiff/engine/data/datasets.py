@@ -136,6 +136,11 @@ class DatasetSpec:
         return 1, self.image_size, self.image_size
 
     @property
+    def border(self) -> int:
+        """The grey level of the paper around what the images show."""
+        return 0 if self.pictures is None else self.pictures.border
+
+    @property
     def evaluated_as(self) -> "DatasetSpec":
         """The data set whose real images and reference classifiers evaluate the models of this one."""
         return DATASETS[self.reference] if self.reference else self

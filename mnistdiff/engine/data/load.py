@@ -12,7 +12,6 @@ from mnistdiff.engine.data import idx
 from mnistdiff.engine.data.datasets import DatasetSpec, LabelledImages, Split, UnavailableError
 from mnistdiff.engine.data.fetch import fetch, unavailable
 from mnistdiff.engine.data.holdout import hold_out
-from mnistdiff.engine.data.pictures.read import load_pictures
 from mnistdiff.engine.progress import finish
 from mnistdiff.errors import DataError
 from mnistdiff.setting_types import DATASETS
@@ -90,6 +89,8 @@ def load_images(spec: DatasetSpec, split: Split, *, data_dir: Path | None, may_d
     if spec.pictures is not None:
         if split != "train":
             raise DataError(f"the pictures of {spec.title} have no {split} images")
+        from mnistdiff.engine.data.pictures.read import load_pictures
+
         pictures = load_pictures(spec.pictures, data_dir)
         # A model that started from another has classes of which there are no pictures.
         of_model = np.array([spec.label_of(name) for name in spec.pictures.class_names], np.uint8)

@@ -10,7 +10,9 @@ from PIL import Image
 
 from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.data.digit import Found, find_digit
+from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.data.ink import Plane, noise_level
+from mnistdiff.engine.data.pictures.square import border_levels, squared
 from mnistdiff.errors import SettingsError
 
 _LEAST_CONTRAST = 16
@@ -19,7 +21,7 @@ _LARGEST, _SMALLEST = 320, 160
 _FINE = 60
 """A digit smaller than this on a reduced page is searched for again in the full picture."""
 _THIN, _USUAL = 1.8, 2.2
-"""Strokes thinner than the first are widened to the second, in pixels of the result: those of MNIST are 2 to 3 wide."""
+"""Strokes thinner than the first are widened to the second, in pixels of a digit of 20: those of MNIST have 2 to 3."""
 _NOISE_SEEN = 0.01
 """Noise of a larger standard deviation is smoothed."""
 _FAINT = 51
@@ -43,6 +45,27 @@ class PreparedDigit:
 
     image: NDArray[np.uint8]
     notices: tuple[str, ...] = ()
+
+
+def preprocess(picture: Picture, spec: DatasetSpec) -> PreparedDigit:
+    """A picture of the user as the images of a data set are.
+
+    As ``spec.fit`` says, one digit is found in it, or it is padded or cropped, and inverted if its border is otherwise.
+
+    Raises:
+        StorageError, OutOfMemoryError: if it cannot be decoded.
+        SettingsError: if it shows no digit.
+    """
+    levels = picture.photograph()
+    if spec.fit == "mnist":
+        return preprocess_digit(levels, spec, name=picture.name)
+    image = squared(levels, spec.image_size, spec.fit)
+    return PreparedDigit(like_border(image, float(border_levels(image[None])[0]), spec.border))
+
+
+def like_border(image: NDArray[np.uint8], level: float, border: int) -> NDArray[np.uint8]:
+    """An image, or its negative if the grey level of its paper is then nearer to that of the border of others."""
+    return 255 - image if abs(255 - level - border) <= abs(level - border) else image
 
 
 def preprocess_digit(levels: NDArray[np.uint8], spec: DatasetSpec, *, name: str) -> PreparedDigit:
@@ -134,9 +157,9 @@ def _coverage(found: Found, ink_size: int) -> Plane:
     # Steeper than a blurred edge, which becomes as sharp as the resolution allows.
     covered = np.clip((ink / full - 0.5) * 1.5 + 0.5, 0, 1)
     scale = ink_size / max(width, height)
-    stroke = _stroke(covered > 0.5) * scale
-    if stroke < _THIN:
-        by = max(1, round((_USUAL - stroke) / scale))
+    stroke, unit = _stroke(covered > 0.5) * scale, ink_size / 20
+    if stroke < _THIN * unit:
+        by = max(1, round((_USUAL * unit - stroke) / scale))
         covered = cv2.dilate(np.pad(covered, by), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (by + 1, by + 1)))
     left, top, width, height = cv2.boundingRect((covered > 0.5).astype(np.uint8))
     return np.asarray(covered[top : top + height, left : left + width], np.float32)
@@ -177,12 +200,13 @@ def read_mask(levels: NDArray[np.uint8], size: int) -> NDArray[np.bool_]:
     return resize_whole(levels, size) > 127
 
 
-def known_part(levels: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The known part of a picture, resized to the mask, bright on black; 0 where it is missing.
+def known_part(levels: NDArray[np.uint8], missing: NDArray[np.bool_], *, border: int = 0) -> NDArray[np.uint8]:
+    """The known part of a picture, resized to the mask; 0 where it is missing.
 
     Args:
         levels: grey levels, shape (H, W).
         missing: shape (S, S).
+        border: grey level of the paper in the images of the data set: 0 is bright on black.
 
     Raises:
         SettingsError: if nothing is missing.
@@ -191,6 +215,6 @@ def known_part(levels: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray
         raise SettingsError("the mask marks nothing as missing", "Make it white where the image is missing.")
     whole = resize_whole(levels, len(missing))
     # Most of a picture is paper; the missing part may have any shade.
-    if not missing.all() and np.median(whole[~missing]) > 127:
-        whole = 255 - whole
+    if not missing.all():
+        whole = like_border(whole, float(np.median(whole[~missing])), border)
     return np.where(missing, 0, whole).astype(np.uint8)

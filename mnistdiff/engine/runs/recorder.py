@@ -26,6 +26,7 @@ from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
 
 PREVIEW_COLUMNS = 8
+_MOST_PREVIEWED = 208  # a data set of more than 26 classes has fewer columns
 PREVIEW_SEED = 0
 _PLOT_INTERVAL_SECONDS = 30.0
 """Between two plots of the loss curve within an epoch: each takes a third of a second."""
@@ -198,7 +199,9 @@ class Recorder:
         # The same settings for the previews of all epochs, to be compared.
         planned_images = self._settings.images_seen(self._total_steps, self._num_images)
         settings = SampleSettings.for_model(self._settings, images_seen=planned_images)
-        specs = specs_for_labels(range(self._settings.spec.num_classes), PREVIEW_COLUMNS, PREVIEW_SEED)
+        classes = range(self._settings.spec.num_classes)
+        columns = max(1, min(PREVIEW_COLUMNS, _MOST_PREVIEWED // len(classes)))
+        specs = specs_for_labels(classes, columns, PREVIEW_SEED)
         samples: list[Sample] = []
         for progress in sample(model, specs, settings):
             samples += progress.results
@@ -206,7 +209,7 @@ class Recorder:
                 return
         write_atomically(path, encode_png(sheet(samples)))
         self._logged_at += time.monotonic() - began  # the speed is that of training alone
-        yield Saved(path, tuple(samples[::PREVIEW_COLUMNS]))
+        yield Saved(path, tuple(samples[::columns]))
 
     def _plot(self) -> None:
         """Plot the loss curve from the metrics."""

@@ -10,6 +10,7 @@ import torch
 from mnistdiff.engine.network.build import build_network, place
 from mnistdiff.engine.network.device import memory_format, require_gpus, resolve_device
 from mnistdiff.engine.threads import usable_cores
+from mnistdiff.engine.training.estimate import seconds_on_one_core
 from mnistdiff.engine.training.execution import Execution, is_compiler_available, prepared
 from mnistdiff.errors import SettingsError
 from mnistdiff.machine_settings import MachineSettings
@@ -17,10 +18,6 @@ from mnistdiff.settings import TrainSettings
 
 CPU_SHARDS = 4
 _SHORT_SECONDS = 60.0
-_OPERATIONS_PER_PARAMETER = 400
-"""Of a forward and backward pass, for an image: 317 to 404 for the networks of the presets."""
-_OPERATIONS_PER_SECOND = 5e10
-"""Of one core, roughly."""
 _TRIAL_SECONDS = 3.0
 _LEAST_TRIALS = 4
 _CLEARLY_SLOWER = 3.0
@@ -39,12 +36,8 @@ def is_short(settings: TrainSettings, machine: MachineSettings, *, steps_done: i
     """
     if machine.max_minutes is not None:
         return machine.max_minutes * 60 < _SHORT_SECONDS
-    with torch.device("meta"):
-        parameters = build_network(settings).num_parameters
     num_images = max(1, round(sum(settings.spec.class_counts) * (1 - settings.holdout)))
-    steps = settings.total_steps(num_images) - steps_done
-    operations = steps * settings.batch_size * parameters * _OPERATIONS_PER_PARAMETER
-    return operations < _SHORT_SECONDS * _OPERATIONS_PER_SECOND
+    return seconds_on_one_core(settings, settings.total_steps(num_images) - steps_done) < _SHORT_SECONDS
 
 
 def processes_to_start(settings: TrainSettings, machine: MachineSettings, *, steps_done: int = 0) -> int:

@@ -2,29 +2,35 @@
 
 import hashlib
 import os
+import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mnistdiff.engine.data.pictures.bounds import named, require_classes
 from mnistdiff.errors import DataError
-from mnistdiff.pictures import MAX_CLASSES
 
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"))
-_NO_DATA = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"))
+_NO_DATA = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"))
 _SPLITS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
+_IDX = re.compile(r"(?P<stem>.*)images[-.]idx3[-.]ubyte(?P<packed>\.gz)?", re.IGNORECASE | re.DOTALL)
 _HINT = "Give a folder with a sub-folder of pictures for each class, or a folder of pictures alone."
-_NAMED = 3
-"""Files that a message names at most."""
+_KINDS = "Give a folder of pictures, a .csv or .npz file as mnistdiff sample writes them, or IDX files."
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file that is listed: its path, and what changes if its content does."""
+    """A file: its path, the label of what it shows, and what changes with its content."""
 
     path: Path
     label: int
     state: tuple[int, ...]
+
+    @classmethod
+    def at(cls, path: Path, label: int = 0) -> "Found":
+        """The file at a path."""
+        status = os.stat(path)
+        return cls(path, label, (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
 
 
 @dataclass
@@ -33,15 +39,15 @@ class Listing:
 
     Attributes:
         path: of the folder or file.
-        class_names: in the order of the labels; empty for a file, which says them itself.
+        class_names: in the order of the labels; empty where the files themselves hold labels.
         files: in the order of their labels, then of the bytes of their paths.
-        broken: entries that cannot be listed, with the reason.
+        broken: entries that are no files, with the reason.
         notices: what was left out, in sentences.
     """
 
     path: Path
-    class_names: tuple[str, ...]
-    files: list[Found]
+    class_names: tuple[str, ...] = ()
+    files: list[Found] = field(default_factory=list)
     broken: list[tuple[Path, str]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
@@ -58,52 +64,88 @@ class Listing:
         return sha256.hexdigest()
 
 
-def title_of(path: Path) -> str:
-    """The name of a folder or a file, for messages."""
-    name = Path(os.path.abspath(path)).name or "pictures"
-    return _printable_name(name)[:255]
-
-
 def list_pictures(path: Path) -> Listing:
-    """List a folder: a class for each sub-folder, or one class without sub-folders.
+    """List a folder or a file of pictures.
 
-    Hidden entries are passed over; links are followed, but for those to a folder around them.
-
-    Args:
-        path: of a folder.
+    Of a folder, each sub-folder is a class; without sub-folders it is one class. Hidden entries are passed over, and
+    links are followed, but for those to a folder around them. A folder with IDX files is these.
 
     Raises:
         DataError: if there are no pictures, or too many classes, or their names are no names.
         OSError: if the file system refuses.
     """
+    if not path.exists():
+        raise DataError(f"there is no file or folder {path}", _KINDS)
+    if not path.is_dir():
+        return _list_file(path)
+    for folder in (path, path / "raw", *sorted(path.glob("*/raw"), key=os.fsencode)):
+        if folder.is_dir() and (pairs := _idx_pairs(folder)):
+            return Listing(path, files=[Found.at(each) for each in _pair_to_train_on(folder, pairs)])
+    return _list_folder(path)
+
+
+def title_of(path: Path) -> str:
+    """The name of a folder or a file, as messages show it."""
+    return _printable(Path(os.path.abspath(path)).name)[:100] or "pictures"
+
+
+def _list_file(path: Path) -> Listing:
+    name = path.name.lower()
+    if not path.is_file():
+        raise DataError(f"{path} is neither a folder nor a file", _KINDS)
+    if name.endswith((".csv", ".csv.gz", ".npz")):
+        return Listing(path, files=[Found.at(path)])
+    if _IDX.fullmatch(path.name):
+        labels = _idx_pairs(path.parent).get(path)
+        if labels is None:
+            raise DataError(f"{path} has no file of labels beside it", f"Name it {_labels_name(path)}.")
+        return Listing(path, files=[Found.at(path), Found.at(labels)])
+    raise DataError(f"{path} is not a file of images with labels", _KINDS)
+
+
+def _labels_name(images: Path) -> str:
+    return re.sub("images([-.])idx3", r"labels\1idx1", images.name, flags=re.IGNORECASE)
+
+
+def _idx_pairs(folder: Path) -> dict[Path, Path]:
+    """The IDX files of images in a folder, with those of their labels, each packed or not."""
+    entries = {each.name.lower().removesuffix(".gz"): each for each in _visible(folder) if each.is_file()}
+    images = [each for each in entries.values() if _IDX.fullmatch(each.name)]
+    labels = {each: _labels_name(each).lower().removesuffix(".gz") for each in images}
+    return {each: entries[name] for each, name in labels.items() if name in entries}
+
+
+def _pair_to_train_on(folder: Path, pairs: dict[Path, Path]) -> tuple[Path, Path]:
+    training = [each for each in pairs if each.name.lower().startswith("train")] if len(pairs) > 1 else [*pairs]
+    if len(training) != 1:
+        raise DataError(
+            f"{folder} holds {len(pairs)} files of images: {named([*pairs], folder)}",
+            "Name one of them, or its folder.",
+        )
+    return training[0], pairs[training[0]]
+
+
+def _list_folder(path: Path) -> Listing:
     entries = _visible(path)
     folders, files = [each for each in entries if each.is_dir()], [each for each in entries if not each.is_dir()]
-    pictures = [each for each in files if is_picture(each)]
-    if not folders:
-        listing = Listing(path, (title_of(path),), [])
-        _add(listing, 0, path, [os.stat(path)])
-    else:
+    if folders:
         _require_no_splits(path, folders)
-        listing = Listing(path, _class_names(path, folders), [])
+        listing = Listing(path, _class_names(path, folders))
         for label, folder in enumerate(folders):
-            _add(listing, label, folder, [os.stat(path)])
+            _add(listing, label, folder, os.stat(path))
         _require_pictures_of_each(listing, folders)
-        if pictures:
-            listing.notices.append(f"{path} holds {_counted(pictures)} beside the folders of its classes: left out")
+        if beside := [each for each in files if _is_picture(each)]:
+            listing.notices.append(f"left out, beside the folders of the classes: {named(beside, path)}")
+    else:
+        listing = Listing(path, (title_of(path),))
+        _add_files(listing, 0, files)
     if not listing.files and not listing.broken:
         raise DataError(f"{path} holds no pictures", _HINT)
     return listing
 
 
-def is_picture(path: Path) -> bool:
-    """Whether the name of a file is that of a picture."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def named(paths: list[Path], root: Path) -> str:
-    """The first of some paths, for a message."""
-    shown = ", ".join(os.path.relpath(path, root) for path in paths[:_NAMED])
-    return shown + (", ..." if len(paths) > _NAMED else "")
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -112,78 +154,69 @@ def _visible(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names, key=os.fsencode)]
 
 
-def _add(listing: Listing, label: int, folder: Path, above: list[os.stat_result]) -> None:
-    """List a folder of a class, with the folders in it."""
-    here = os.stat(folder)
-    if any(os.path.samestat(here, each) for each in above) and folder != listing.path:
-        listing.broken.append((folder, "a link to a folder around it"))
-        return
-    for path in _visible(folder):
-        if path.is_dir():
-            _add(listing, label, path, [*above, here])
-        elif is_picture(path):
-            try:
-                found = os.stat(path)
-            except OSError as error:
-                listing.broken.append((path, str(error.strerror)))
-                continue
-            state = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-            listing.files.append(Found(path, label, state))
+def _add(listing: Listing, label: int, folder: Path, root: os.stat_result) -> None:
+    """List a folder of a class, then the folders in it."""
+    rest: list[tuple[Path, tuple[os.stat_result, ...]]] = [(folder, (root,))]
+    while rest:
+        folder, above = rest.pop()
+        here = os.stat(folder)
+        if any(os.path.samestat(here, each) for each in above):
+            listing.broken.append((folder, "it is a link to a folder around it"))
+            continue
+        entries = _visible(folder)
+        folders = [each for each in entries if each.is_dir()]
+        _add_files(listing, label, [each for each in entries if not each.is_dir()])
+        rest += [(each, (*above, here)) for each in reversed(folders)]
+
+
+def _add_files(listing: Listing, label: int, files: list[Path]) -> None:
+    for path in filter(_is_picture, files):
+        try:
+            listing.files.append(Found.at(path, label))
+        except OSError as error:
+            listing.broken.append((path, str(error.strerror)))
 
 
 def _class_names(root: Path, folders: list[Path]) -> tuple[str, ...]:
-    """The names of class folders, composed (NFC) and unique."""
-    if len(folders) > MAX_CLASSES:
-        raise DataError(f"{root} holds {len(folders)} folders, and a data set has at most {MAX_CLASSES} classes", _HINT)
+    """The names of class folders, composed (Unicode NFC), all different."""
+    require_classes(root, len(folders))
     names: dict[str, Path] = {}
     for folder in folders:
         name = unicodedata.normalize("NFC", folder.name)
-        if name != _printable_name(name):
-            raise DataError(
-                f"the name of the folder {folder} is not that of a class: it holds what is no character",
-                "Rename the folder.",
-            )
+        if name != _printable(name):
+            raise DataError(f"the name of {folder} has characters that cannot be printed", "Rename the folder.")
         if name in names:
             raise DataError(
-                f"{names[name]} and {folder} are two classes with one name: they differ in the encoding of its letters",
-                "Rename one of them.",
+                f"two folders of {root} have the name {name}, in different encodings of its characters",
+                "Rename one of them, or put their pictures into one.",
             )
         names[name] = folder
     return tuple(names)
 
 
-def _printable_name(name: str) -> str:
-    """A name of characters that can be printed and stored as UTF-8."""
+def _printable(name: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in name)
 
 
 def _require_no_splits(root: Path, folders: list[Path]) -> None:
-    if all(each.name.lower() in _SPLITS for each in folders) and any(
-        entry.is_dir() for folder in folders for entry in _visible(folder)
-    ):
+    """Raise DataError for the folder above those of the training and the test images."""
+    inner = (entry.is_dir() for folder in folders for entry in _visible(folder))
+    if all(each.name.lower() in _SPLITS for each in folders) and any(inner):
         names = " and ".join(each.name for each in folders)
-        raise DataError(f"the folders of {root} are {names}, not classes", f"Give one of them: {folders[0]}.")
+        raise DataError(f"the folders of {root} are {names}, and hold those of the classes", f"Give {folders[0]}.")
 
 
 def _require_pictures_of_each(listing: Listing, folders: list[Path]) -> None:
-    full = {each.label for each in listing.files} | {
-        label for label, folder in enumerate(folders) for path, _ in listing.broken if path.is_relative_to(folder)
-    }
-    empty = [folder for label, folder in enumerate(folders) if label not in full]
-    if empty:
+    full = {each.label for each in listing.files}
+    full.update(label for label, folder in enumerate(folders) if any(_in(folder, each) for each, _ in listing.broken))
+    if not full:
+        raise DataError(f"{listing.path} and its folders hold no pictures", _HINT)
+    if empty := [folder for label, folder in enumerate(folders) if label not in full]:
         raise DataError(
-            f"{listing.path} holds no pictures of {_counted(empty, 'class', 'classes')}: {named(empty, listing.path)}"
-            if full
-            else f"{listing.path} and its folders hold no pictures",
-            "Put pictures into each of these folders, or remove them." if full else _HINT,
+            f"a folder of {listing.path} holds no pictures: {named(empty, listing.path)}",
+            "Put pictures of its class into it, or move it away.",
         )
 
 
-def _counted(things: list[Path], one: str = "picture", several: str = "pictures") -> str:
-    return f"{len(things):,} {one if len(things) == 1 else several}"
-
-
-def classes_of(listing: Listing) -> Iterator[tuple[str, int]]:
-    """Each class and the number of its pictures."""
-    for label, name in enumerate(listing.class_names):
-        yield name, sum(each.label == label for each in listing.files)
+def _in(folder: Path, path: Path) -> bool:
+    return path.is_relative_to(folder)

@@ -1,8 +1,15 @@
 """Make pictures square, in the size of a data set."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+
+def squared(levels: NDArray[np.uint8], size: int, fit: Literal["pad", "crop"]) -> NDArray[np.uint8]:
+    """A picture, grey levels, shape (H, W), padded or cropped to (size, size)."""
+    return pad_to_square(levels, size) if fit == "pad" else crop_to_square(levels, size)
 
 
 def pad_to_square(levels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -20,7 +27,7 @@ def pad_to_square(levels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         return levels
     scale = size / max(height, width)
     small = resized(levels, max(1, round(height * scale)), max(1, round(width * scale)))
-    square = np.full((size, size), round(border_level(levels)), np.uint8)
+    square = np.full((size, size), round(border_levels(levels[None])[0]), np.uint8)
     top, left = (size - small.shape[0]) // 2, (size - small.shape[1]) // 2
     square[top : top + small.shape[0], left : left + small.shape[1]] = small
     return square
@@ -42,7 +49,7 @@ def resized(levels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     return np.asarray(Image.fromarray(levels).resize((width, height), how))
 
 
-def border_level(levels: NDArray[np.uint8]) -> float:
-    """The median grey level along the border."""
-    border = np.concatenate([levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]])
-    return float(np.median(border))
+def border_levels(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The median grey level along the border of each image, shape (N,), from (N, H, W)."""
+    border = [images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]]
+    return np.median(np.concatenate(border, axis=1), axis=1)
