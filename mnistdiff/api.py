@@ -5,6 +5,7 @@ the caller can fix are ``MnistDiffError`` and name arguments in backticks; error
 Warnings are returned as ``notices``. Nothing is printed, except the progress that ``progress=True`` asks for.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -69,6 +70,7 @@ def evaluate(
     data_dir: PathLike | None = None,
     cas: bool = False,
     memorization: bool = False,
+    classifiers: Sequence[PathLike] = (),
     processes: Processes | None = None,
     progress: ShowProgress = False,
     **settings: Unpack[SampleOptions],
@@ -76,13 +78,14 @@ def evaluate(
     """Evaluate a model: sample images, classes as frequent as in its data set, and measure them.
 
     Args:
-        model: of a data set that has reference classifiers.
+        model: of MNIST, or of a data set whose reference classifiers were trained.
         n: images to sample, 10 to 60,000.
         seed: of the first image; each next one has the next.
         data_dir: folder with the data set's images, for the metrics that need them; default: the user's cache folder.
             Nothing is downloaded.
         cas: also train classifiers on the images (classification accuracy score; minutes).
         memorization: also look up the nearest training image of each image.
+        classifiers: files of ``mnistdiff train-classifier``; by default those of the model's data set.
         processes: that sample, as for ``Model.sample``.
         progress: True shows a line on stderr; a function is called with each ``Progress``.
         **settings: as for ``Model.sample``.
@@ -93,7 +96,8 @@ def evaluate(
 
     Raises:
         SettingsError: for an argument out of its range, or a data set without reference classifiers.
-        DataError: if images are corrupt, or missing and needed.
+        CheckpointError: if a file of a classifier is missing or damaged.
+        DataError: if images are corrupt, or missing and needed; if a classifier is that of other images.
     """
     model = model.able_to(**settings)
     options = settings_of(model, settings)
@@ -104,10 +108,9 @@ def evaluate(
 
     optional = OptionalMetrics(cas=cas, memorization=memorization)
     folder = None if data_dir is None else Path(data_dir)
-    classifiers, real = load_references(model.settings, folder, optional)
-    work = evaluate_each(
-        [(model, options)], classifiers, n=n, seed=seed, real=real, optional=optional, processes=number
-    )
+    files = [user_path("classifiers", path) for path in classifiers]
+    references, real = load_references(model.settings, folder, optional, files)
+    work = evaluate_each([(model, options)], references, n=n, seed=seed, real=real, optional=optional, processes=number)
     [report] = finish(work, shown_as(progress))
     return report
 
@@ -115,7 +118,7 @@ def evaluate(
 def bits_per_dim(
     model: Model,
     *,
-    split: Split = "test",
+    split: Split | None = None,
     n: int = 2_000,
     evaluations: int = 12,
     seed: int = 0,
@@ -127,7 +130,8 @@ def bits_per_dim(
     Args:
         model: that is measured, without guidance. Distilled models have no bound: their teacher is measured if it is
             loaded.
-        split: images of its data set: ``test``, or ``train`` for those that it was trained on.
+        split: images of its data set: ``test``, or ``train`` for those that it was trained on; by default the former,
+            if there are such images.
         n: images, 10 to 60,000, classes as frequent as in the split; all if there are fewer.
         evaluations: network evaluations of an image, at least 2. As many as the model has timesteps compute every term;
             with fewer the sum over the timesteps is estimated without bias.
@@ -144,13 +148,13 @@ def bits_per_dim(
         NeedsTeacherError: for a distilled model without its teacher.
         DataError: if the images are corrupt or missing.
     """
-    model, split = model.able_to("`bits_per_dim`"), validate("split", Split, split)
+    model, chosen = model.able_to("`bits_per_dim`"), validate("split", Split | None, split)
     n, evaluations = validate("n", EvaluatedCount, n), validate("evaluations", BoundEvaluations, evaluations)
     seed = validate("seed", Seed, seed)
     from mnistdiff.engine.evaluation.likelihood import measure_likelihood
     from mnistdiff.engine.evaluation.real_images import load_split
 
     folder = None if data_dir is None else Path(data_dir)
-    images = load_split(model.settings, split, folder, required_by="bits_per_dim")
-    work = measure_likelihood(model, images, split=split, n=n, evaluations=evaluations, seed=seed)
+    real = load_split(model.settings, chosen, folder, required_by="bits_per_dim")
+    work = measure_likelihood(model, real, n=n, evaluations=evaluations, seed=seed)
     return finish(work, shown_as(progress))

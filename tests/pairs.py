@@ -48,6 +48,8 @@ OPTIONS: Mapping[str, Words] = {
     "over_time": ["--over-time"],
     "evaluations": ["--evaluations", "3"],
     "bits_per_dim": ["--bits-per-dim"],
+    "classifier": ["--classifier", "c.safetensors"],
+    "holdout": ["--holdout", "0.2"],
     "split": ["--split", "train", "--bits-per-dim"],
     "by": ["--by", "guidance=1,4"],
     "plot": ["--plot", "p.png", "--by", "guidance=1,4"],
@@ -133,6 +135,8 @@ def options_of(command: str) -> dict[str, Words]:
             found[name] = ["-n", "12"]  # its least is 10
         if (command, name) == ("evaluate", "evaluations"):
             found[name] = ["--evaluations", "3", "--bits-per-dim"]
+        if (command, name) == ("train-classifier", "holdout"):
+            found[name] = ["--holdout", "0.2", *OF_PICTURES]
     return found
 
 

@@ -59,6 +59,13 @@ _Memorization = Annotated[
 _Pairs = Annotated[
     Path | None, options.file("--pairs", help=f"With --memorization: where to show the nearest (default {_PAIRS}).")
 ]
+_Classifier = Annotated[
+    list[Path] | None,
+    options.file(
+        "--classifier",
+        help="A reference classifier of train-classifier; repeatable. Default: those of the model's data set.",
+    ),
+]
 _BitsPerDim = Annotated[
     bool,
     typer.Option(
@@ -67,7 +74,11 @@ _BitsPerDim = Annotated[
 ]
 _Split = Annotated[
     Split | None,
-    options.typed("--split", kind=Split, help_text="With --bits-per-dim: the images to measure it on (default test)."),
+    options.typed(
+        "--split",
+        kind=Split,
+        help_text="With --bits-per-dim: the images to measure it on (default test, if there are such images).",
+    ),
 ]
 _Evaluations = Annotated[
     int | None,
@@ -125,6 +136,7 @@ class EvaluateOptions:
     cas: _Cas = False
     memorization: _Memorization = False
     pairs: _Pairs = None
+    classifier: _Classifier = None
     bits_per_dim: _BitsPerDim = False
     split: _Split = None
     evaluations: _Evaluations = None
@@ -156,7 +168,7 @@ class EvaluateOptions:
             return
         names = (
             *("guidance", "guidance_interval", "sampler", "steps", "spacing", "eta", "processes", "by", "plot", "cas"),
-            *("memorization", "pairs", "confusion", "min_accuracy", "max_fcd"),
+            *("classifier", "memorization", "pairs", "confusion", "min_accuracy", "max_fcd"),
         )
         ignored = {options.flag(name): getattr(self, name) for name in names}
         refuse_beside("--bits-per-dim", "it samples no images", ignored)
@@ -165,11 +177,6 @@ class EvaluateOptions:
     def count(self) -> int:
         """The number of images."""
         return self.n or (_MEASURED if self.bits_per_dim else _SAMPLED)
-
-    @property
-    def bound_split(self) -> Split:
-        """The images to measure the bound on."""
-        return self.split or "test"
 
     @property
     def bound_evaluations(self) -> int:

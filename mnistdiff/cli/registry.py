@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, Entry] = {
     "inspect": _INSPECT._replace(hidden=True),
     "export": Entry("Export a trained network to ONNX, and compare it with PyTorch."),
     "doctor": Entry("Check the installation: libraries, devices, data, and whether each backend samples."),
-    "train-classifier": Entry("Train a reference classifier of evaluate, on the CPU."),
+    "train-classifier": Entry("Train the reference classifiers of evaluate, on the CPU."),
 }
 
 

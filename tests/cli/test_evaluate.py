@@ -23,8 +23,8 @@ def _classifiers_loaded_once():
     loaded = []
     load = evaluate.load_reference_classifiers
 
-    def load_once(dataset):
-        loaded[:] = loaded or load(dataset)
+    def load_once(spec, files):
+        loaded[:] = loaded or load(spec, files)
         return tuple(loaded)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -257,7 +257,7 @@ def test_the_bound_is_printed_with_its_terms_and_also_written(invoke, tiny_run, 
 
 
 def test_test_images_of_a_part_of_mnist_are_those_of_mnist(invoke, tiny_run, monkeypatch):
-    data, asked = load_training_images("mnist-5k", data_dir=None), []
+    data, asked = load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None), []
 
     def recorded(spec, split, **options):
         asked.append((spec.name, split, options["may_download"]))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mnistdiff.engine.data import load
-from mnistdiff.engine.evaluation import classifier, train_reference_classifier
+from mnistdiff.engine.evaluation import classifier, classifier_data, train_reference_classifier
 from mnistdiff.engine.evaluation.reference_classifier import decode_classifier
 from mnistdiff.settings import TrainSettings
 
@@ -18,7 +18,7 @@ def small_mnist(invoke, monkeypatch, tiny_toml):
     data = load.load_training_images(TrainSettings(dataset="mnist-5k"), data_dir=None)
     order = np.random.default_rng(0).permutation(len(data))
     splits = {"train": data[order[:256]], "test": data[order[256:756]]}
-    monkeypatch.setattr(load, "load_images", lambda spec, split, *, data_dir: splits[split])
+    monkeypatch.setattr(classifier_data, "load_images", lambda spec, split, *, data_dir: splits[split])
 
 
 @pytest.mark.usefixtures("small_mnist")
@@ -50,14 +50,16 @@ def test_a_classifier_is_trained_tested_and_written(invoke, tmp_path):
 def test_without_epochs_and_seed_it_is_made_as_the_bundled_one(invoke, monkeypatch):
     asked = []
 
-    def interrupted(architecture, training, test, recipe, *, num_classes):
+    def interrupted(architecture, data, recipe):
         asked.append((architecture, recipe))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_reference_classifier, "train_reference_classifier", interrupted)
     for architecture in ("conv", "residual"):
         assert invoke("train-classifier", "--architecture", architecture, "-o", "x").returncode == 130
-    assert asked == list(train_reference_classifier.RECIPES.items())
+    recipes = train_reference_classifier.RECIPES
+    assert asked == [(name, train_reference_classifier.usual_recipe(name, 256)) for name in recipes]
+    assert [recipe.seed for _, recipe in asked] == [recipe.seed for recipe in recipes.values()]
 
 
 @pytest.mark.usefixtures("small_mnist")

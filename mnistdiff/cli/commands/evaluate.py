@@ -71,17 +71,12 @@ def _measure_likelihood(sampling: SamplingOptions, chosen: EvaluateOptions, *, q
     from mnistdiff.engine.evaluation.likelihood import measure_likelihood
     from mnistdiff.engine.evaluation.real_images import load_split
 
-    images = load_split(model.settings, chosen.bound_split, chosen.data_dir, required_by="bits_per_dim")
-    work = measure_likelihood(
-        model,
-        images,
-        split=chosen.bound_split,
-        n=chosen.count,
-        evaluations=chosen.bound_evaluations,
-        seed=chosen.seed,
-    )
+    real = load_split(model.settings, chosen.split, chosen.data_dir, required_by="bits_per_dim")
+    work = measure_likelihood(model, real, n=chosen.count, evaluations=chosen.bound_evaluations, seed=chosen.seed)
     with meter(counts_images=False, quiet=quiet) as shown:
         report = shown.follow(work)
+    if real.notice:
+        console.warn(real.notice)
     values = report.model_dump(mode="json")
     files.write((), values, None, quiet=quiet)
     if chosen.json:
@@ -102,7 +97,7 @@ def _evaluate(
 
     by = chosen.by
     optional = OptionalMetrics(cas=chosen.cas, memorization=chosen.memorization)
-    classifiers, real = load_references(models[0][0].settings, chosen.data_dir, optional)
+    classifiers, real = load_references(models[0][0].settings, chosen.data_dir, optional, chosen.classifier or ())
     work = evaluate_each(
         models, classifiers, n=chosen.count, seed=chosen.seed, real=real, optional=optional, processes=processes
     )

@@ -12,24 +12,24 @@ NUM_FEATURES = 128
 class ConvClassifier(nn.Module):
     """A stack of convolutions and poolings, after Simonyan & Zisserman 2015 (arXiv 1409.1556)."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, image_size: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *_conv(1, 16, pool=2),  # (B, 16, 14, 14)
+            *_conv(1, 16, pool=2),  # (B, 16, 14, 14) of (B, 1, 28, 28)
             *_conv(16, 32),
             *_conv(32, 32, pool=2),  # (B, 32, 7, 7)
             *_conv(32, 64),
             *_conv(64, 64, pool=2),  # (B, 64, 3, 3)
             *_conv(64, 128),
             nn.Flatten(),
-            nn.Linear(128 * 3 * 3, NUM_FEATURES, bias=False),
+            nn.Linear(128 * (image_size // 8) ** 2, NUM_FEATURES, bias=False),
             nn.BatchNorm1d(NUM_FEATURES),
             nn.ReLU(inplace=True),
         )
         self.head = nn.Linear(NUM_FEATURES, num_classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1], shape (B, 1, 28, 28) -> logits (B, num_classes) and features (B, 128), at least 0."""
+        """Images in [0, 1], shape (B, 1, H, W) -> logits (B, num_classes) and features (B, 128), at least 0."""
         features = self.body(images)
         return self.head(features), features
 
@@ -37,10 +37,11 @@ class ConvClassifier(nn.Module):
 class ResidualClassifier(nn.Module):
     """Residual blocks and global average pooling, after He et al. 2016 (arXiv 1512.03385)."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, image_size: int) -> None:
+        del image_size  # pooling is global
         super().__init__()
         self.body = nn.Sequential(
-            *_conv(1, 24, kernel_size=5, stride=2),  # (B, 24, 14, 14)
+            *_conv(1, 24, kernel_size=5, stride=2),  # (B, 24, 14, 14) of (B, 1, 28, 28)
             _Block(24, 24),
             _Block(24, 48, stride=2),  # (B, 48, 7, 7)
             _Block(48, NUM_FEATURES, stride=2),  # (B, 128, 4, 4)
@@ -48,7 +49,7 @@ class ResidualClassifier(nn.Module):
         self.head = nn.Linear(NUM_FEATURES, num_classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1], shape (B, 1, 28, 28) -> logits (B, num_classes) and features (B, 128), at least 0."""
+        """Images in [0, 1], shape (B, 1, H, W) -> logits (B, num_classes) and features (B, 128), at least 0."""
         features = self.body(images).mean(dim=(2, 3))
         return self.head(features), features
 

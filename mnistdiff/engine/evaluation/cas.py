@@ -28,7 +28,7 @@ def measure_cas(
     They differ in nothing else: same architecture, seeds, number of steps and, for each index, label.
 
     Args:
-        images: N at most the size of the training set, with the labels that they were sampled for.
+        images: N with the labels that they were sampled for; the first ones, if they are more than the training set.
         real: the first N training images are trained on, the test images are tested on.
         real_scores: of real images, if they were measured before with as many images and epochs.
         epochs: passes over the images.
@@ -36,6 +36,7 @@ def measure_cas(
     Yields:
         progress in optimizer steps.
     """
+    images = images[: len(real.training)]
     scores = yield from _scores("generated", images, real, epochs)
     if not real_scores:
         real_scores = yield from _scores("real", real.training[: len(images)], real, epochs)

@@ -36,7 +36,7 @@ _WARM_UP = 0.2
 _ANGLE = math.radians(10)
 _LOG_SCALE = 0.1
 _SHEAR = 0.1
-_SHIFT_PIXELS = 2.0
+_SHIFT = 2 / 28  # of the height and the width
 _CPU = torch.device("cpu")
 
 Architecture = type[ConvClassifier] | type[ResidualClassifier]
@@ -90,13 +90,12 @@ def train_classifier(
     """
     images, labels = training.images, training.labels
     assert len(images) == len(labels) >= 2, "batch normalisation needs two images"
-    model = initial_classifier(architecture, num_classes, seed)
+    model = initial_classifier(architecture, num_classes, seed, image_size=images.shape[-1])
     optimizer = AdamW(model.parameters(), lr=_PEAK_LR, weight_decay=_WEIGHT_DECAY)
     batch_size = min(_TRAIN_BATCH, len(images))
-    steps_per_epoch = len(images) // batch_size
-    total_steps = epochs * steps_per_epoch
+    total_steps = epochs * steps_per_epoch(len(images))
     for step in range(total_steps):
-        epoch, batch = divmod(step, steps_per_epoch)
+        epoch, batch = divmod(step, steps_per_epoch(len(images)))
         if batch == 0:
             order = generator(seed, Stream.CLASSIFIER_ORDER, epoch).permutation(len(images))
         chosen = order[batch * batch_size : (batch + 1) * batch_size]
@@ -108,11 +107,16 @@ def train_classifier(
     return model.eval()
 
 
-def initial_classifier(architecture: ClassifierName, num_classes: int, seed: int) -> nn.Module:
-    """A classifier with random weights; the same for the same seed."""
+def steps_per_epoch(num_images: int) -> int:
+    """Optimizer steps of a pass over the images; an incomplete last batch is left out, unless it is the only one."""
+    return max(1, num_images // _TRAIN_BATCH)
+
+
+def initial_classifier(architecture: ClassifierName, num_classes: int, seed: int, *, image_size: int) -> nn.Module:
+    """A classifier of images of this height and width with random weights; the same for the same seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, Stream.CLASSIFIER_WEIGHTS).integers(2**63)))
-        model = ARCHITECTURES[architecture](num_classes)
+        model = ARCHITECTURES[architecture](num_classes, image_size)
     return model.to(memory_format=memory_format(_CPU)).train()
 
 
@@ -122,7 +126,7 @@ def predict(model: nn.Module, images: NDArray[np.uint8]) -> Predictions:
 
     Args:
         model: in evaluation mode.
-        images: grey levels, shape (N, 28, 28).
+        images: grey levels, shape (N, H, W).
     """
     labels = np.empty(len(images), np.int64)
     features = np.empty((len(images), NUM_FEATURES), np.float32)
@@ -134,7 +138,7 @@ def predict(model: nn.Module, images: NDArray[np.uint8]) -> Predictions:
 
 
 def _inputs(images: NDArray[np.uint8]) -> Tensor:
-    """Grey levels, shape (B, 28, 28), as images in [0, 1], shape (B, 1, 28, 28)."""
+    """Grey levels, shape (B, H, W), as images in [0, 1], shape (B, 1, H, W)."""
     return torch.from_numpy(to_unit_range(images)).contiguous(memory_format=memory_format(_CPU))
 
 
@@ -142,17 +146,16 @@ def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
     """Rotate, scale, shear and shift each image a little, with random parameters of its own.
 
     Args:
-        images: shape (B, 1, 28, 28).
+        images: shape (B, 1, H, W).
         rng: draws five numbers per image.
 
     Returns:
-        shape (B, 1, 28, 28); bilinear interpolation, black beyond the border.
+        shape (B, 1, H, W); bilinear interpolation, black beyond the border.
     """
     turn, size, slant, across, down = torch.from_numpy(rng.uniform(-1, 1, (5, len(images))).astype(np.float32))
     cos, sin = torch.cos(_ANGLE * turn), torch.sin(_ANGLE * turn)
     scale, shear = torch.exp(_LOG_SCALE * size), _SHEAR * slant
-    # The grid spans -1 ... 1, so a pixel is 2 / width.
-    shift = 2 * _SHIFT_PIXELS / images.shape[-1]
+    shift = 2 * _SHIFT  # the grid spans -1 ... 1
     # From coordinates in the result to coordinates in the image.
     first, second = (scale * cos, scale * (shear * cos - sin)), (scale * sin, scale * (shear * sin + cos))
     matrices = torch.stack([*first, shift * across, *second, shift * down], dim=1).view(-1, 2, 3)

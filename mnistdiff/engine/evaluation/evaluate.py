@@ -13,6 +13,7 @@ from typing import Never, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mnistdiff import __version__
 from mnistdiff.engine.data.datasets import LabelledImages
@@ -48,7 +49,10 @@ class OptionalMetrics:
 
 
 def load_references(
-    trained: TrainSettings, data_dir: Path | None, optional: OptionalMetrics = OptionalMetrics()
+    trained: TrainSettings,
+    data_dir: Path | None,
+    optional: OptionalMetrics = OptionalMetrics(),
+    files: Sequence[Path] = (),
 ) -> tuple[Sequence[ReferenceClassifier], RealImages | None]:
     """The classifiers and the real images to evaluate a model with: those of its own data set.
 
@@ -56,18 +60,24 @@ def load_references(
         trained: the settings of the model's training.
         data_dir: folder with the images; None is the user's cache folder. Nothing is downloaded.
         optional: metrics that need the images.
+        files: of the classifiers, as for ``load_reference_classifiers``.
 
     Returns:
         the classifiers, and the images, or None if they are not on this machine.
 
     Raises:
         SettingsError: if there are no classifiers for this data set.
+        CheckpointError: if a file of a classifier is missing or damaged.
         DataError: if the images are corrupt, or missing and needed.
     """
     spec = trained.spec.evaluated_as
-    classifiers = load_reference_classifiers(spec.name)
-    required_by = "cas" if optional.cas else "memorization" if optional.memorization else ""
-    return classifiers, RealImages.load(spec, data_dir, required_by=required_by)
+    classifiers = load_reference_classifiers(spec, files)
+    required_by = "memorization" if optional.memorization else "cas" if optional.cas else ""
+    record = classifiers[0].card.data
+    if trained.pictures is None or record is None:
+        return classifiers, RealImages.load(spec, data_dir, required_by=required_by)
+    real = RealImages.load_pictures(trained, trained.pictures, record, data_dir, required_by=required_by)
+    return classifiers, real
 
 
 def evaluate_each(
@@ -98,28 +108,37 @@ def evaluate_each(
         SettingsError: before any image is sampled, if a seed would exceed its range or settings do not fit a model.
         DivergedError: if an image is not finite.
     """
-    specs = specs_in_order(stratified_labels(n, classifiers[0].card.class_counts).tolist(), seed)
+    labels = stratified_labels(n, classifiers[0].card.class_counts)
+    specs = specs_in_order(_labels_of_model(models[0][0].settings)[labels].tolist(), seed)
     _refuse_invalid(models, specs[:1], processes)
     stats = yield from _for_each("classifying real images", classifiers, partial(ReferenceStats, real=real, n=n))
     reports: list[EvaluationReport] = []
     for model, settings in models:
-        images, seconds = yield from _sampled(model, settings, specs, processes)
+        pixels, seconds = yield from _sampled(model, settings, specs, processes)
+        images = LabelledImages(pixels, labels.astype(np.uint8))
         measured = yield from _for_each("classifying", stats, partial(classifier_metrics, images))
         cas, memorization = yield from _optional_metrics(images, optional, real, reports)
         report = EvaluationReport(
             model=EvaluatedModel.model_validate(model.info, from_attributes=True),
             sampling=Sampling(**settings.model_dump(), seed=seed),
             num_images=n,
-            classifiers={each.name: metrics for each, metrics in zip(classifiers, measured, strict=True)},
+            classifiers=dict(zip(_names(classifiers), measured, strict=True)),
             cas=cas,
             memorization=memorization,
             seconds=round(seconds, 3),
             versions={"mnistdiff": __version__, "torch": str(torch.__version__)},
-            notices=(*model.info.notices, *_notices(stats[0], n)),
+            notices=(*model.info.notices, *_notices(stats[0], real, n)),
         )
         reports.append(report)
         yield Progress("evaluating", len(reports), len(models), (report,))
     return reports
+
+
+def _names(classifiers: Sequence[ReferenceClassifier]) -> list[str]:
+    """A name for each: its architecture, with a number from the second one on."""
+    names = [each.name for each in classifiers]
+    counts = [names[: number + 1].count(name) for number, name in enumerate(names)]
+    return [name if count == 1 else f"{name}-{count}" for name, count in zip(names, counts, strict=True)]
 
 
 def _refuse_invalid(
@@ -142,7 +161,7 @@ def _for_each(stage: str, items: Sequence[T], compute: Callable[[T], R]) -> Work
 
 def _sampled(
     model: DiffusionModel, settings: SampleSettings, specs: Sequence[SampleSpec], processes: Processes | None
-) -> Work[Never, tuple[LabelledImages, float]]:
+) -> Work[Never, tuple[NDArray[np.uint8], float]]:
     """The samples, 8 MB for 10,000, and the seconds that they took."""
     began = time.monotonic()
     batches = []
@@ -151,8 +170,13 @@ def _sampled(
         if progress.results:
             batches.append(np.stack([each.pixels for each in progress.results]))
         yield Progress(progress.stage, progress.done, progress.total)
-    labels = np.array([spec.label for spec in specs], np.uint8)
-    return LabelledImages(np.concatenate(batches), labels), time.monotonic() - began
+    return np.concatenate(batches), time.monotonic() - began
+
+
+def _labels_of_model(trained: TrainSettings) -> NDArray[np.int64]:
+    """The model's label of each class of its data set: it may have more classes, if it started from another model."""
+    names = trained.spec.class_names if trained.pictures is None else trained.pictures.class_names
+    return np.array([trained.spec.class_names.index(name) for name in names])
 
 
 def classifier_metrics(images: LabelledImages, stats: ReferenceStats) -> ClassifierMetrics:
@@ -198,14 +222,16 @@ def _optional_metrics(
     return cas, memorization
 
 
-def _notices(stats: ReferenceStats, n: int) -> tuple[str, ...]:
-    """Notices of metrics that are left out or measured with fewer images."""
-    notices = []
-    if stats.features is None:
+def _notices(stats: ReferenceStats, real: RealImages | None, n: int) -> tuple[str, ...]:
+    """Notices of metrics that are left out or measured with fewer images, or with those that the model has seen."""
+    notices = [real.notice] if real is not None and real.notice else []
+    if real is None:
         missing = "precision, recall, density and coverage"
         if stats.fcd is None:
             missing = f"the fcd of real images, {missing}"
         notices.append(f"real images are not on this machine: {missing} are left out; set `data_dir` to their folder")
+    elif stats.features is None:
+        notices.append("there are too few real images for precision, recall, density and coverage: they are left out")
     if stats.count < n and stats.fcd is not None:
         notices.append(f"there are only {stats.count:,} test images: fcd_real and prdc are measured with those")
     return tuple(notices)

@@ -7,7 +7,7 @@ from typing import Never
 import numpy as np
 
 from mnistdiff import __version__
-from mnistdiff.engine.data.datasets import LabelledImages, Split
+from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.data.stratified import stratified_order
 from mnistdiff.engine.data.transforms import to_model_range
 from mnistdiff.engine.diffusion.likelihood import (
@@ -20,6 +20,7 @@ from mnistdiff.engine.diffusion.likelihood import (
 )
 from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.evaluation.real_images import RealSplit
 from mnistdiff.engine.evaluation.report import EvaluatedModel, LikelihoodReport
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import batch_size_for, guided_x_0
@@ -35,13 +36,11 @@ _CONDITIONAL = SampleSettings(guidance=1)
 
 def measure_likelihood(
     model: DiffusionModel,
-    images: LabelledImages,
+    real: RealSplit,
     *,
-    split: Split,
     n: int,
     evaluations: int,
     seed: int,
-    notices: tuple[str, ...] = (),
 ) -> Work[Never, LikelihoodReport]:
     """Measure the variational bound of a model on images, conditional on their labels.
 
@@ -50,13 +49,11 @@ def measure_likelihood(
 
     Args:
         model: no distilled one, whose steps have no bound.
-        images: of the split, in any order.
-        split: their name in the report.
+        real: images, in any order.
         n: of the images, the first in stratified order; all if there are fewer.
         evaluations: most network evaluations of an image, at least 2: one for L_0, the others for the sum over t.
             As many as the model has timesteps, or more, evaluate every term.
         seed: of the first image.
-        notices: for the report.
 
     Yields:
         progress in images.
@@ -67,7 +64,7 @@ def measure_likelihood(
     """
     model.require_able("`bits_per_dim`")
     began = time.monotonic()
-    chosen = images[stratified_order(images.labels)[:n]]
+    chosen = real.images[stratified_order(real.images.labels)[:n]]
     found: list[Floats] = []
     for start in range(0, len(chosen), _CHUNK):
         chunk = chosen[slice(start, start + _CHUNK)]
@@ -80,7 +77,7 @@ def measure_likelihood(
         model=EvaluatedModel.model_validate(model.info, from_attributes=True),
         weights=model.weights,
         dataset=model.settings.dataset,
-        split=split,
+        split=real.name,
         num_images=len(chosen),
         evaluations=evaluations,
         timesteps=model.settings.timesteps,
@@ -90,7 +87,7 @@ def measure_likelihood(
         terms=means,
         seconds=round(time.monotonic() - began, 3),
         versions={"mnistdiff": __version__, "numpy": np.__version__},
-        notices=(*model.info.notices, *notices),
+        notices=(*model.info.notices, *filter(None, [real.notice])),
     )
 
 

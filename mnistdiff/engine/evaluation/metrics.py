@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mnistdiff.engine.evaluation.results import PRDC
 
+PRDC_NEIGHBOURS = 5
+"""k of precision, recall, density and coverage: there must be more images."""
 # Rows of distances computed at a time: with 10,000 columns 10 MB, about the size of a cache.
 _ROWS = 128
 # Squared distances that differ by less than this share of the largest squared length count as equal (rounding).
@@ -87,7 +89,7 @@ def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     return root
 
 
-def prdc(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 5) -> PRDC:
+def prdc(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = PRDC_NEIGHBOURS) -> PRDC:
     """Precision, recall, density and coverage.
 
     Each point stands for the ball around it up to its k-th nearest neighbour of its kind. Precision is the share of the

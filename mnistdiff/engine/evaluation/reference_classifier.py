@@ -1,4 +1,4 @@
-"""The bundled reference classifiers, and the format of their files.
+"""The reference classifiers: the bundled ones, others in files, and the format of these.
 
 A file is in the safetensors format: the classifier's weights (``model.*``, those of layers in float16), the normal
 distribution of its features of the training images (``reference.*``) and one metadata entry, the JSON of a
@@ -8,22 +8,29 @@ with the right digest needs no further checks.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 from torch import nn
 
+from mnistdiff.engine.data.datasets import MNIST, DatasetSpec
+from mnistdiff.engine.evaluation.architectures import NUM_FEATURES
 from mnistdiff.engine.evaluation.classifier import ARCHITECTURES, Predictions, predict
+from mnistdiff.engine.evaluation.classifier_card import ClassifierCard, digest_of_dataset, kept_classifier
 from mnistdiff.engine.evaluation.metrics import Gaussian
 from mnistdiff.engine.network.device import memory_format
-from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.engine.storage import open_without_waiting
+from mnistdiff.errors import CheckpointError, DataError, SettingsError
 from mnistdiff.setting_types import ClassifierName
 
 PINNED: Mapping[ClassifierName, str] = {
@@ -31,45 +38,12 @@ PINNED: Mapping[ClassifierName, str] = {
     "residual": "b5a5424f49f5056bceba2deb91df33f05d206ac6995f3c3d106d5b2857b64dba",
 }
 """SHA-256 of the files in ``assets/``, by architecture."""
-DATASET = "mnist"
-"""The data set that the bundled classifiers were trained on."""
-
+_MAX_BYTES = 2**25
+_UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+"""What reading of a file that is something else raises; Pydantic's errors are ValueErrors."""
 _METADATA_KEY = "mnistdiff_judge"  # as in the pinned files
 _MODEL, _MEAN, _COVARIANCE = "model.", "reference.mean", "reference.covariance"
 _REINSTALL = "Reinstall it: pip install --force-reinstall --no-deps mnistdiff"
-
-
-class ClassifierCard(BaseModel):
-    """How a classifier was trained, and what real images score.
-
-    Attributes:
-        architecture: a name in ``classifier.ARCHITECTURES``.
-        epochs: passes over the training images.
-        num_train_images: that it was trained on, and its ``reference`` fitted to; class_counts: of each class.
-        test_errors: misclassified ones of the ``num_test_images``, on which it was neither trained nor selected.
-        fcd_real: by n, the Fréchet distance of n real test images to the training images: see
-            ``reference_stats.fcd_of_test_images``. In the file its key is ``floors``.
-        torch, threads: of the training: its weights are bit-exact only for the same ones.
-    """
-
-    model_config = ConfigDict(frozen=True, validate_by_name=True)
-
-    format_version: Literal[1] = 1
-    architecture: ClassifierName
-    seed: int
-    epochs: int
-    num_train_images: int
-    class_counts: tuple[int, ...]
-    test_errors: int
-    num_test_images: int
-    fcd_real: dict[int, float] = Field(alias="floors")
-    torch: str
-    threads: int
-
-    @property
-    def test_accuracy(self) -> float:
-        """Share of the test images that are classified correctly."""
-        return 1 - self.test_errors / self.num_test_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,28 +68,66 @@ class ReferenceClassifier:
         return self.card.architecture
 
     def predict(self, images: NDArray[np.uint8]) -> Predictions:
-        """Classify images: grey levels as they are saved, shape (N, 28, 28)."""
+        """Classify images: grey levels as they are saved, shape (N, H, W)."""
         assert images.dtype == np.uint8, f"classifiers take grey levels, not {images.dtype}"
         return predict(self.model, images)
 
 
-def load_reference_classifiers(dataset: str = DATASET) -> tuple[ReferenceClassifier, ReferenceClassifier]:
-    """The bundled classifiers: "conv" and "residual".
+def load_reference_classifiers(
+    spec: DatasetSpec = MNIST, files: Sequence[Path] = ()
+) -> tuple[ReferenceClassifier, ...]:
+    """The classifiers to evaluate models of a data set with.
 
     Args:
-        dataset: that the evaluated models were trained on.
+        spec: the data set, as ``DatasetSpec.evaluated_as`` gives it.
+        files: of the classifiers; by default the bundled ones for MNIST, and those of ``train-classifier`` for others.
 
     Raises:
-        SettingsError: if the classifiers were trained on another data set.
-        CheckpointError: if a file is missing or has another SHA-256 than that of this version.
+        SettingsError: if there are none.
+        CheckpointError: if a file is missing or damaged, or a bundled one is not that of this version.
+        DataError: if one was trained on other images.
     """
-    if dataset != DATASET:
+    if not files and spec.name == MNIST.name:
+        return tuple(_load(name, digest) for name, digest in PINNED.items())
+    kept = (kept_classifier(spec, name) for name in PINNED)
+    chosen = files or [path for path in kept if path is not None and path.is_file()]
+    if not chosen:
+        dataset = spec.name if spec.pictures is None else "FOLDER"
         raise SettingsError(
-            f"`dataset` {dataset} has no reference classifiers: they were trained on {DATASET}",
-            f"Evaluate a model that was trained on {DATASET}.",
+            f"there are no reference classifiers of {spec.title} on this machine",
+            f"Train them: mnistdiff train-classifier --dataset {dataset}",
         )
-    conv, residual = (_load(name, digest) for name, digest in PINNED.items())
-    return conv, residual
+    return tuple(_of_dataset(read_classifier(path), spec, path) for path in chosen)
+
+
+def read_classifier(path: Path) -> ReferenceClassifier:
+    """Read a file that ``train-classifier`` has written.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, or something else.
+        OSError: if the file system refuses.
+    """
+    hint = "Name a file that `train-classifier` has written."
+    try:
+        with open_without_waiting(path) as file:
+            content = file.read(_MAX_BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(f"there is no classifier at {path}", hint) from error
+    except IsADirectoryError as error:
+        raise CheckpointError(f"{path} is a folder, and no classifier", hint) from error
+    try:
+        if len(content) > _MAX_BYTES:
+            raise ValueError("too large")
+        classifier = decode_classifier(content)
+        arrays = [classifier.reference.mean, classifier.reference.covariance]
+        arrays += [tensor.numpy() for tensor in classifier.model.state_dict().values()]
+        if arrays[0].shape != (NUM_FEATURES,) or arrays[1].shape != (NUM_FEATURES, NUM_FEATURES):
+            raise ValueError("a shape")
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ValueError("a value that is not finite")
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} is no reference classifier, or damaged", hint) from error
+    return classifier
 
 
 def asset_name(architecture: str) -> str:
@@ -127,7 +139,9 @@ def encode_classifier(card: ClassifierCard, reference: Gaussian, model: nn.Modul
     """The bytes of a classifier's file, a function of its content; ``model`` is as ``rounded`` returns it."""
     tensors = {f"{_MODEL}{name}": _stored(tensor) for name, tensor in model.state_dict().items()}
     tensors |= {_MEAN: reference.mean, _COVARIANCE: np.ascontiguousarray(reference.covariance)}
-    return safetensors.numpy.save(tensors, metadata={_METADATA_KEY: card.model_dump_json(by_alias=True)})
+    return safetensors.numpy.save(
+        tensors, metadata={_METADATA_KEY: card.model_dump_json(by_alias=True, exclude_none=True)}
+    )
 
 
 def decode_classifier(content: bytes) -> ReferenceClassifier:
@@ -138,7 +152,7 @@ def decode_classifier(content: bytes) -> ReferenceClassifier:
     tensors = safetensors.numpy.load(content)
     # On the meta device no random numbers are drawn for weights that are replaced below.
     with torch.device("meta"):
-        model = ARCHITECTURES[card.architecture](len(card.class_counts))
+        model = ARCHITECTURES[card.architecture](len(card.class_counts), card.image_size)
     state = {
         name: torch.from_numpy(tensors[f"{_MODEL}{name}"]).to(tensor.dtype)
         for name, tensor in model.state_dict().items()
@@ -154,6 +168,20 @@ def rounded(model: nn.Module) -> nn.Module:
     for tensor in model.state_dict().values():
         tensor.copy_(torch.from_numpy(_stored(tensor)))
     return model
+
+
+def _of_dataset(classifier: ReferenceClassifier, spec: DatasetSpec, path: Path) -> ReferenceClassifier:
+    """The classifier, if it was trained on this data set."""
+    data = classifier.card.data
+    if (digest_of_dataset(MNIST) if data is None else data.digest) == digest_of_dataset(spec):
+        return classifier
+    other = MNIST.title if data is None else data.dataset
+    if other == spec.title:
+        other = f"other images of the name {other}"
+    raise DataError(
+        f"the classifier {path} was trained on {other}, and the model on {spec.title}",
+        "Use a classifier of the model's data set, which `train-classifier` makes.",
+    )
 
 
 def _load(architecture: ClassifierName, digest: str) -> ReferenceClassifier:

@@ -1,5 +1,6 @@
 """Training and testing of the reference classifiers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Never
@@ -8,17 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mnistdiff.engine.data.datasets import LabelledImages
 from mnistdiff.engine.data.stratified import stratified_order
-from mnistdiff.engine.evaluation.classifier import predict, train_classifier
+from mnistdiff.engine.evaluation.classifier import predict, steps_per_epoch, train_classifier
+from mnistdiff.engine.evaluation.classifier_card import ClassifierCard
+from mnistdiff.engine.evaluation.classifier_data import ClassifierData
 from mnistdiff.engine.evaluation.metrics import Gaussian
-from mnistdiff.engine.evaluation.reference_classifier import ClassifierCard, encode_classifier, rounded
+from mnistdiff.engine.evaluation.reference_classifier import encode_classifier, rounded
 from mnistdiff.engine.evaluation.reference_stats import fcd_of_test_images
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.setting_types import ClassifierName
 
 SIZES = (500, 1_000, 2_000, 5_000, 10_000)
-"""Numbers of real test images whose Fréchet distance a card holds."""
+"""Numbers of real test images whose Fréchet distance a card holds, beside that of all of them."""
+_LEAST_STEPS = 1_500
 
 
 @dataclass(frozen=True)
@@ -38,22 +41,22 @@ RECIPES: Mapping[ClassifierName, Recipe] = {"conv": Recipe(epochs=12, seed=1), "
 """Of the bundled classifiers: different seeds, so that their errors are independent."""
 
 
+def usual_recipe(architecture: ClassifierName, num_images: int) -> Recipe:
+    """That of the bundled classifier, with more epochs if there are so few images that its steps would not do."""
+    usual = RECIPES[architecture]
+    return Recipe(max(usual.epochs, math.ceil(_LEAST_STEPS / steps_per_epoch(num_images))), usual.seed)
+
+
 def train_reference_classifier(
-    architecture: ClassifierName,
-    training: LabelledImages,
-    test: LabelledImages,
-    recipe: Recipe,
-    *,
-    num_classes: int,
+    architecture: ClassifierName, data: ClassifierData, recipe: Recipe
 ) -> Work[Never, bytes]:
     """Train a classifier, test it, and measure real images with it.
 
     Args:
         architecture: a name in ``classifier.ARCHITECTURES``.
-        training: images that it is trained on, and its ``reference`` is fitted to.
-        test: images that it is tested on, once, after its last step.
+        data: images that it is trained on, and its ``reference`` is fitted to; others that it is tested on, once, after
+            its last step.
         recipe: epochs and seed.
-        num_classes: of the data set.
 
     Yields:
         progress in optimizer steps, then of the measurement.
@@ -64,6 +67,7 @@ def train_reference_classifier(
     Raises:
         DivergedError: if the loss is not finite.
     """
+    training, test, num_classes = data.training, data.test, data.spec.num_classes
     model = yield from train_classifier(
         architecture, training, num_classes=num_classes, epochs=recipe.epochs, seed=recipe.seed
     )
@@ -82,16 +86,18 @@ def train_reference_classifier(
         fcd_real=fcd_by_size(predictions.features[stratified_order(test.labels)], reference),
         torch=str(torch.__version__),
         threads=torch.get_num_threads(),
+        data=data.record,
     )
     yield Progress("classifying real images", 1, 1)
     return encode_classifier(card, reference, model)
 
 
 def fcd_by_size(features: NDArray[np.float32], reference: Gaussian) -> dict[int, float]:
-    """The Fréchet distance of real test images to the training images, for each number of them in ``SIZES``.
+    """The Fréchet distance of real test images to the training images, for each of ``SIZES`` and for all of them.
 
     Args:
         features: of all test images in stratified order, shape (N, 128).
         reference: of the training images.
     """
-    return {size: fcd_of_test_images(size, features, reference) for size in SIZES if size <= len(features)}
+    sizes = [size for size in SIZES if size < len(features)]
+    return {size: fcd_of_test_images(size, features, reference) for size in (*sizes, len(features))}

@@ -32,7 +32,7 @@ def test_a_few_hundred_images_teach_it_most_digits(images, architecture):
     steps = []
     model = finish(train_classifier(architecture, images[:300], num_classes=10, epochs=6, seed=3), steps.append)
     assert [(step.done, step.total) for step in steps] == [(k, 12) for k in range(1, 13)]  # 300 are 2 batches of 128
-    assert accuracy(initial_classifier(architecture, 10, 3).eval(), images[300:500]) < 0.4
+    assert accuracy(initial_classifier(architecture, 10, 3, image_size=28).eval(), images[300:500]) < 0.4
     assert not model.training
     assert accuracy(model, images[300:500]) > 0.6
 
@@ -62,20 +62,21 @@ def test_the_outputs_for_an_image_depend_on_no_other(images, architecture, monke
 
 
 def test_no_images_have_no_labels():
-    found = predict(initial_classifier("conv", 10, 0).eval(), np.empty((0, 28, 28), np.uint8))
+    found = predict(initial_classifier("conv", 10, 0, image_size=28).eval(), np.empty((0, 28, 28), np.uint8))
     assert (found.labels.shape, found.features.shape) == ((0,), (0, 128))
 
 
 @architectures
-def test_logits_are_the_head_of_the_features(architecture):
-    model = initial_classifier(architecture, 26, 0).eval()
-    logits, features = model(torch.rand(3, 1, 28, 28))
-    assert logits.shape == (3, 26)
+@pytest.mark.parametrize("image_size", [28, 32, 64])
+def test_logits_are_the_head_of_the_features_for_each_size_of_images(architecture, image_size):
+    model = initial_classifier(architecture, 26, 0, image_size=image_size).eval()
+    logits, features = model(torch.rand(3, 1, image_size, image_size))
+    assert (logits.shape, features.shape) == ((3, 26), (3, 128))
     torch.testing.assert_close(model.head(features), logits)
 
 
 def test_the_architectures_differ():
-    models = [model(10) for model in ARCHITECTURES.values()]
+    models = [model(10, 28) for model in ARCHITECTURES.values()]
     names = [{name for name, _ in model.named_parameters()} for model in models]
     assert names[0] != names[1]
     assert all(sum(p.numel() for p in model.parameters()) < 400_000 for model in models)

@@ -1,6 +1,7 @@
 """Evaluation: what is sampled, and that each kind of bad generator is caught by the metric meant to catch it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,8 +119,10 @@ def test_more_images_than_the_test_set_has_are_noted(classifiers, tiny_real):
 def test_a_model_of_another_data_set_is_refused(tmp_path):
     found, real = load_references(TrainSettings(dataset="mnist-5k"), tmp_path)  # a part of MNIST
     assert ([classifier.name for classifier in found], real) == (["conv", "residual"], None)
-    with pytest.raises(SettingsError, match="letters"):
-        load_reference_classifiers("letters")
+    letters = replace(MNIST, name="letters", title="letters")
+    with pytest.raises(SettingsError, match="letters") as caught:
+        load_reference_classifiers(letters)
+    assert "train-classifier --dataset letters" in caught.value.hint
 
 
 def test_labels_are_as_frequent_as_in_the_data_set_and_every_seed_is_used_once(classifiers, monkeypatch):

@@ -15,6 +15,7 @@ from mnistdiff.engine.diffusion.predictions import eps_from_x_0
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.evaluation import likelihood
 from mnistdiff.engine.evaluation.likelihood import measure_likelihood
+from mnistdiff.engine.evaluation.real_images import RealSplit
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.progress import finish
 from mnistdiff.errors import DivergedError, NeedsTeacherError
@@ -55,7 +56,7 @@ def images():
 
 
 def measure(model, images, *, evaluations, n=60, seed=0):
-    return finish(measure_likelihood(model, images, split="test", n=n, evaluations=evaluations, seed=seed))
+    return finish(measure_likelihood(model, RealSplit("test", images), n=n, evaluations=evaluations, seed=seed))
 
 
 def bits(nats):
@@ -177,7 +178,7 @@ def test_the_network_is_evaluated_as_often_as_asked_for_without_guidance(images)
         return model.denoiser(x_t, t, labels)
 
     steps = []
-    work = measure_likelihood(replace(model, denoiser=recorded), images, split="test", n=60, evaluations=8, seed=0)
+    work = measure_likelihood(replace(model, denoiser=recorded), RealSplit("test", images), n=60, evaluations=8, seed=0)
     report = finish(work, steps.append)
     assert 60 * 6 < sum(count for count, _ in seen) <= 60 * 8
     assert set(np.concatenate([labels for _, labels in seen]).tolist()) == {0, 1}
@@ -189,7 +190,7 @@ def test_the_network_is_evaluated_as_often_as_asked_for_without_guidance(images)
 def test_a_model_without_a_bound_and_one_that_diverged_are_refused(images):
     student = read_checkpoint_file(bundled_models()["bundled-2"]).settings
     with pytest.raises(NeedsTeacherError, match="`bits_per_dim`"):
-        next(measure_likelihood(DiffusionModel(None, student), images, split="test", n=10, evaluations=2, seed=0))
+        next(measure_likelihood(DiffusionModel(None, student), RealSplit("test", images), n=10, evaluations=2, seed=0))
     broken = DiffusionModel(lambda x_t, t, labels: x_t * np.float32("nan"), SETTINGS)
     with pytest.raises(DivergedError):
         measure(broken, images, evaluations=2, n=10)

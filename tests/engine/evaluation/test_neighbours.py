@@ -54,7 +54,7 @@ def test_the_neighbours_are_those_of_a_search_by_hand_whatever_the_blocks(images
     assert (found.index.dtype, found.distance.dtype, found.second.dtype) == (np.int64, np.float64, np.float64)
 
 
-@pytest.mark.parametrize("side", [28, 32])
+@pytest.mark.parametrize("side", [28, 32, 64])
 def test_the_largest_sums_are_exact(side):
     rng = np.random.default_rng(0)
     extreme = rng.choice(np.array([0, 255], np.uint8), (40, side, side))
