@@ -67,6 +67,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "lr_schedule": "linear",
                 "warmup_steps": 20,
                 "ema_decay": 0.99,
+                "mode_scale": 0.8,
+                "timestep_shift": 2.0,
                 "repeats": 100,
                 "log_every": 25,
                 "checkpoint_every": 0,

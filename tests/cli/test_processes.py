@@ -25,7 +25,8 @@ ENDLESS = [*LONG, "--max-steps", "1000000"]
 SMALL = """
 images = _images()
 small = type(images)(images.images[:100], images.labels[:100], images.name)
-pipeline.load_training_images = follow.load_training_images = lambda *_, **__: small
+divided = lambda settings, **_: type(images).of(small, settings, name=images.name)
+pipeline.load_training_images = follow.load_training_images = divided
 """
 FAULTS = {
     "no patience": """
@@ -118,6 +119,21 @@ def test_bf16_has_the_same_files_from_any_number_of_processes_and_stays_exact_wh
     assert one == two == resumed
     tensors = read_checkpoint(tmp_path / "of_1" / LATEST).tensors
     assert {array.dtype.name for array in tensors.values()} == {"float32"}
+
+
+def test_augmentation_and_held_out_losses_are_the_same_from_any_number_of_processes(forks, train, tmp_path):
+    line = [*train, "--augment", "shift,rotate", "--holdout", 0.2, "--batch-size", 1024, "--shards", 8]
+    line += ["--log-every", 1, "--sample-every", 0, "--checkpoint-every", 0, "--quiet"]
+    for size in (1, 2):
+        group = together(forks, size, *line, "--max-steps", 6, "--run-dir", f"of_{size}", cwd=tmp_path)
+        assert codes_of(group) == [0] * size, talk_of(group)
+    group = together(forks, 2, *line, "--max-steps", 3, "--run-dir", "stopped", cwd=tmp_path)
+    assert codes_of(group) == [0, 0], talk_of(group)
+    group = together(forks, 1, "resume", "stopped", "--max-steps", 6, "--quiet", cwd=tmp_path)
+    assert codes_of(group) == [0], talk_of(group)
+    one, two, resumed = (same_content(tmp_path / name) for name in ("of_1", "of_2", "stopped"))
+    assert one == two == resumed
+    assert describe(tmp_path / "of_1" / LATEST).held_out["step"] == 6
 
 
 def test_a_run_is_resumed_by_another_number_of_processes(forks, train, whole, tmp_path):
