@@ -97,7 +97,7 @@ def program() -> list[str]:
 
 @pytest.fixture(scope="session")
 def cli(program: list[str], environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """Run the program in a process of its own: ``cli(*arguments, cwd=, env=changes, input=)``."""
+    """Run the program in a process of its own: ``cli(*arguments, cwd=, env=changes, input=, time_out=)``."""
     nowhere = tmp_path_factory.mktemp("nowhere")
 
     def run(
@@ -105,6 +105,7 @@ def cli(program: list[str], environment: Environment, tmp_path_factory: pytest.T
         cwd: Path = nowhere,
         env: Mapping[str, str | None] = MappingProxyType({}),
         input: bytes = b"",
+        time_out: float = TIME_OUT_SECONDS,
     ) -> Completed:
         return subprocess.run(
             [*program, *map(str, arguments)],
@@ -112,7 +113,7 @@ def cli(program: list[str], environment: Environment, tmp_path_factory: pytest.T
             env=environment(**env),
             input=input,
             capture_output=True,
-            timeout=TIME_OUT_SECONDS,
+            timeout=time_out,
             check=False,
         )
 
