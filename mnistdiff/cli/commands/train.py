@@ -6,6 +6,7 @@ from functools import cache, partial
 from mnistdiff.cli import console, variables
 from mnistdiff.cli.processes import processes_of, read_pictures, train_elsewhere, training
 from mnistdiff.cli.progress import duration
+from mnistdiff.cli.registry import flags_of, with_flags
 from mnistdiff.cli.train_options import SETTINGS, TrainOptions
 from mnistdiff.cli.training_view import conclude, show_training
 from mnistdiff.pictures import MNIST_SIZE
@@ -41,7 +42,7 @@ def train_command(options: TrainOptions) -> None:
     for warning in variables.unread(SETTINGS):
         console.warn(warning)
     for notice in resolved.notices:
-        console.note(f"note: {notice}", quiet=quiet)
+        console.note(with_flags(f"note: {notice}", flags_of("train")), quiet=quiet)
     if options.dry_run:
         _print_settings(resolved, as_json=options.json)
         return

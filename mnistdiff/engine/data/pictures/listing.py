@@ -61,6 +61,7 @@ class Listing:
             sha256.update(b"\0" + os.fsencode(each.path) + str((each.label, each.state)).encode())
         for path, _ in self.broken:
             sha256.update(b"\0\1" + os.fsencode(path))
+        sha256.update("\0".join(self.notices).encode(errors="surrogateescape"))
         return sha256.hexdigest()
 
 

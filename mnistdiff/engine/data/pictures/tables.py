@@ -93,10 +93,15 @@ def _errors_of(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}", _HINT) from error
 
 
-def _opened(path: Path) -> IO[bytes]:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     """A file, unpacked as it is read if its name ends in ``.gz``."""
-    file = open_without_waiting(path)
-    return io.BufferedReader(gzip.GzipFile(fileobj=file)) if path.suffix.lower() == ".gz" else file
+    with open_without_waiting(path) as file:
+        if path.suffix.lower() != ".gz":
+            yield file
+            return
+        with io.BufferedReader(gzip.GzipFile(fileobj=file)) as content:
+            yield content
 
 
 def _idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
