@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict, TypeGuard
 
 import numpy as np
 from pydantic import Field
@@ -17,8 +17,10 @@ from mnistdiff.errors import SettingsError, shown, validate
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import Count, Seed
 
-Labels = int | str | Iterable[int] | None
-"""A digit; several; a word of class names, such as ``"2026"``, sampled in its order; None: all classes."""
+Label = int | str
+"""A class, by its label or by its name."""
+Labels = Label | Iterable[Label] | None
+"""A class; several; a word of class names of one character, such as ``"2026"``, sampled in its order; None: all."""
 
 
 class InpaintOptions(TypedDict, total=False):
@@ -40,19 +42,24 @@ class SampleOptions(InpaintOptions, total=False):
 def specs_of(spec: DatasetSpec, labels: Labels, n: int, seed: int | None) -> list[SampleSpec]:
     """The images to sample: ``n`` of each label (or of the number), from ``seed`` on."""
     n, seed = validate("n", Count, n), first_seed(seed)
-    if isinstance(labels, str):
-        try:
-            return specs_in_order([spec.label_of(each) for each in labels] * n, seed)
-        except ValueError as error:
-            raise SettingsError(
-                f"`labels` {shown(labels)}: {error}", 'Use a word of class names, as in "2026".'
-            ) from error
-    each = range(spec.num_classes) if labels is None else labels if isinstance(labels, Iterable) else [labels]
+    if is_word(labels, spec):
+        return specs_in_order([spec.class_names.index(each) for each in labels] * n, seed)
+    if labels is None:
+        each: Iterable[Label] = range(spec.num_classes)
+    else:
+        each = labels if isinstance(labels, Iterable) and not isinstance(labels, str) else [labels]
     return specs_for_labels([label_of(spec, "labels", one) for one in each], n, seed)
 
 
+def is_word(labels: Labels, spec: DatasetSpec) -> TypeGuard[str]:
+    """Whether these labels are a word, each of whose characters is a class."""
+    if not isinstance(labels, str) or not labels or (len(labels) > 1 and labels in spec.class_names):
+        return False
+    return all(each in spec.class_names for each in labels)
+
+
 def ends_of(
-    spec: DatasetSpec, start: int, end: int, seed: int | None, end_seed: int | None
+    spec: DatasetSpec, start: Label, end: Label, seed: int | None, end_seed: int | None
 ) -> tuple[SampleSpec, SampleSpec]:
     """The two images of an interpolation: from one seed, unless ``end_seed`` is another."""
     first = first_seed(seed)
@@ -60,8 +67,17 @@ def ends_of(
     return SampleSpec(label_of(spec, "start", start), first), SampleSpec(label_of(spec, "end", end), last)
 
 
-def label_of(spec: DatasetSpec, name: str, label: int) -> int:
-    """A label of the data set, given as the argument ``name``."""
+def label_of(spec: DatasetSpec, name: str, label: Label) -> int:
+    """A label of the data set, given as the argument ``name``: the label itself, or the name of the class.
+
+    Raises:
+        SettingsError: if there is no such class.
+    """
+    if isinstance(label, str):
+        try:
+            return spec.label_of(label)
+        except ValueError as error:
+            raise SettingsError(f"`{name}` {shown(label)}: {error}", "Use the name of a class.") from error
     return validate(name, Annotated[int, Field(ge=0, lt=spec.num_classes)], label)
 
 

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Unpack
 
 from mnistdiff.arguments import (
     InpaintOptions,
+    Label,
     Labels,
     SampleOptions,
     ends_of,
+    is_word,
     settings_of,
     several,
     specs_of,
@@ -86,9 +88,10 @@ class Model(DiffusionModel):
         """Sample images from noise.
 
         Args:
-            labels: a digit, several, or a number as a word, as in ``"2026"``, whose digits are sampled in its order.
-            n: images of each digit (or of the number), 1 to 1,000,000.
-            seed: of the first image of each digit; the next have ``seed + 1``, ...; by default a new one.
+            labels: a class by its label or its name (``7``, ``"sneaker"``), several, or a word of class names of one
+                character, as in ``"2026"``, which is sampled in its order.
+            n: images of each class (or of the word), 1 to 1,000,000.
+            seed: of the first image of each class; the next have ``seed + 1``, ...; by default a new one.
             processes: that sample on the CPU, each in one thread, or ``auto``; by default this process alone, in all
                 its threads. A script that uses them needs the line ``if __name__ == "__main__":``.
             progress: True shows a line on stderr; a function is called with each ``Progress``.
@@ -97,8 +100,9 @@ class Model(DiffusionModel):
         Returns:
             uint8 (N, 28, 28).
         """
-        model, columns = self.able_to(**settings), len(labels) if isinstance(labels, str) else 0
-        specs = specs_of(model.settings.spec, labels, n, seed)
+        model = self.able_to(**settings)
+        dataset = model.settings.spec
+        specs, columns = specs_of(dataset, labels, n, seed), len(labels) if is_word(labels, dataset) else 0
         number = None if processes is None else validate("processes", Processes, processes)
         return model._images(specs, settings_of(model, settings), processes=number, progress=progress, columns=columns)
 
@@ -118,7 +122,7 @@ class Model(DiffusionModel):
         Args:
             image: grey levels, uint8 (H, W), of one digit; a PIL image; or the path of an image file. The digit is
                 located, scaled and centred as in MNIST; an image that already is so remains unchanged.
-            digit: the label or labels of the new images; by default all.
+            digit: the class or classes of the new images, as for ``sample``; by default all.
             strength: how much noise replaces the image, above 0 (none) to 1 (all).
             n: images of each label.
             seed: as for ``sample``.
@@ -155,7 +159,7 @@ class Model(DiffusionModel):
             image: as for ``edit``, but used whole, as 28x28 pixels.
             mask: the missing part: ``left``, ``right``, ``top`` or ``bottom``; bool (28, 28), true where it is missing;
                 or an image that is white where it is missing.
-            digit: the label or labels of the new images; by default all.
+            digit: the class or classes of the new images, as for ``sample``; by default all.
             resample_steps: how often each step is repeated, 1 to 100, so that both parts become consistent.
             n: images of each label.
             seed: as for ``sample``.
@@ -181,8 +185,8 @@ class Model(DiffusionModel):
 
     def interpolate(
         self,
-        start: int,
-        end: int,
+        start: Label,
+        end: Label,
         *,
         frames: int = INTERPOLATION_FRAMES,
         seed: int | None = None,
@@ -193,8 +197,8 @@ class Model(DiffusionModel):
         """Sample the images between two samples: noise and label are interpolated.
 
         Args:
-            start: label of the first image.
-            end: label of the last image.
+            start: class of the first image, by its label or its name.
+            end: class of the last image.
             frames: images, both ends counted, 2 to 200.
             seed: of the first image; by default a new one.
             end_seed: of the last image; by default ``seed``, so that only the digit changes.

@@ -15,6 +15,8 @@ Fit = Literal["pad", "crop", "mnist"]
 Invert = Literal["auto", "yes", "no"]
 MAX_CLASSES = 255
 """Labels and the null label are stored in a byte."""
+MAX_CLASS_NAME = 255
+"""Characters."""
 MNIST_SIZE: ImageSize = 28
 _MNIST_INK = 20
 _SUFFIXES = (".csv", ".npz", ".gz")
@@ -69,7 +71,7 @@ class Pictures(FrozenModel):
     """
 
     title: str = Field(min_length=1, max_length=255)
-    class_names: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = Field(
+    class_names: tuple[Annotated[str, Field(min_length=1, max_length=MAX_CLASS_NAME)], ...] = Field(
         min_length=1, max_length=MAX_CLASSES
     )
     class_counts: tuple[Annotated[int, Field(ge=1, le=10**9)], ...]

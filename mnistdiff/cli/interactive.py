@@ -26,16 +26,17 @@ from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import MAX_SEED, Seed
 
 if TYPE_CHECKING:
+    from mnistdiff.arguments import Labels
     from mnistdiff.engine.inference.model import DiffusionModel
     from mnistdiff.engine.inference.sampling import Sample
     from mnistdiff.engine.outputs.images import Images
 
-_HELP = """7, 2026      sample these digits
-again        the same digits from new noise
+_HELP = """7, 2026      sample these digits; of a model of other classes: sneaker, bag
+again        the same again, from new noise
 g 3          guidance 3: follow the label harder (1 is plain)
 steps 20     20 network evaluations per image
 s 42         start at seed 42
-save [FILE]  save the last digits as PNG
+save [FILE]  save the last images as PNG
 t            train a model of your own
 ?            this help
 q            quit (Ctrl-D)"""
@@ -84,7 +85,7 @@ class Session:
     def __init__(self) -> None:
         self._given: dict[str, float] = {}
         self._seed: int | None = None
-        self._number = ""
+        self._labels: Labels = None
         self._model: DiffusionModel | None = None
         self._images: Images | None = None  # with all that determines them: settings that change later do not count
 
@@ -105,10 +106,11 @@ class Session:
             "t": self._train,
         }
         if word.isdecimal() and word.isascii() and not rest:
-            self._number = word
-            self._sample()
+            self._sample(word)
         elif word.lower() in words:
             words[word.lower()](rest.strip())
+        elif line and not self._load(self._given).settings.spec.has_digits:
+            self._sample(line)
         elif line:
             console.note(*_HELP.splitlines())
 
@@ -121,15 +123,19 @@ class Session:
                 [(self._model, _)] = load_models(file, sampling, quiet=False)
         return self._model
 
-    def _sample(self) -> None:
-        from mnistdiff.arguments import specs_of
+    def _sample(self, text: str = "") -> None:
+        """Sample the classes that a text names, or those of last time."""
+        from mnistdiff.arguments import is_word, specs_of
         from mnistdiff.engine.inference.sampling import sample
         from mnistdiff.engine.outputs.images import Images
         from mnistdiff.engine.outputs.provenance import Origin
 
         seed = options.new_seed() if self._seed is None else self._seed
         model = self._load(self._given)
-        specs, settings = specs_of(model.settings.spec, self._number, 1, seed), model.sample_settings(**self._given)
+        dataset, settings = model.settings.spec, model.sample_settings(**self._given)
+        labels: Labels = text if is_word(text, dataset) else [name.strip() for name in text.split(",")]
+        specs = specs_of(dataset, labels if text else self._labels, 1, seed)
+        self._labels = labels if text else self._labels
         samples: list[Sample] = []
         with meter(label="sampling") as shown:
             shown.follow(sample(model, specs, settings), samples.extend)
@@ -140,8 +146,8 @@ class Session:
         self._seed = None if self._seed is None else (self._seed + len(specs)) % (MAX_SEED + 1)
 
     def _again(self, rest: str) -> None:
-        if rest or not self._number:
-            raise SettingsError("again needs digits sampled before", "Type digits first, such as 7 or 2026.")
+        if rest or self._labels is None:
+            raise SettingsError("again needs images sampled before", "Type digits first, such as 7 or 2026.")
         self._sample()
 
     def _set(self, name: str, text: str) -> None:
@@ -158,7 +164,10 @@ class Session:
         images = self._images
         if images is None:
             raise SettingsError("there is nothing to save yet", "Type digits first, such as 7 or 2026.")
-        name = f"digits_{''.join(map(str, images.labels))}_{images.seeds[0]}.png"
+        dataset, labels = images.origin.model.settings.spec, images.labels.tolist()
+        others = f"-and-{len(labels) - 1}" * (len(labels) > 1)
+        stem = f"digits_{''.join(map(str, labels))}" if dataset.has_digits else dataset.file_stem(labels[0]) + others
+        name = f"{stem}_{images.seeds[0]}.png"
         target = Output.parse(text or f"{DEFAULT_FOLDER}{name}")
         if target.folder is not None:
             target = Output(file=target.folder / name)

@@ -13,6 +13,7 @@ from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import View
 
 if TYPE_CHECKING:
+    from mnistdiff.engine.data.datasets import DatasetSpec
     from mnistdiff.engine.inference.sampling import SampleSpec
 
 DatasetFormat = Literal["npz", "idx", "csv"]
@@ -100,7 +101,7 @@ class OutputOptions:
         """The files of states."""
         return [path for path in (self.gif, self.film) if path is not None]
 
-    def refuse_existing(self, specs: "Sequence[SampleSpec]") -> None:
+    def refuse_existing(self, specs: "Sequence[SampleSpec]", dataset: "DatasetSpec") -> None:
         """Check the files of these images before they are sampled.
 
         Raises:
@@ -114,7 +115,7 @@ class OutputOptions:
             require_image_count(len(specs))
             return
         for spec in specs:
-            path, hint = target.folder / file_name(spec.label, spec.seed), "another -o, or other seeds."
+            path, hint = target.folder / file_name(dataset, spec.label, spec.seed), "another -o, or other seeds."
             refuse_existing(path, force=self.force, hint=f"Use --force to replace it, {hint}")
 
 
@@ -169,8 +170,10 @@ class DatasetOptions:
             raise SettingsError("-o -: --format idx is a folder", "Use -o with the name of a folder.")
         from mnistdiff.engine.data import idx
         from mnistdiff.engine.data.datasets import MNIST
+        from mnistdiff.engine.outputs.dataset_writers import CLASSES_FILE
 
         raw = self.path / "MNIST" / "raw"
         # Also files under another name that readers of the folder take for the same, such as .gz.
         for each in MNIST.idx_files:
             refuse_existing(idx.find(raw, each.name) or raw / each.name, force=self.force)
+        refuse_existing(raw / CLASSES_FILE, force=self.force)

@@ -47,6 +47,7 @@ def write_images(
     from mnistdiff.engine.outputs.encode import encode_samples, file_name
 
     target, about_model = options.target, about(origin.model.info, *notices)
+    dataset = origin.model.settings.spec
     sheet: list[Sample] = []
     trajectory = _trajectory(origin, specs, options, columns)
     how = origin.model, specs, origin.settings
@@ -66,14 +67,14 @@ def write_images(
                     sheet.extend(progress.results)
                     continue
                 for each in progress.results:
-                    file = file_name(each.label, each.seed)
+                    file = file_name(dataset, each.label, each.seed)
                     written.append(target.path_of(file))
-                    values = {"digit": each.label, "seed": each.seed, **about_model}
+                    values = {**dataset.named(each.label), "seed": each.seed, **about_model}
                     content = encode_samples([each], origin)
                     target.finish(content, values, as_json=options.json, name=file, tell=shown.result)
         written += [target.file, *options.animations]
         if sheet:
-            images = [{"digit": each.label, "seed": each.seed} for each in sheet]
+            images = [{**dataset.named(each.label), "seed": each.seed} for each in sheet]
             content = encode_samples(sheet, origin, columns=columns)
             target.finish(content, {"images": images, **about_model}, as_json=options.json)
         if trajectory is not None:
@@ -132,7 +133,7 @@ def write_dataset(
     path, kind = options.path, options.format
     make_folder(path.parent)
     with (
-        WRITERS[kind](path, len(specs), model.settings.spec.image_size) as add,
+        WRITERS[kind](path, len(specs), model.settings.spec) as add,
         meter(quiet=options.quiet) as shown,
     ):
         shown.follow(sample_in_processes(model, specs, settings, processes=processes), add)

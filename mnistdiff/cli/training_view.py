@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mnistdiff.cli import console
 from mnistdiff.cli.progress import duration, meter
 from mnistdiff.cli.registry import flags_of, with_flags
-from mnistdiff.shell import quoted
+from mnistdiff.shell import class_option, quoted
 
 if TYPE_CHECKING:
     from mnistdiff.engine.runs.events import Event, Finished, Started
@@ -113,7 +113,9 @@ def conclude(finished: "Finished", *, as_json: bool, quiet: bool) -> None:
     path = quoted(run.path)
     if not finished.complete:
         console.note(f"resume: mnistdiff resume {path}", quiet=quiet)
-    console.note(f"sample: mnistdiff sample --digit 7 --n 16 --checkpoint {path}", quiet=quiet)
+    console.note(
+        f"sample: mnistdiff sample {class_option(finished.settings.spec)} --n 16 --checkpoint {path}", quiet=quiet
+    )
     console.note(f"grid:   mnistdiff grid {path} -o grid.png", quiet=quiet)
     if finished.settings.distillation is None:
         console.note(f"faster: mnistdiff distill {path}", quiet=quiet)

@@ -87,7 +87,7 @@ def _to_dict(name: str, notices: Sequence[str], posterior: "ClassPosterior", mod
     """The result for one image, for JSON."""
     return {
         "path": name,
-        "digit": None if posterior.is_undecided else posterior.label,
+        **model.settings.spec.named(None if posterior.is_undecided else posterior.label),
         "probabilities": [round(p, 6) for p in posterior.probabilities],
         **about(model.info, *notices, *([_warning([name])] if posterior.is_undecided else [])),
     }
@@ -96,4 +96,4 @@ def _to_dict(name: str, notices: Sequence[str], posterior: "ClassPosterior", mod
 def _warning(names: list[str]) -> str:
     """The warning about images whose class the model cannot tell."""
     shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
-    return f"this model cannot tell which digit is in {shown}: all are about as probable"
+    return f"this model cannot tell the class of {shown}: all are about as probable"

@@ -1,8 +1,10 @@
 """``mnistdiff inspect-checkpoint``, also called ``inspect``."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mnistdiff.cli import console, options
+from mnistdiff.engine.data.class_names import DIGITS
 from mnistdiff.errors import CheckpointError
 from mnistdiff.pictures import Pictures
 
@@ -59,6 +61,7 @@ def _rows(d: "Description") -> list[tuple[str, str]]:
         ("loss", "none yet" if d.loss is None else f"{d.loss:.5f} (mean of the last steps)"),
         *([("held out", _held_out(d.held_out))] if d.held_out else []),
         ("seed", str(d.seed)),
+        *([("classes", _classes(d.class_names))] if d.class_names else []),
         ("parameters", f"{d.parameters:,}"),
         ("weights", ", ".join(weights)),
         *([("distilled", _distilled(d.settings["distillation"]))] if d.settings["distillation"] else []),
@@ -74,6 +77,11 @@ def _held_out(record: dict[str, float]) -> str:
         f"loss {record['loss']:.5f} at step {record['step']} ({record['num_images']:,} images); "
         f"the least was {record['best_loss']:.5f} at step {record['best_step']}"
     )
+
+
+def _classes(names: Sequence[str]) -> str:
+    """The names of classes; of the ten digits the first and the last."""
+    return "0 to 9" if tuple(names) == DIGITS else f"{len(names)}: {', '.join(names)}"
 
 
 def _distilled(record: object) -> str:

@@ -42,8 +42,8 @@ _Output = Annotated[Path | None, options.file("--output", "-o", metavar="FILE|-"
 
 
 def interpolate_command(
-    start: Annotated[str, typer.Option("--from", metavar="0-9", help="The first digit.")],
-    end: Annotated[str, typer.Option("--to", metavar="0-9", help="The last digit.")],
+    start: Annotated[str, typer.Option("--from", metavar="NAME", help="The first digit, or class by its name.")],
+    end: Annotated[str, typer.Option("--to", metavar="NAME", help="The last digit, or class by its name.")],
     frames: _Frames = INTERPOLATION_FRAMES,
     checkpoint: options.Checkpoint = None,
     seed: _Seed = None,

@@ -71,7 +71,7 @@ def sample_command(
         )
         file = find_model(checkpoint, sampling)
         specs = selection.specs(file.settings.spec)
-        images.refuse_existing(specs)
+        images.refuse_existing(specs, file.settings.spec)
         [(model, settings)] = load_models(file, sampling, note=note, quiet=images.quiet)
 
         from mnistdiff.engine.outputs.provenance import Origin

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mnistdiff.engine.checkpoint.header import read_checkpoint_file
+from mnistdiff.errors import CheckpointError
+from mnistdiff.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class Description:
         path: of the file.
         bytes: its size.
         kind: "training" is a complete state, to resume; "weights" holds the averaged weights alone.
+        class_names: of the labels; empty for a data set that is not registered here.
         loss: mean loss of the last steps; None before the first.
         held_out: the fields of ``metadata.HeldOut``; None if nothing is held out, or it is not measured yet.
         parameters: number of weights of the network.
@@ -32,6 +35,7 @@ class Description:
     images_seen: int
     num_train_images: int
     seed: int
+    class_names: tuple[str, ...]
     loss: float | None
     parameters: int
     has_ema: bool
@@ -64,6 +68,7 @@ def describe(path: Path) -> Description:
         path=str(path),
         bytes=len(file.content),
         total_steps=metadata.settings.total_steps(metadata.num_train_images),
+        class_names=_class_names(metadata.settings),
         loss=metadata.loss,
         parameters=max(count.values()),
         has_ema=count["ema"] > 0,
@@ -72,3 +77,10 @@ def describe(path: Path) -> Description:
         digest_valid=file.digest_valid,
         **stored,
     )
+
+
+def _class_names(settings: TrainSettings) -> tuple[str, ...]:
+    try:
+        return settings.spec.class_names
+    except CheckpointError:
+        return ()

@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 DIGITS = tuple("0123456789")
 """The class names of MNIST."""
 _MOST_NAMES = 12
+_RESERVED = '<>:"/\\|?*~'
+_LONGEST_STEM = 60
+"""Characters, of at most four bytes each: a file name has 255 bytes."""
 
 
 def find_label(
@@ -62,3 +66,24 @@ def _suggestions(typed: str, names: Sequence[str], aliases: Mapping[str, str]) -
     if len(names) <= _MOST_NAMES and names != DIGITS:
         return ", ".join(names)
     return " to ".join(dict.fromkeys((names[0], names[-1])))
+
+
+@lru_cache(maxsize=8)
+def file_stems(names: tuple[str, ...]) -> tuple[str, ...]:
+    """For each class a part of a file name that every file system has, and that no other class has.
+
+    Letters of all languages stay. Where other characters are replaced, or names differ in case alone, the label follows
+    after ``~``.
+    """
+    import unicodedata
+
+    stems = []
+    for name in names:
+        composed = unicodedata.normalize("NFC", name)
+        plain = "".join("-" if each in _RESERVED or not each.isprintable() else each for each in composed)
+        stems.append(re.sub(r"[\s-]+", "-", plain).strip("-.")[:_LONGEST_STEM])
+    folded = [stem.casefold() for stem in stems]
+    return tuple(
+        stem if stem == name and folded.count(stem.casefold()) == 1 else f"{stem}~{label}"
+        for label, (name, stem) in enumerate(zip(names, stems, strict=True))
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mnistdiff.engine.data.class_names import DIGITS, find_label
+from mnistdiff.engine.data.class_names import DIGITS, file_stems, find_label
 from mnistdiff.engine.data.idx_file import Archive, IdxFile
 from mnistdiff.errors import DataError, SettingsError
 from mnistdiff.pictures import MAX_CLASSES, Fit, Pictures
@@ -129,6 +129,15 @@ class DatasetSpec:
             ValueError: if there is no such class.
         """
         return find_label(class_name, self.class_names, self.class_aliases, title=self.title)
+
+    def named(self, label: int | None) -> dict[str, int | str | None]:
+        """A class for JSON, or none: its digit, or its label where the classes are not the digits, and its name."""
+        name = None if label is None else self.class_names[label]
+        return {"digit" if self.has_digits else "label": label, "class": name}
+
+    def file_stem(self, label: int) -> str:
+        """How the names of files of a class begin: ``digit_7``, ``class_sneaker``."""
+        return f"digit_{label}" if self.has_digits else f"class_{file_stems(self.class_names)[label]}"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -1,9 +1,10 @@
 """Conversion of a PyTorch network into an ONNX graph, and into a complete ONNX file."""
 
 import importlib
+import json
 import logging
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -110,11 +111,16 @@ def _strip_weight(tensor: "onnx.TensorProto") -> None:
         tensor.external_data.add(key=key, value=value)
 
 
-def with_weights(graph: bytes, weights: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """Insert weights into a graph: a complete ONNX file. Inputs x_t (B, 1, 28, 28), t (B,), labels (B,)."""
+def with_weights(graph: bytes, weights: Mapping[str, NDArray[np.float32]], *, class_names: Sequence[str] = ()) -> bytes:
+    """Insert weights into a graph: a complete ONNX file. Inputs x_t (B, 1, 28, 28), t (B,), labels (B,).
+
+    Class names are stored as the metadata ``class_names``, in JSON.
+    """
     import onnx
 
     model = onnx.load_from_string(graph)
+    if class_names:
+        model.metadata_props.add(key="class_names", value=json.dumps(class_names, ensure_ascii=False))
     for tensor in model.graph.initializer:
         if tensor.name in weights:
             tensor.ClearField("external_data")
@@ -137,7 +143,8 @@ def export(settings: TrainSettings, weights: Mapping[str, NDArray[np.float32]], 
     graph = make_graph(settings)
     if not onnx_runtime.shipped_graph(settings).is_file():
         onnx_runtime.cache_graph(settings, graph)
-    content = with_weights(graph, weights)
+    dataset = settings.spec
+    content = with_weights(graph, weights, class_names=() if dataset.has_digits else dataset.class_names)
     rng = np.random.default_rng(0)
     x_t = rng.standard_normal((_CHECKED_IMAGES, *settings.spec.image_shape), dtype=np.float32)
     labels = np.arange(_CHECKED_IMAGES, dtype=np.int64) % (settings.spec.null_label + 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.inference.sampling import Sample
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import Origin, Provenance, make_provenance
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from mnistdiff.engine.outputs.trajectory import Trajectory
 
 
-def file_name(label: int, seed: int) -> str:
-    """The file name of one image in a folder of images."""
-    return f"digit_{label}_{seed}.png"
+def file_name(dataset: DatasetSpec, label: int, seed: int) -> str:
+    """The file name of one image in a folder of images: ``digit_7_42.png``, ``class_sneaker_42.png``."""
+    return f"{dataset.file_stem(label)}_{seed}.png"
 
 
 def encode_samples(samples: Sequence[Sample], origin: Origin, *, columns: int = 0, always_sheet: bool = False) -> bytes:

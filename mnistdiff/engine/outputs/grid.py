@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.outputs.captions import font_for
 from mnistdiff.errors import SettingsError
 
-if TYPE_CHECKING:  # a single image is written without Pillow
-    from PIL import ImageFont
+if TYPE_CHECKING:
+    from mnistdiff.engine.outputs.captions import Font
 
 Row = tuple[str, Sequence[NDArray[np.uint8]]]
 _Shapes = Sequence[tuple[str, Sequence[tuple[int, int]]]]
@@ -33,14 +34,12 @@ class _Layout:
     """
 
     def __init__(self, rows: _Shapes, *, scale: int, title: str, columns: Sequence[str]) -> None:
-        from PIL import ImageFont
-
         shapes = [shape for _, images in rows for shape in images]
         self.cell_height = max(height for height, _ in shapes) * scale
         # In proportion to the images, from 12 to 24 pixels.
         font_size = min(max(self.cell_height * 3 // 10, 12), 24)
-        self.label_font = ImageFont.load_default(font_size)
-        self.title_font = ImageFont.load_default(max(font_size - 2, 12))
+        self.label_font = font_for([*columns, *(label for label, _ in rows)], font_size)
+        self.title_font = font_for([title], max(font_size - 2, 12))
         headings = [_text_size(heading, self.label_font) for heading in columns]
         labels = [_text_size(label, self.label_font) for label, _ in rows]
         label_width = max(width for width, _ in labels)
@@ -75,7 +74,7 @@ def labelled_grid(
     Every cell is as large as the largest image; smaller images are centred. Rows may differ in length.
 
     Args:
-        rows: labels, and at least one image of each: grey levels, uint8 (H, W). A label may be empty, and is ASCII.
+        rows: labels, and at least one image of each: grey levels, uint8 (H, W). A label may be empty.
         scale: enlargement of the images, by repeating pixels.
         title: a line above the rows; may be empty.
         columns: a heading for each column, or none.
@@ -116,9 +115,9 @@ def require_room(rows: _Shapes, *, columns: Sequence[str] = ()) -> None:
 
 def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     """A sheet, grey levels, uint8 (H, W), with a line of text above it."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default(16)
+    font = font_for([caption], 16)
     _, height = _text_size(caption, font)
     above = 2 * height
     whole = Image.new("L", (sheet.shape[1], sheet.shape[0] + above), _BACKGROUND)
@@ -127,7 +126,7 @@ def captioned(sheet: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     return np.array(whole)
 
 
-def _text_size(text: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont") -> tuple[int, int]:
+def _text_size(text: str, font: "Font") -> tuple[int, int]:
     """Width and height in pixels of a text of one or several lines; (0, 0) for an empty one."""
     if not text:
         return 0, 0

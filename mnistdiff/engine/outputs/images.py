@@ -50,6 +50,7 @@ class Images(_Pixels):
     Attributes:
         array: grey levels, uint8 (N, 28, 28).
         labels: int64 (N,).
+        classes: name of the class of each image.
         seeds: int64 (N,); label and seed determine an image.
         origin: the model and the settings.
         notices: warnings about the image that was edited; usually none.
@@ -58,9 +59,11 @@ class Images(_Pixels):
     def __init__(
         self, samples: Sequence[Sample], origin: Origin, *, columns: int = 0, notices: tuple[str, ...] = ()
     ) -> None:
-        super().__init__([each.pixels for each in samples], origin.model.settings.spec.image_size)
+        self._dataset = origin.model.settings.spec
+        super().__init__([each.pixels for each in samples], self._dataset.image_size)
         self.labels = np.array([each.label for each in samples], np.int64)
         self.seeds = np.array([each.seed for each in samples], np.int64)
+        self.classes = tuple(self._dataset.class_names[each.label] for each in samples)
         self.origin = origin
         self.notices = notices
         self._samples = samples
@@ -99,7 +102,8 @@ class Images(_Pixels):
 
         Args:
             path: a name that ends in ``.png``, for one image or a sheet of several; in ``.npz``, for the arrays
-                ``images``, ``labels`` and ``seeds``; or a folder, for ``digit_LABEL_SEED.png`` for each image.
+                ``images``, ``labels`` and ``seeds``; or a folder, for ``digit_LABEL_SEED.png`` for each image, or
+                ``class_NAME_SEED.png`` where the classes are not the digits.
 
         Returns:
             the path.
@@ -115,14 +119,14 @@ class Images(_Pixels):
         is_folder = ends_as_folder or path.is_dir() or not path.suffix
         if is_folder:
             for one in self._samples:
-                _write(path / file_name(one.label, one.seed), encode_samples([one], self.origin))
+                _write(path / file_name(self._dataset, one.label, one.seed), encode_samples([one], self.origin))
         elif path.suffix.lower() == ".png":
             _write(path, self.png())
         elif path.suffix.lower() == ".npz":
             _make_folder_of(path)
             from mnistdiff.engine.outputs.dataset_writers import npz_file  # csv and zipfile take time to import
 
-            with npz_file(path, len(self), self.array.shape[1]) as add:
+            with npz_file(path, len(self), self._dataset) as add:
                 add(self._samples)
         else:
             raise SettingsError(

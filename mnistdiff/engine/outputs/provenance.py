@@ -15,7 +15,7 @@ from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec, 
 from mnistdiff.engine.outputs.sheets import MAX_SHEET_IMAGES, Comparison, variants
 from mnistdiff.engine.outputs.stored_process import StoredFormat, StoredRePaint, StoredSDEdit, stored
 from mnistdiff.errors import StorageError, explain
-from mnistdiff.pictures import MAX_CLASSES
+from mnistdiff.pictures import MAX_CLASS_NAME, MAX_CLASSES
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import AnimationKind, Seed, View
 
@@ -73,6 +73,7 @@ class Provenance(StoredFormat):
         settings: sampler, steps, guidance and the rest.
         rows: label and seed of the images, in order. One image is stored as it is, several are a labelled sheet.
         columns: images in each row of a sheet; 0: a row for each label.
+        classes: name of the class of each of ``rows``, where the classes are not the digits; for people.
         walk: the sampling process, unless it was ``FROM_NOISE``.
         sweeps: sample settings that the sheet compares, as ``sheets.comparison_sheet`` does.
         film: which states a ``Trajectory`` shows instead of the images.
@@ -87,6 +88,9 @@ class Provenance(StoredFormat):
     settings: SampleSettings
     rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_SHEET_IMAGES)]
     columns: Annotated[int, Field(ge=0, le=MAX_SHEET_IMAGES)] = 0
+    classes: Annotated[
+        tuple[Annotated[str, Field(max_length=MAX_CLASS_NAME)], ...], Field(max_length=MAX_SHEET_IMAGES)
+    ] = ()
     walk: StoredSDEdit | StoredRePaint | None = None
     sweeps: Annotated[tuple[Sweep, ...], Field(max_length=2)] = ()
     film: View | None = None
@@ -96,6 +100,8 @@ class Provenance(StoredFormat):
 
     @model_validator(mode="after")
     def _is_one_kind_of_image(self) -> Self:
+        if len(self.classes) not in (0, len(self.rows)):
+            raise ValueError(f"{len(self.rows)} rows of {len(self.classes)} classes")
         number = sum(row.number for row in self.rows)
         if number * math.prod(len(sweep.values) for sweep in self.sweeps) > MAX_SHEET_IMAGES:
             raise ValueError(f"more than {MAX_SHEET_IMAGES} images")
@@ -194,13 +200,15 @@ def make_provenance(
     is_sheet: bool = False,
 ) -> Provenance:
     """The provenance of an image file; the optional arguments are the fields of ``Provenance``."""
+    dataset, rows = origin.model.settings.spec, _rows(images)
     return Provenance(
         version=__version__,
         checkpoint=origin.model.sha256,
         backend=origin.model.backend,
         settings=origin.settings,
-        rows=_rows(images),
+        rows=rows,
         columns=columns,
+        classes=() if dataset.has_digits else tuple(dataset.class_names[row.digit] for row in rows),
         walk=stored(origin.process),
         # Intervals are stored as they are typed.
         sweeps=tuple(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.inference.sampling import Sample
+from mnistdiff.engine.outputs.captions import caption
 from mnistdiff.engine.outputs.grid import labelled_grid, require_room
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.errors import SettingsError
@@ -42,10 +43,11 @@ def sheet(samples: Sequence[Sample], *, columns: int = 0, scale: int = 2) -> NDA
     if columns:
         strips = [samples[start : start + columns] for start in range(0, len(samples), columns)]
         return labelled_grid([("", [each.pixels for each in strip]) for strip in strips], scale=scale)
-    rows: dict[str, list[NDArray[np.uint8]]] = {}
+    rows: dict[int, tuple[str, list[NDArray[np.uint8]]]] = {}
     for each in samples:
-        rows.setdefault(each.class_name or str(each.label), []).append(each.pixels)
-    return labelled_grid(list(rows.items()), scale=scale)
+        name = each.class_name or str(each.label)
+        rows.setdefault(each.label, (caption(name, each.label), []))[1].append(each.pixels)
+    return labelled_grid(list(rows.values()), scale=scale)
 
 
 def sheet_of_files(files: "Sequence[Picture]", *, columns: int) -> bytes:
@@ -57,15 +59,23 @@ def sheet_of_files(files: "Sequence[Picture]", *, columns: int) -> bytes:
         StorageError: if one is no image that can be read.
         SettingsError: if the sheet would be too large.
     """
-    rows: dict[tuple[int, int], list[Picture]] = {}
+    rows: dict[tuple[str, int], list[Picture]] = {}
     for position, file in enumerate(files):
-        match = re.match(r"digit_([0-9]{1,3})_", Path(file.name).name)
-        key = (int(match[1]), 0) if match else (-1, position // columns)
+        name = Path(file.name).name
+        digit, other = re.match(r"digit_([0-9]{1,3})_", name), re.match(r"class_(.+)_[0-9]+\.", name)
+        key = (other[1], 0) if other else ("", int(digit[1])) if digit else ("", -1 - position // columns)
         rows.setdefault(key, []).append(file)
-    labelled = [("" if label < 0 else str(label), rows[label, line]) for label, line in sorted(rows)]
+    # Rows of no class first, then digits, then the names of classes.
+    ordered = sorted(rows, key=lambda key: (key[0], key[1] >= 0, abs(key[1])))
+    labelled = [(_label_of_files(name, number), rows[name, number]) for name, number in ordered]
     # Sizes first: the pixels of a few kilobytes may be more than memory holds.
     require_room([(label, [file.shape_on_sheet() for file in row]) for label, row in labelled])
     return encode_png(labelled_grid([(label, [file.on_sheet() for file in row]) for label, row in labelled]))
+
+
+def _label_of_files(stem: str, number: int) -> str:
+    """The label of a row of files by the stem of their class; else by their digit, if that is not negative."""
+    return caption(stem.partition("~")[0], number) if stem else str(number) if number >= 0 else ""
 
 
 def interpolation_animation(

@@ -10,6 +10,7 @@ from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import BATCH_SIZE, Sample, SampleSpec
 from mnistdiff.engine.outputs.animation import animation
+from mnistdiff.engine.outputs.captions import caption
 from mnistdiff.engine.outputs.grid import labelled_grid
 from mnistdiff.engine.outputs.sheets import sheet
 from mnistdiff.engine.randomness import sampling_noise
@@ -88,5 +89,8 @@ class Trajectory:
         """A row for each image: up to 12 of its states, from noise (left) to image (right); uint8 (H, W)."""
         chosen = np.linspace(0, len(self.frames) - 1, min(_FILMSTRIP_COLUMNS, len(self.frames))).round().astype(int)
         return labelled_grid(
-            [(name, [self.frames[k][place] for k in chosen]) for place, name in enumerate(self._names)]
+            [
+                (caption(name, spec.label), [self.frames[k][place] for k in chosen])
+                for place, (spec, name) in enumerate(zip(self._specs, self._names, strict=True))
+            ]
         )

@@ -19,7 +19,7 @@ from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import CheckpointError
 from mnistdiff.preset_table import PRESETS
 from mnistdiff.settings import TrainSettings
-from mnistdiff.shell import quoted
+from mnistdiff.shell import class_option, quoted
 
 _MOST_PREVIEWS = 24
 """Shown of a long run, evenly spaced: the page stays small enough to be sent."""
@@ -74,6 +74,7 @@ def report(run: RunDir, evaluation: Path | None = None) -> bytes:
         evaluation=evaluated,
         evaluated_here=evaluated is not None and evaluated.model.sha256 == description.sha256,
         settings=_settings(settings, description.settings),
+        class_option=class_option(settings.spec),
     )
     return text.encode(errors="backslashreplace")  # for file names that are not UTF-8
 
