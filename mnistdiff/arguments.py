@@ -43,7 +43,10 @@ def specs_of(spec: DatasetSpec, labels: Labels, n: int, seed: int | None) -> lis
     """The images to sample: ``n`` of each label (or of the number), from ``seed`` on."""
     n, seed = validate("n", Count, n), first_seed(seed)
     if is_word(labels, spec):
-        return specs_in_order([spec.class_names.index(each) for each in labels] * n, seed)
+        for letter in labels:
+            if letter.isdecimal() and letter not in spec.class_names:
+                raise SettingsError(f"`labels` {shown(labels)}: {letter!r} is no class of {spec.title}")
+        return specs_in_order([label_of(spec, "labels", letter) for letter in labels] * n, seed)
     if labels is None:
         each: Iterable[Label] = range(spec.num_classes)
     else:
@@ -52,10 +55,14 @@ def specs_of(spec: DatasetSpec, labels: Labels, n: int, seed: int | None) -> lis
 
 
 def is_word(labels: Labels, spec: DatasetSpec) -> TypeGuard[str]:
-    """Whether these labels are a word, each of whose characters is a class."""
-    if not isinstance(labels, str) or not labels or (len(labels) > 1 and labels in spec.class_names):
+    """Whether labels are a word of characters that are classes, and not the name of one class."""
+    if not isinstance(labels, str) or any(len(name) > 1 for name in spec.class_names):
         return False
-    return all(each in spec.class_names for each in labels)
+    try:
+        spec.label_of(labels)
+    except ValueError:
+        return len(labels) > 1
+    return labels in spec.class_names
 
 
 def ends_of(

@@ -9,7 +9,9 @@ class MachineSettings(FrozenModel):
     """Where a training runs, and for how long."""
 
     device: DeviceName = Field("auto", description="Where to compute; auto takes a GPU.")
-    data_dir: UserPath | None = Field(None, description="Folder with MNIST/raw; default: the user's cache folder.")
+    data_dir: UserPath | None = Field(
+        None, description="Folder with the data set, as in MNIST/raw; default: the user's cache folder."
+    )
     run_dir: UserPath | None = Field(None, description="Run folder; default: the next free runs/NNN-PRESET.")
     log: LogName = Field("none", description="Also log to TensorBoard, in the run's folder tensorboard/.")
     processes: Processes = Field(

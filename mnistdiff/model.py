@@ -121,7 +121,8 @@ class Model(DiffusionModel):
 
         Args:
             image: grey levels, uint8 (H, W), of one digit; a PIL image; or the path of an image file. The digit is
-                located, scaled and centred as in MNIST; an image that already is so remains unchanged.
+                located, scaled and centred as in MNIST; an image that already is so remains unchanged. For models of
+                other pictures than characters, the image is used whole.
             digit: the class or classes of the new images, as for ``sample``; by default all.
             strength: how much noise replaces the image, above 0 (none) to 1 (all).
             n: images of each label.

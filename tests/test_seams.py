@@ -131,7 +131,7 @@ def test_a_data_set_of_26_classes(tmp_path, restored, command, capfd):
     assert read_checkpoint(RunDir(tmp_path / "whole").latest).tensors["model.embed_label.weight"].shape[0] == 27
 
     said = json.loads(command("sample --checkpoint whole -o sheet.png --gif sheet.gif --json").splitlines()[0])
-    assert [image["digit"] for image in said["images"]] == [*range(26)]
+    assert [(image["label"], image["class"]) for image in said["images"]] == [*enumerate(names)]
     command("grid whole -n 2 -o grid.png")
     assert Picture.read(tmp_path / "grid.png").shape()[0] > 26 * 2 * 28
     assert Picture.read(tmp_path / "whole" / "samples" / "epoch_0001.png").shape()[0] > 26 * 2 * 28

@@ -12,7 +12,8 @@ from mnistdiff import __version__
 from mnistdiff.engine.cache import cache_folder
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.data.datasets import MNIST, UnavailableError
-from mnistdiff.engine.data.load import data_folder, load_images
+from mnistdiff.engine.data.load import load_images
+from mnistdiff.engine.data.stored_images import data_folder
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.inference.sampling import SampleSpec, sample
 from mnistdiff.engine.libraries import problem_with
@@ -41,7 +42,7 @@ class Diagnosis:
         bf16: the processor's instructions for bfloat16.
         compiler: the C++ compiler that ``compile`` uses; empty if there is none.
         variables: variables of the environment that change what the program does.
-        data: where MNIST is, or why it is missing.
+        data: where MNIST is, or why it is missing; ``datasets`` lists the others.
         cache: the user's folder for downloads and exported graphs.
         sampling_seconds: the time to load the bundled model and to sample one image, for each backend that works.
         problems: a message for each library that is missing or broken, and for each backend that fails.

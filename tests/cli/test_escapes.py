@@ -45,6 +45,7 @@ LINES = {
         0,
         ["evaluate", "RUN", "-n", 10, "--bits-per-dim", "--split", "train", "-o", "NEW.json"],
     ),
+    "datasets": (0, ["datasets", "--data-dir", "NEW"]),
     "report": (0, ["report", "RUN", "-o", "NEW.html"]),
     "inspect": (0, ["inspect", "RUN"]),
     "inspect a damaged one": (3, ["inspect", "THERE.safetensors"]),

@@ -14,6 +14,7 @@ FIELDS = {
     "images_seen": int,
     "num_train_images": int,
     "seed": int,
+    "class_names": list,
     "loss": float,
     "parameters": int,
     "has_ema": bool,
@@ -63,8 +64,8 @@ def test_a_pipe_gets_a_name_and_a_value_a_line(invoke, tiny_run):
     rows = [line.split("\t") for line in invoke("inspect", tiny_run).stdout.decode().splitlines()]
     table = dict(rows)
     assert [*table] == [
-        *("file", "format version", "kind", "step", "epoch", "images seen", "loss", "seed", "parameters", "weights"),
-        *("settings", "written by", "SHA-256"),
+        *("file", "format version", "kind", "step", "epoch", "images seen", "loss", "seed", "classes", "parameters"),
+        *("weights", "settings", "written by", "SHA-256"),
     ]
     assert table["step"] == "45 of 45"
     assert table["weights"] == "ema, raw"

@@ -35,6 +35,7 @@ LINES = {
     "report": "report ../run",
     "inspect": "inspect ../run",
     "doctor": "doctor",
+    "datasets": "datasets --data-dir nowhere",
 }
 
 

@@ -107,7 +107,7 @@ def test_json_is_a_line_per_image_and_nothing_else(invoke, tiny_run):
     assert beside_the_warning(done.stderr) == b""
     (line,) = lines(invoke(*line, "-o", "sheet.png"))
     sheet = json.loads(line)
-    assert (sheet["path"], sheet["images"]) == ("sheet.png", [{"digit": digit, "seed": 6} for digit in (4, 2)])
+    assert (sheet["path"], sheet["images"]) == ("sheet.png", [{"digit": k, "class": str(k), "seed": 6} for k in (4, 2)])
 
 
 @pytest.mark.parametrize("file", [LATEST, WEIGHTS, "checkpoints/diffusion_checkpoint_epoch_0001.safetensors"])

@@ -55,8 +55,9 @@ def edit_command(
 ) -> None:
     """Re-draw a scanned digit as another digit in the same style (SDEdit).
 
-    The image, dark on light or light on dark, is preprocessed to the size and position of MNIST's digits; noise is
-    added up to --strength, and the new digit is sampled from there (Meng et al. 2022).
+    The image, dark on light or light on dark, is preprocessed to the size and position of MNIST's digits, or used whole
+    where the model's images are no characters; noise is added up to --strength, and the new image is sampled from there
+    (Meng et al. 2022).
     """
     machine = inference_settings(device, backend)
     sampling = SamplingOptions(

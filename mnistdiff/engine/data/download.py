@@ -44,7 +44,7 @@ def download(spec: DatasetSpec, file: IdxFile) -> Work[None, bytes]:
     def check(address: str) -> bytes:
         packed = target.getvalue()
         if file.stored_name == file.name:
-            return idx.unpacked(packed, file, source=address, hint="")
+            return idx.unpacked(packed, file, source=address, hint="").content
         if not file.matches_packed(packed):
             raise DataError(f"{address} has the wrong content: its SHA-256 is not {file.gz_sha256[:12]}...")
         return packed

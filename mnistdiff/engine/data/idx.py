@@ -5,7 +5,7 @@ import io
 import os
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from mnistdiff.setting_types import DATASETS
 
 GZIP_OVERHEAD = 2**16
 """Bytes by which a compressed file may be larger than its content."""
+BY_SIZE = "size"
+_KINDS = {"sha256": "SHA-256", "md5": "MD5"}
 _CORRUPT_HINT = "Delete the file, or move it away, and run again; or set `data_dir` to another folder."
 
 
@@ -50,8 +52,15 @@ def _entries(folder: Path, name: str) -> list[Path]:
     return [path for path in (folder / each for each in ordered) if path.exists()]
 
 
-def read_any(folder: Path, file: IdxFile) -> bytes | None:
-    """The content of the first of ``candidates`` that is verified; None if there is no candidate.
+class Verified(NamedTuple):
+    """The content of a file, uncompressed, and what verified it."""
+
+    content: bytes
+    by: str
+
+
+def read_any(folder: Path, file: IdxFile) -> Verified | None:
+    """The first of ``candidates`` that is verified; None if there is no candidate.
 
     Candidates of a form whose digest is known come first.
 
@@ -70,24 +79,26 @@ def read_any(folder: Path, file: IdxFile) -> bytes | None:
     return None
 
 
-def _read(path: Path, file: IdxFile) -> bytes:
+def _read(path: Path, file: IdxFile) -> Verified:
     if _is_packed(path) and file.gz_sha256:
-        with _regular(path) as packed:
+        with _regular(path, _CORRUPT_HINT) as packed:
             return unpacked(packed.read(file.size + GZIP_OVERHEAD), file, source=str(path))
     return verified(read_at_most(path, file.size + 1, _CORRUPT_HINT), file, source=str(path))
 
 
-def unpacked(packed: bytes, file: IdxFile, *, source: str, hint: str = _CORRUPT_HINT) -> bytes:
+def unpacked(packed: bytes, file: IdxFile, *, source: str, hint: str = _CORRUPT_HINT) -> Verified:
     """The verified content of a ``.gz`` file: as it was published, or another with the right content.
 
     Raises:
         DataError: if it is not complete, or its content is another.
     """
     content = uncompressed(io.BytesIO(packed), file.size + 1, source=source, hint=hint)
-    return content if file.matches_packed(packed) else verified(content, file, source=source)
+    if file.matches_packed(packed):
+        return Verified(content, _KINDS["sha256"])
+    return verified(content, file, source=source)
 
 
-def verified(content: bytes, file: IdxFile, *, source: str) -> bytes:
+def verified(content: bytes, file: IdxFile, *, source: str) -> Verified:
     """The content of a file, if it is the right one.
 
     Args:
@@ -98,19 +109,19 @@ def verified(content: bytes, file: IdxFile, *, source: str) -> bytes:
     Raises:
         DataError: if it is another.
     """
+    kind = _KINDS.get(file.digest[0], "")
     if file.matches(content):
-        return content
+        return Verified(content, kind or BY_SIZE)
     size = "more" if len(content) > file.size else f"{len(content):,} bytes"
     raise DataError(
-        f"{source} has the wrong content: {file.name} is {file.size:,} bytes{_with(file, file.digest[1])}, "
-        f"and this is {size}{_with(file, file.digest_of(content))}{_resemblance(content, file)}",
+        f"{source} has the wrong content: {file.name} is {file.size:,} bytes{_with(kind, file.digest[1])}, "
+        f"and this is {size}{_with(kind, file.digest_of(content))}{_resemblance(content, file)}",
         _CORRUPT_HINT,
     )
 
 
-def _with(file: IdxFile, digest: str) -> str:
+def _with(kind: str, digest: str) -> str:
     """A digest in a message; empty if none is known."""
-    kind = {"sha256": "SHA-256", "md5": "MD5"}.get(file.digest[0], "")
     return f" with {kind} {digest[:12]}..." if kind else ""
 
 
@@ -139,7 +150,7 @@ def read_at_most(path: Path, limit: int, hint: str) -> bytes:
         return uncompressed(file, limit, source=str(path), hint=hint) if _is_packed(path) else file.read(limit)
 
 
-def _regular(path: Path, hint: str = _CORRUPT_HINT) -> IO[bytes]:
+def _regular(path: Path, hint: str) -> IO[bytes]:
     """A regular file, opened; opening a FIFO would wait for a writer."""
     if not path.is_file():
         raise DataError(f"{path} is not a regular file", hint)
