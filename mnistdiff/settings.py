@@ -66,7 +66,7 @@ class TrainSettings(FrozenModel):
     ema_decay: float = Field(0.9995, ge=0, lt=1, description="Decay of the EMA weights after warm-up; 0 is off.")
     label_dropout: float = Field(0.1, ge=0, le=1, description="Probability of training an image without its label.")
     augment: Augmentations = Field(
-        (), description="Random changes of the training images, of which the network is told: shift, rotate, flip."
+        (), description="Random changes of the training images, of which the network is told (or none)."
     )
     holdout: float = Field(0.0, ge=0, le=0.5, description="Share of the images that is held out to measure the loss.")
     repeats: int = Field(1, ge=1, le=10_000, description="How often an epoch shows each image.")

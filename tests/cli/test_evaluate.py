@@ -39,7 +39,7 @@ def with_data(tiny_toml, invoke, monkeypatch):
         TrainSettings(dataset="mnist-5k"), data_dir=None
     )  # as ``invoke`` leaves it: parsed once
     real = RealImages.of(MNIST, data[::50], data[7::50])
-    monkeypatch.setattr(RealImages, "load", lambda spec, data_dir, required_by: real)
+    monkeypatch.setattr(RealImages, "load", lambda spec, data_dir, **_: real)
     monkeypatch.setattr(cas.measure_cas, "__kwdefaults__", {"real_scores": (), "epochs": 1})
 
 

@@ -88,7 +88,7 @@ def folders(tiny_run, tmp_path_factory):
     Image.fromarray(np.pad(np.full((10, 28), 255, np.uint8), ((0, 18), (0, 0)))).save(here / "mask.png")
     (here / "my.toml").write_text("\n".join(blocks(text_of(".github/docs/training.md"), "toml")))
     shutil.copytree(here, parent / "with")
-    for name in ("001-base", "001-fast"):
+    for name in ("001-base", "001-fast", "001-finetune"):
         run = shutil.copytree(tiny_run, parent / "with/runs" / name)
     run_in(parent / "with", "grid -n 1 --steps 1 --force -o grid.png")
     for epoch in ("0001", "0010"):

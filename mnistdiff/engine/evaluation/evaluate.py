@@ -75,7 +75,7 @@ def load_references(
     required_by = "memorization" if optional.memorization else "cas" if optional.cas else ""
     record = classifiers[0].card.data
     if trained.pictures is None or record is None:
-        return classifiers, RealImages.load(spec, data_dir, required_by=required_by)
+        return classifiers, RealImages.load(spec, data_dir, required_by=required_by, trained=trained)
     real = RealImages.load_pictures(trained, trained.pictures, record, data_dir, required_by=required_by)
     return classifiers, real
 

@@ -46,13 +46,16 @@ class RealImages:
     notice: str = ""
 
     @classmethod
-    def load(cls, spec: DatasetSpec, data_dir: Path | None, *, required_by: str = "") -> Self | None:
+    def load(
+        cls, spec: DatasetSpec, data_dir: Path | None, *, required_by: str = "", trained: TrainSettings | None = None
+    ) -> Self | None:
         """The images of a data set, if they are on this machine; nothing is downloaded.
 
         Args:
             spec: the data set.
             data_dir: folder with its files; None is the user's cache folder.
             required_by: the field that needs the images; empty if they are optional.
+            trained: the settings of the model's training, whose held-out images are no training images.
 
         Returns:
             None if a file is missing.
@@ -67,6 +70,8 @@ class RealImages:
             if not required_by:
                 return None
             raise images_missing(error, spec.title, required_by) from error
+        if trained is not None and trained.holdout and trained.dataset == spec.name:
+            training, _ = hold_out(training, trained.holdout, seed=trained.seed)
         return cls.of(spec, training, test)
 
     @classmethod
