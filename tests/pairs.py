@@ -49,6 +49,7 @@ OPTIONS: Mapping[str, Words] = {
     "evaluations": ["--evaluations", "3"],
     "bits_per_dim": ["--bits-per-dim"],
     "classifier": ["--classifier", "c.safetensors"],
+    "augment": ["--augment", "shift"],
     "holdout": ["--holdout", "0.2"],
     "split": ["--split", "train", "--bits-per-dim"],
     "by": ["--by", "guidance=1,4"],
