@@ -10,7 +10,8 @@ class MachineSettings(FrozenModel):
 
     device: DeviceName = Field("auto", description="Where to compute; auto takes a GPU.")
     data_dir: UserPath | None = Field(
-        None, description="Folder with the data set, as in MNIST/raw; default: the user's cache folder."
+        None,
+        description="Folder with the data set, as in MNIST/raw, or the pictures; default: the user's cache folder.",
     )
     run_dir: UserPath | None = Field(None, description="Run folder; default: the next free runs/NNN-PRESET.")
     log: LogName = Field("none", description="Also log to TensorBoard, in the run's folder tensorboard/.")

@@ -46,14 +46,17 @@ def train(
         force: replace the run in ``run_dir``.
         stop: called after each step; True saves and ends the training.
         **settings: any field of ``TrainSettings`` (``preset``, ``epochs``, ``lr``, ...) and of ``MachineSettings``
-            (``run_dir``, ``data_dir``, ``device``, ``max_minutes``, ``log``).
+            (``run_dir``, ``data_dir``, ``device``, ``max_minutes``, ``log``). ``dataset`` may be the path of pictures:
+            a folder with a sub-folder for each class, or of pictures of one class; a CSV or npz file of ``sample
+            --format``; IDX files. They are read by the call, or come from the user's cache folder, as the fields of
+            ``PictureSettings`` say: ``fit``, ``invert``, ``image_size``, ``skip_bad``.
 
     Yields:
         ``Started``, ``TrainStep``, ``Logged``, ``EpochDone``, ``Saved``, ``Finished``, each once its files are written.
 
     Raises:
         SettingsError: for an unknown name, a value out of range, or a run folder that is not empty.
-        DataError: if the images are not available.
+        DataError: if the images are not available, or pictures cannot be read.
         DivergedError: if the loss is no longer finite.
         RunInUseError: if another process trains in the run folder.
         OSError: if the file system refuses.
@@ -190,7 +193,7 @@ def resume(
         epochs: a new end of the run, in epochs from its start.
         max_steps: a new end, in steps from its start.
         run_dir: continue in this new folder instead of the run's own.
-        data_dir: folder with the images; default: the user's cache folder.
+        data_dir: folder with the images, or the path of the pictures of a model; default: the user's cache folder.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto``, which prefers a GPU.
         log: ``tensorboard`` also logs to the run's folder ``tensorboard/``.
         force: resume from an earlier checkpoint and give up the later steps.

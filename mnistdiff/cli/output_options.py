@@ -169,8 +169,8 @@ class DatasetOptions:
         if str(self.path) == "-":
             raise SettingsError("-o -: --format idx is a folder", "Use -o with the name of a folder.")
         from mnistdiff.engine.data import idx
+        from mnistdiff.engine.data.class_names import CLASSES_FILE
         from mnistdiff.engine.data.datasets import MNIST
-        from mnistdiff.engine.outputs.dataset_writers import CLASSES_FILE
 
         raw = self.path / "MNIST" / "raw"
         # Also files under another name that readers of the folder take for the same, such as .gz.

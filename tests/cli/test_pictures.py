@@ -11,6 +11,7 @@ from PIL import Image
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.data import mnist_5k
 from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.outputs.dataset_writers import WRITERS
 from mnistdiff.engine.runs.run_dir import RunDir
 from mnistdiff.errors import SettingsError
 
@@ -268,11 +269,12 @@ def test_larger_images_are_written_in_every_format(train, folder, invoke, tmp_pa
         assert json.loads(run("reproduce", name, "-c", "run", "--json").stdout)["identical"]
         (tmp_path / "reproduced.png").unlink()
     assert len(json.loads(run("classify", picture, "-c", "run", "--json", "--show").stdout)["probabilities"]) == 3
-    for kind in ("npz", "csv", "idx"):
+    for kind in WRITERS:
         run("sample", "-c", "run", "-n", 3, "--seed", 5, "--format", kind, "-o", f"x.{kind}")
         train("--dataset", f"x.{kind}/" if kind == "idx" else f"x.{kind}", "--image-size", size, "--run-dir", kind)
-    records = [json.loads(run("inspect", kind, "--json").stdout)["settings"]["pictures"] for kind in ("npz", "csv")]
-    assert records[0]["digest"] == records[1]["digest"]
+    records = [json.loads(run("inspect", kind, "--json").stdout)["settings"]["pictures"] for kind in WRITERS]
+    assert records[0]["digest"] == records[2]["digest"]
+    assert all(record["class_names"] == ["cat", "dog", "きの"] for record in records)
 
 
 def test_a_model_of_one_class(train, folder, invoke, tmp_path):

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 DIGITS = tuple("0123456789")
 """The class names of MNIST."""
+CLASSES_FILE = "classes.txt"
+"""Beside IDX files: the names of their labels, a line for each."""
 _MOST_NAMES = 12
 _RESERVED = '<>:"/\\|?*~'
 _LONGEST_STEM = 60

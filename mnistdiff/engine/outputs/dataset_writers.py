@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.engine.data.class_names import CLASSES_FILE
 from mnistdiff.engine.data.datasets import DatasetSpec
 from mnistdiff.engine.data.idx_file import idx_header
 from mnistdiff.engine.inference.sampling import Sample
@@ -25,7 +26,6 @@ from mnistdiff.engine.storage import make_folder, new_file
 
 LEAST_FOR_IDX = 2
 """Images: one for each split."""
-CLASSES_FILE = "classes.txt"
 _TEST_EVERY = 7
 """Every seventh image is a test image, as 10,000 of MNIST's 70,000 are."""
 

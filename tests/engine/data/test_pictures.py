@@ -302,6 +302,10 @@ def test_hostile_files_are_left_out_or_named(folder, tmp_path):
 
 
 TABLES = {
+    "csv of two classes with one label": ("x.csv", b"label,pixel0,seed,class\n1,2,3,cat\n1,2,3,dog\n"),
+    "csv of two labels with one class": ("x.csv", b'label,pixel0,class\n1,2,"a,b"\n2,2,"a,b"\n'),
+    "csv of a class with a control character": ("x.csv", b"label,pixel0,class\n1,2,\x1b[2J\n2,2,b\n"),
+    "csv of a very long class": ("x.csv", b"label,pixel0,class\n1,2," + b"x" * 200_000 + b"\n"),
     "csv of letters": ("x.csv", b"label,pixel0\nx,1\n"),
     "csv of too many values": ("x.csv", b"label,pixel0\n1,2,3\n"),
     "csv of a negative value": ("x.csv", b"label,pixel0\n1,2\n1,-2\n"),

@@ -1,5 +1,6 @@
 """What a set of pictures may hold: classes, and bytes in memory."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,9 @@ from mnistdiff.pictures import MAX_CLASSES
 
 MAX_BYTES = 2 * 10**9
 _NAMED = 3
+_LONGEST_NAME = 255
+_LONGEST_NAMES = 20_000
+"""Bytes of all class names, as JSON: the header of a checkpoint is bounded."""
 
 
 def named(things: Sequence[Path | str], root: Path) -> str:
@@ -32,6 +36,28 @@ def require_classes(path: Path, count: int) -> None:
         raise DataError(
             f"{path} holds {count:,} classes, and a data set has at most {MAX_CLASSES}",
             "Join classes, or give a folder without sub-folders, which is one class.",
+        )
+
+
+def require_names(path: Path, names: Sequence[str]) -> None:
+    """Raise DataError unless class names are different, can be printed, and are short enough for a checkpoint."""
+    for name in names:
+        if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise DataError(
+                f"the name {ascii(name)[:_LONGEST_NAME]} in {path} is not that of a class: it is empty, longer than "
+                f"{_LONGEST_NAME} characters, or has some that cannot be printed",
+                "Rename the class.",
+            )
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        raise DataError(
+            f"two classes of {path} have the name {twice}; folders may differ in the encoding of its characters",
+            "Rename one of them, or put their pictures into one.",
+        )
+    if (length := len(json.dumps([*names]))) > _LONGEST_NAMES:
+        raise DataError(
+            f"the names of the {len(names)} classes of {path} are {length:,} bytes long, more than {_LONGEST_NAMES:,}",
+            "Give shorter names: checkpoints store them.",
         )
 
 

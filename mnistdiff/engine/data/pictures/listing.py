@@ -7,7 +7,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mnistdiff.engine.data.pictures.bounds import named, require_classes
+from mnistdiff.engine.data.class_names import CLASSES_FILE
+from mnistdiff.engine.data.pictures.bounds import named, require_classes, require_names
 from mnistdiff.errors import DataError
 
 _SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"))
@@ -81,7 +82,7 @@ def list_pictures(path: Path) -> Listing:
         return _list_file(path)
     for folder in (path, path / "raw", *sorted(path.glob("*/raw"), key=os.fsencode)):
         if folder.is_dir() and (pairs := _idx_pairs(folder)):
-            return Listing(path, files=[Found.at(each) for each in _pair_to_train_on(folder, pairs)])
+            return _idx_listing(path, *_pair_to_train_on(folder, pairs))
     return _list_folder(path)
 
 
@@ -100,8 +101,13 @@ def _list_file(path: Path) -> Listing:
         labels = _idx_pairs(path.parent).get(path)
         if labels is None:
             raise DataError(f"{path} has no file of labels beside it", f"Name it {_labels_name(path)}.")
-        return Listing(path, files=[Found.at(path), Found.at(labels)])
+        return _idx_listing(path, path, labels)
     raise DataError(f"{path} is not a file of images with labels", _KINDS)
+
+
+def _idx_listing(path: Path, images: Path, labels: Path) -> Listing:
+    names = images.with_name(CLASSES_FILE)
+    return Listing(path, files=[Found.at(each) for each in (images, labels, *([names] if names.is_file() else []))])
 
 
 def _labels_name(images: Path) -> str:
@@ -181,18 +187,9 @@ def _add_files(listing: Listing, label: int, files: list[Path]) -> None:
 def _class_names(root: Path, folders: list[Path]) -> tuple[str, ...]:
     """The names of class folders, composed (Unicode NFC), all different."""
     require_classes(root, len(folders))
-    names: dict[str, Path] = {}
-    for folder in folders:
-        name = unicodedata.normalize("NFC", folder.name)
-        if name != _printable(name):
-            raise DataError(f"the name of {folder} has characters that cannot be printed", "Rename the folder.")
-        if name in names:
-            raise DataError(
-                f"two folders of {root} have the name {name}, in different encodings of its characters",
-                "Rename one of them, or put their pictures into one.",
-            )
-        names[name] = folder
-    return tuple(names)
+    names = tuple(unicodedata.normalize("NFC", folder.name) for folder in folders)
+    require_names(root, names)
+    return names
 
 
 def _printable(name: str) -> str:
