@@ -1,5 +1,6 @@
 """``train --dataset PATH``: every error that a set of pictures can give, and the life of a model of pictures."""
 
+import errno
 import json
 import os
 
@@ -8,6 +9,7 @@ import pytest
 from picture_sets import blobs, write_csv, write_folder, write_idx, write_npz
 from PIL import Image
 
+import mnistdiff
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.data import mnist_5k
 from mnistdiff.engine.data.image_files import Picture
@@ -119,11 +121,16 @@ def test_a_file_of_another_kind_is_refused(train, tmp_path, name):
     assert name in train("--dataset", f"./{name}", code=4)
 
 
-@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_an_error_of_the_file_system(train, folder):
-    (folder / "dog").chmod(0)
+def test_a_folder_that_may_not_be_read_is_an_error_of_the_file_system(train, folder, monkeypatch):
+    names = os.listdir
+
+    def refuse(path):
+        if os.fspath(path).endswith("dog"):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        return names(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
     assert "dog" in train("--dataset", folder, code=5)
-    (folder / "dog").chmod(0o755)
 
 
 def test_too_large_a_set_is_refused_before_it_is_read(train, folder, monkeypatch):
@@ -297,8 +304,6 @@ def test_a_model_of_pictures_is_a_start_and_a_teacher(train, folder, invoke, tmp
 
 
 def test_the_python_api_trains_on_a_folder(folder, tmp_path, monkeypatch):
-    import mnistdiff
-
     monkeypatch.chdir(tmp_path)
     how = {"config": "net.toml", "max_steps": 2, "device": "cpu"}
     for number, dataset in enumerate((folder, str(folder))):
@@ -308,6 +313,22 @@ def test_the_python_api_trains_on_a_folder(folder, tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="fit"):
         mnistdiff.train(dataset="mnist", fit="crop", **how)
     assert len(mnistdiff.load("run0").sample(1).array[0]) == 32
+
+
+def test_a_launcher_that_restarts_the_command_goes_on_with_the_run(train, folder, tmp_path, monkeypatch):
+    """As torchrun does it, for one process."""
+    train("--dataset", folder)
+    expected = tensors(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    how = {"config": "net.toml", "max_steps": 3, "device": "cpu", "run_dir": "broken", "save_every": 1}
+    for event in mnistdiff.train(dataset=folder, **how):
+        if getattr(event, "step", 0) == 2:
+            break
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    train("--dataset", folder, "--save-every", 1, "--run-dir", "broken")
+    assert tensors(tmp_path / "broken") == expected
+    said = train("--dataset", folder / "cat", "--save-every", 1, "--run-dir", "broken", code=2)  # another training
+    assert "broken" in said
 
 
 def test_two_processes_train_on_pictures(cli, train, folder, tmp_path):

@@ -189,7 +189,8 @@ def test_an_unchanged_folder_is_not_read_again(folder, monkeypatch):
     progress = collect(read_pictures(folder, PictureSettings()))
     assert progress == []
     monkeypatch.setattr(Picture, "read", lambda path: pytest.fail(f"{path} was read"))
-    again = read(folder)
+    monkeypatch.chdir(folder.parent)
+    again = read(Path("set"))
     assert np.array_equal(again.data.images, first.data.images)
     assert np.array_equal(again.data.labels, first.data.labels)
     assert again.pictures == first.pictures

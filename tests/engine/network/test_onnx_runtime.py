@@ -15,6 +15,7 @@ from mnistdiff.engine.network.denoiser import TorchDenoiser
 from mnistdiff.engine.network.onnx_runtime import SHIPPED_GRAPHS, OnnxDenoiser, graph_name, shipped_graph
 from mnistdiff.engine.progress import collect
 from mnistdiff.errors import CheckpointError, SettingsError
+from mnistdiff.pictures import Pictures
 from mnistdiff.preset_table import PRESETS
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.settings import TrainSettings
@@ -169,3 +170,21 @@ def test_the_number_of_threads_changes_no_pixel(monkeypatch):
             )
         )
     assert np.array_equal(*images)
+
+
+@pytest.mark.soak  # the conversion takes most of its time for an import
+def test_the_graph_of_larger_images_of_other_classes_predicts_what_its_network_predicts():
+    pytest.importorskip("onnxscript")
+    from mnistdiff.engine.network.export import make_graph
+
+    record = {"title": "it", "class_names": ["a", "b"], "class_counts": [2, 2], "digest": "0" * 64, "fit": "pad"}
+    settings = TrainSettings(
+        **{"dataset": "pictures", "channels": (4, 8), "embedding": 8},
+        pictures=Pictures(**record, image_size=64, inverted=False, border=0),
+    )
+    model, weights = random_network(settings)
+    through_onnx = OnnxDenoiser(make_graph(settings), weights, source="it")
+    x_t, labels = RNG.standard_normal((3, 1, 64, 64), dtype=np.float32), np.arange(3)
+    expected = TorchDenoiser(model)(x_t, 7, labels)
+    np.testing.assert_allclose(through_onnx(x_t, 7, labels), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert graph_name(settings) != graph_name(settings.model_copy(update={"dataset": "mnist", "pictures": None}))

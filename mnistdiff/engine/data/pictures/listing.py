@@ -58,10 +58,12 @@ class Listing:
         sha256 = hashlib.sha256(os.fsencode(os.path.realpath(self.path)))
         for name in self.class_names:
             sha256.update(b"\0\0" + name.encode())
+        root = os.fsencode(self.path)
         for each in self.files:
-            sha256.update(b"\0" + os.fsencode(each.path) + str((each.label, each.state)).encode())
+            below = os.fsencode(each.path).removeprefix(root)  # however the path of the folder was written
+            sha256.update(b"\0" + below + str((each.label, each.state)).encode())
         for path, _ in self.broken:
-            sha256.update(b"\0\1" + os.fsencode(path))
+            sha256.update(b"\0\1" + os.fsencode(path).removeprefix(root))
         sha256.update("\0".join(self.notices).encode(errors="surrogateescape"))
         return sha256.hexdigest()
 
