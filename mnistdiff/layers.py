@@ -46,7 +46,7 @@ def one_dataset(layers: Sequence[Given]) -> list[Given]:
     result = []
     for number, layer in enumerate(layers):
         is_variable = not isinstance(layer.origin, str)
-        dropped = ["dataset", "pictures"] if deciding not in (None, number) else []
+        dropped = ["dataset", "pictures", "classes"] if deciding not in (None, number) else []
         layer = layer.without([*dropped, *(["data_dir"] if is_of_pictures and is_variable else [])])
         result.append(_with_path(layer) if number == deciding else layer)
     if layers and (not is_of_pictures or any("pictures" in layer.values for layer in result)):

@@ -23,12 +23,20 @@ def start_layers(file: "CheckpointFile | None") -> list[Layer]:
         return []
     from mnistdiff.engine.checkpoint.distilled import require_able
 
-    model, name = file.settings, str(file.path)
+    model, name = file.settings, _name(file)
     require_able(model, "a training that starts from its weights")
     values = {**model.of_model, "classes": None, "start": file.sha256}
     if model.pictures is not None:
         values["image_size"] = model.spec.image_size
-    return [(name, {"preset": model.preset}), (name, values)]
+    # As a variable would set it, so that another preset replaces it without a notice.
+    return [(lambda _: name, {"preset": model.preset}), (name, values)]
+
+
+def _name(file: "CheckpointFile") -> str:
+    """The name of a bundled model, or the path of another."""
+    from mnistdiff.engine.checkpoint.pretrained import name_of
+
+    return name_of(file.path) or str(file.path)
 
 
 def require_same_model(resolved: Resolved, file: "CheckpointFile | None") -> None:
@@ -53,7 +61,7 @@ def require_same_model(resolved: Resolved, file: "CheckpointFile | None") -> Non
         if name not in ("dataset", "pictures", "classes") and others[name] != value:
             origin = resolved.origins[name] if name in resolved.origins else resolved.origins["dataset"]
             raise SettingsError(
-                f"`{name}` {shown(others[name])} ({origin}) is not that of {file.path}, {shown(value)}",
+                f"`{name}` {shown(others[name])} ({origin}) is not that of {_name(file)}, {shown(value)}",
                 f"Leave out `{name}`, or start from random weights.",
             )
 
@@ -96,10 +104,8 @@ def with_classes(resolved: Resolved, file: "CheckpointFile | None") -> Resolved:
 
 
 def _notice(train: TrainSettings, file: "CheckpointFile") -> str:
-    """Which model a name means, and which classes have a start, if they are others."""
-    from mnistdiff.engine.checkpoint.pretrained import name_of
-
-    sentence = f"the start is {name_of(file.path) or file.path}"
+    """Which model is the start, and which classes are new, without pictures or given up."""
+    sentence = f"the start is {_name(file)}"
     known, spec = file.settings.spec.class_names, train.spec
     if spec.class_names == known and all(spec.class_counts):
         return sentence
