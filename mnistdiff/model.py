@@ -98,7 +98,7 @@ class Model(DiffusionModel):
             **settings: ``sampler``, ``steps``, ``guidance`` and the rest of ``SampleSettings``.
 
         Returns:
-            uint8 (N, 28, 28).
+            uint8 (N, H, W).
         """
         model = self.able_to(**settings)
         dataset = model.settings.spec
@@ -131,7 +131,7 @@ class Model(DiffusionModel):
             **settings: as for ``sample``; ``guidance`` is 2 by default.
 
         Returns:
-            uint8 (N, 28, 28); its ``notices`` warn of an image that may not show one digit.
+            uint8 (N, H, W); its ``notices`` warn of an image that may not show one digit.
         """
         from mnistdiff.engine.data.preprocess import preprocess
 
@@ -157,8 +157,8 @@ class Model(DiffusionModel):
         """Sample the missing part of an image (RePaint); the known part is unchanged.
 
         Args:
-            image: as for ``edit``, but used whole, as 28x28 pixels.
-            mask: the missing part: ``left``, ``right``, ``top`` or ``bottom``; bool (28, 28), true where it is missing;
+            image: as for ``edit``, but used whole, in the size of the training images.
+            mask: the missing part: ``left``, ``right``, ``top`` or ``bottom``; bool (H, W), true where it is missing;
                 or an image that is white where it is missing.
             digit: the class or classes of the new images, as for ``sample``; by default all.
             resample_steps: how often each step is repeated, 1 to 100, so that both parts become consistent.
@@ -168,7 +168,7 @@ class Model(DiffusionModel):
             **settings: ``guidance``, ``guidance_interval``, ``steps``, ``spacing``.
 
         Returns:
-            uint8 (N, 28, 28).
+            uint8 (N, H, W).
         """
         from mnistdiff.engine.data.preprocess import known_part, read_mask
 
@@ -207,7 +207,7 @@ class Model(DiffusionModel):
             **settings: as for ``sample``.
 
         Returns:
-            uint8 (frames, 28, 28). The first and the last are those that ``sample`` gives for their labels and seeds.
+            uint8 (frames, H, W). The first and the last are those that ``sample`` gives for their labels and seeds.
         """
         from mnistdiff.engine.inference.interpolation import interpolate
 

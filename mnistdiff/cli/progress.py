@@ -142,7 +142,7 @@ class Meter:
         return f"{sparkline(values)}  " if shown else ""
 
     def digits(self, images: "Sequence[NDArray[np.uint8]]", *, small: bool = False) -> None:
-        """Print images, shape (28, 28), in the terminal, above the bar."""
+        """Print images, shape (H, W), in the terminal, above the bar."""
         from mnistdiff.cli.terminal_images import show_digits
 
         show_digits(images, self._bar.console if self._bar is not None else console.talk(), small=small)

@@ -16,7 +16,7 @@ def show_digits(images: Sequence[NDArray[np.uint8]], console: Console, *, small:
     """Print images side by side, as many as fit: as coloured half blocks, or as characters if there is no colour.
 
     Args:
-        images: grey levels, shape (28, 28) each.
+        images: grey levels, shape (H, W) each.
         console: where to print.
         small: at half the size.
     """

@@ -30,7 +30,7 @@ def export_command(
 ) -> None:
     """Export a trained network to ONNX, and compare it with PyTorch.
 
-    Inputs: x_t (B, 1, 28, 28), t (B,) and labels (B,), where the number of classes means "no label". Output: the
+    Inputs: x_t (B, 1, H, W), t (B,) and labels (B,), where the number of classes means "no label". Output: the
     prediction. After the export, sample needs no PyTorch for checkpoints of the same architecture.
     """
     target = Output.one_file(output, (".onnx",), what="a network", as_json=json)

@@ -81,7 +81,7 @@ def inpaint_command(
 ) -> None:
     """Sample the missing part of an image as part of a digit, leaving the known part unchanged (RePaint).
 
-    The image is used whole, as 28x28 pixels, light on dark (Lugmayr et al. 2022).
+    The image is used whole, in the size of the training images, light on dark (Lugmayr et al. 2022).
     """
     machine = inference_settings(device, backend)
     sampling = SamplingOptions(

@@ -26,7 +26,7 @@ def repaint(
 
     Args:
         predict_x_0: the (guided) network.
-        x_T: standard normal noise, shape (B, 1, 28, 28).
+        x_T: standard normal noise, shape (B, 1, H, W).
         schedule: that of the training.
         timesteps: as for the samplers.
         noise: fresh noise by draw number: three for each evaluation.

@@ -15,7 +15,7 @@ from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import SAMPLERS
 
 PredictX0 = Callable[[FloatArray, int], FloatArray]
-"""The predicted image: (x_t, t) -> x_0 in [-1, 1], both of shape (B, 1, 28, 28). Evaluates the network once.
+"""The predicted image: (x_t, t) -> x_0 in [-1, 1], both of shape (B, 1, H, W). Evaluates the network once.
 
 It is clipped, which keeps a strongly guided or early prediction from leaving the range of images.
 """
@@ -56,7 +56,7 @@ class Sampler(Protocol):
 
         Args:
             predict_x_0: the (guided) network.
-            x_T: the state at the first timestep, shape (B, 1, 28, 28); standard normal noise for t = T - 1.
+            x_T: the state at the first timestep, shape (B, 1, H, W); standard normal noise for t = T - 1.
             schedule: that of the training.
             timesteps: one network evaluation each.
             noise: fresh noise, for samplers that add some.

@@ -62,7 +62,7 @@ def class_posteriors(
 
     Args:
         model: conditional on the label.
-        images: grey levels, uint8 (28, 28) each, white on black as in MNIST.
+        images: grey levels, uint8 (H, W) each, white on black as in MNIST.
         evaluations: timesteps, at each of which every label is evaluated; by default 32, or as many as there are.
         seed: of the noise.
 
@@ -81,7 +81,7 @@ def class_posteriors(
     at_once = max(1, BATCH_SIZE // num_classes)
     total, done = -(-len(images) // at_once) * len(timesteps), 0
     for start in range(0, len(images), at_once):
-        x_0 = to_model_range(np.stack(images[start : start + at_once]))  # (N, 1, 28, 28)
+        x_0 = to_model_range(np.stack(images[start : start + at_once]))  # (N, 1, H, W)
         labels = np.tile(np.arange(num_classes, dtype=np.int64), len(x_0))
         bounds = np.zeros((len(x_0), num_classes))
         for number, (t, t_prev) in enumerate(timesteps, start=1):

@@ -40,7 +40,7 @@ class SDEdit:
     """Sampling from a noisy version of an image (SDEdit: Meng et al. 2022, arXiv 2108.01073).
 
     Attributes:
-        image: grey levels, uint8 (28, 28), white on black.
+        image: grey levels, uint8 (H, W), white on black.
         strength: how much noise is added, as a share of the T timesteps, more than 0 and at most 1: the larger, the
             less is left of the image.
 
@@ -82,8 +82,8 @@ class RePaint:
     """Sampling the missing part of an image (inpainting, see ``repaint``); the known part is unchanged.
 
     Attributes:
-        image: grey levels, uint8 (28, 28), white on black.
-        missing: true where the image is missing, bool (28, 28).
+        image: grey levels, uint8 (H, W), white on black.
+        missing: true where the image is missing, bool (H, W).
         resample_steps: how often each step is repeated, 1 to 100.
 
     Raises:

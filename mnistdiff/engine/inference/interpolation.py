@@ -25,12 +25,12 @@ def slerp(start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[
     It keeps the norm that noise has; a linear one would not.
 
     Args:
-        start: shape (1, 28, 28).
+        start: shape (1, H, W).
         end: the same shape.
         shares: interpolation weights of ``end``, in [0, 1], shape (N,).
 
     Returns:
-        shape (N, 1, 28, 28).
+        shape (N, 1, H, W).
     """
     cosine = float((start * end).sum() / np.sqrt((start**2).sum() * (end**2).sum()))
     angle = np.arccos(np.clip(cosine, -1, 1))
@@ -57,7 +57,7 @@ def interpolate(
         progress in network evaluations.
 
     Returns:
-        the images, grey levels, shape (frames, 28, 28).
+        the images, grey levels, shape (frames, H, W).
 
     Raises:
         NeedsTeacherError: at the first step, for settings that a distilled model leaves to its teacher.

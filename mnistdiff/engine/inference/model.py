@@ -29,7 +29,7 @@ class Denoiser(Protocol):
         """Evaluate the network once.
 
         Args:
-            x_t: noisy images, shape (B, 1, 28, 28).
+            x_t: noisy images, shape (B, 1, H, W).
             t: their timestep, 0 ... T - 1.
             labels: shape (B,).
 

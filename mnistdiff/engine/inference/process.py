@@ -26,7 +26,7 @@ class SamplingProcess(Protocol):
 
     @property
     def image(self) -> NDArray[np.uint8] | None:
-        """The given image, grey levels, uint8 (28, 28); None if there is none."""
+        """The given image, grey levels, uint8 (H, W); None if there is none."""
         ...
 
     def evaluations(self, schedule: NoiseSchedule, settings: SampleSettings) -> int:
@@ -40,7 +40,7 @@ class SamplingProcess(Protocol):
     def __call__(
         self, predict_x_0: PredictX0, noise: DrawNoise, schedule: NoiseSchedule, settings: SampleSettings
     ) -> Iterator[SampleStep]:
-        """Sample. Noise number 0 is x_T, shape (B, 1, 28, 28); 1, 2, ... are for later steps."""
+        """Sample. Noise number 0 is x_T, shape (B, 1, H, W); 1, 2, ... are for later steps."""
         ...
 
 

@@ -45,7 +45,7 @@ class Sample:
     Attributes:
         label: class index.
         seed: of its noise.
-        pixels: grey levels, uint8 (28, 28), white on black as in MNIST.
+        pixels: grey levels, uint8 (H, W), white on black as in MNIST.
         class_name: of the label; by default the label itself.
     """
 

@@ -26,12 +26,12 @@ class Network(nn.Module):
         """Predict for a batch in which each image has its own timestep and label.
 
         Args:
-            x_t: noisy images, shape (B, 1, 28, 28).
+            x_t: noisy images, shape (B, 1, H, W).
             t: timesteps in 0 ... T - 1, shape (B,).
             labels: classes 0 ... C - 1, or C for "no label", shape (B,).
 
         Returns:
-            the predicted noise, v or image, shape (B, 1, 28, 28).
+            the predicted noise, v or image, shape (B, 1, H, W).
         """
         raise NotImplementedError
 

@@ -30,7 +30,7 @@ class TorchDenoiser:
 
     @torch.inference_mode()
     def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The prediction for ``x_t``, shape (B, 1, 28, 28), at timestep ``t``, given ``labels``, shape (B,).
+        """The prediction for ``x_t``, shape (B, 1, H, W), at timestep ``t``, given ``labels``, shape (B,).
 
         Raises:
             OutOfMemoryError: if so many images do not fit.

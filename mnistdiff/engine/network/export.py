@@ -112,7 +112,7 @@ def _strip_weight(tensor: "onnx.TensorProto") -> None:
 
 
 def with_weights(graph: bytes, weights: Mapping[str, NDArray[np.float32]], *, class_names: Sequence[str] = ()) -> bytes:
-    """Insert weights into a graph: a complete ONNX file. Inputs x_t (B, 1, 28, 28), t (B,), labels (B,).
+    """Insert weights into a graph: a complete ONNX file. Inputs x_t (B, 1, H, W), t (B,), labels (B,).
 
     Class names are stored as the metadata ``class_names``, in JSON.
     """

@@ -143,7 +143,7 @@ class OnnxDenoiser:
             return None
 
     def __call__(self, x_t: NDArray[np.float32], t: int, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The prediction for ``x_t``, shape (B, 1, 28, 28), at timestep ``t``, given ``labels``, shape (B,)."""
+        """The prediction for ``x_t``, shape (B, 1, H, W), at timestep ``t``, given ``labels``, shape (B,)."""
         timesteps = np.full(len(x_t), t, dtype=np.int64)
         [prediction] = self._session.run([PREDICTION], {IMAGES: x_t, TIMESTEPS: timesteps, LABELS: labels})
         array: NDArray[np.float32] = prediction

@@ -200,7 +200,7 @@ class ConditionalUNet(Network):
         return self
 
     def forward(self, x_t: Tensor, t: Tensor, labels: Tensor, augmentation: Tensor | None = None) -> Tensor:
-        """Predict for a batch: (B, 1, 28, 28), (B,), (B,), in training (B, 5) -> (B, 1, 28, 28)."""
+        """Predict for a batch: (B, 1, H, W), (B,), (B,), in training (B, 5) -> (B, 1, H, W)."""
         embedding = self.embed_time(timestep_embedding(t, _TIME_WIDTH)) + self.embed_label(labels)
         if augmentation is not None:
             embedding = embedding + self.augmentation(augmentation)

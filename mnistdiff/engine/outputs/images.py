@@ -21,14 +21,14 @@ from mnistdiff.setting_types import AnimationKind, user_path
 
 
 class _Pixels:
-    """A sequence of images that NumPy reads as an array of grey levels, uint8 (N, 28, 28)."""
+    """A sequence of images that NumPy reads as an array of grey levels, uint8 (N, H, W)."""
 
     def __init__(self, images: Sequence[NDArray[np.uint8]], size: int) -> None:
         self.array = np.array(images, np.uint8).reshape(-1, size, size)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, 28, 28)."""
+        """(N, H, W)."""
         return self.array.shape
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.uint8]:
@@ -44,11 +44,11 @@ class _Pixels:
 class Images(_Pixels):
     """Sampled images.
 
-    ``images[k]`` is image k, uint8 (28, 28); ``images[2:5]`` and ``images[images.labels == 7]`` are ``Images`` again.
-    ``numpy.asarray(images)`` and ``images.array`` are all of them, uint8 (N, 28, 28): white ink (255) on black (0).
+    ``images[k]`` is image k, uint8 (H, W); ``images[2:5]`` and ``images[images.labels == 7]`` are ``Images`` again.
+    ``numpy.asarray(images)`` and ``images.array`` are all of them, uint8 (N, H, W): white ink (255) on black (0).
 
     Attributes:
-        array: grey levels, uint8 (N, 28, 28).
+        array: grey levels, uint8 (N, H, W).
         labels: int64 (N,).
         classes: name of the class of each image.
         seeds: int64 (N,); label and seed determine an image.
@@ -146,7 +146,7 @@ class Interpolation(_Pixels):
     """The images between two samples.
 
     Attributes:
-        array: grey levels, uint8 (N, 28, 28), from the first image to the last.
+        array: grey levels, uint8 (N, H, W), from the first image to the last.
         ends: label and seed of the first and of the last image.
         origin: the model and the settings.
     """

@@ -116,7 +116,7 @@ def comparison_sheet(sweeps: Sequence[Comparison], images: Sequence[Sequence[NDA
     if not further:
         return labelled_grid([(_heading(name, value), row) for value, row in zip(values, images, strict=True)])
     [(other_name, others)] = further
-    strips = [np.hstack(row) for row in images]  # (28, 28 n)
+    strips = [np.hstack(row) for row in images]  # (H, W n)
     rows = [
         (_heading(name, value), strips[number * len(others) : (number + 1) * len(others)])
         for number, value in enumerate(values)

@@ -34,7 +34,7 @@ class Trajectory:
         class_names: of the labels; by default the labels themselves.
 
     Attributes:
-        frames: the states, each uint8 (B, 28, 28).
+        frames: the states, each uint8 (B, H, W).
 
     Raises:
         SettingsError: for more images.

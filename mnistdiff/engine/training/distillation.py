@@ -44,9 +44,9 @@ class _Paths:
     """Paths of the teacher for a batch or one of its shards.
 
     Attributes:
-        noise: x_T, shape (B, 1, 28, 28).
+        noise: x_T, shape (B, 1, H, W).
         labels: shape (B,).
-        states: after each step of the student, float16, shape (S, B, 1, 28, 28).
+        states: after each step of the student, float16, shape (S, B, 1, H, W).
         accepted: 1 for paths to learn from, 0 for others, shape (B, 1, 1, 1).
     """
 
@@ -107,7 +107,7 @@ class DistillationLoss(Objective):
         return total / len(self._timesteps)
 
     def _x_0(self, model: Predict, x_t: Tensor, t: int, labels: Tensor) -> Tensor:
-        """The predicted image, not clipped, shape (B, 1, 28, 28)."""
+        """The predicted image, not clipped, shape (B, 1, H, W)."""
         output = model(x_t, torch.full_like(labels, t), labels)
         return self._prediction.x_0(output, x_t, self._schedule.alpha(t), self._schedule.sigma(t))
 

@@ -23,7 +23,7 @@ class Images(Protocol):
     """The images of a data set with their labels."""
 
     def at(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Some of them: images in [-1, 1], shape (B, 1, 28, 28), and labels, shape (B,), on the device."""
+        """Some of them: images in [-1, 1], shape (B, 1, H, W), and labels, shape (B,), on the device."""
         ...
 
 
@@ -31,7 +31,7 @@ class HostImages:
     """A data set in the memory of the host; its images are converted there.
 
     Args:
-        images: grey levels, shape (N, 28, 28).
+        images: grey levels, shape (N, H, W).
         labels: classes, shape (N,).
         device: where batches are moved to.
     """
@@ -54,7 +54,7 @@ class DeviceImages:
     divide in another way.
 
     Args:
-        images: grey levels, shape (N, 28, 28).
+        images: grey levels, shape (N, H, W).
         labels: classes, shape (N,).
         device: where they are kept.
     """
@@ -99,7 +99,7 @@ class Inputs:
     """The batches of a training.
 
     Args:
-        images: grey levels, shape (N, 28, 28).
+        images: grey levels, shape (N, H, W).
         labels: classes, shape (N,).
         settings: of the run.
         device: of the network.
@@ -150,7 +150,7 @@ def inputs_of(
     """The batches of a training; on CUDA they are prepared one step ahead.
 
     Args:
-        images: grey levels, shape (N, 28, 28).
+        images: grey levels, shape (N, H, W).
         labels: classes, shape (N,).
         settings: of the run.
         device: of the network.

@@ -78,7 +78,7 @@ def train_steps(
 
     Args:
         state: the state to continue from.
-        images: grey levels, shape (N, 28, 28).
+        images: grey levels, shape (N, H, W).
         labels: classes, shape (N,).
         settings: of the run.
         objective: the loss to minimise.

@@ -31,7 +31,7 @@ class Draws:
         step: optimizer steps done before this one.
         first: index of the first image in the batch.
         t: timesteps in 0 ... T - 1, shape (B,).
-        eps: standard normal noise, shape (B, 1, 28, 28).
+        eps: standard normal noise, shape (B, 1, H, W).
         drop: whether the label is hidden, shape (B,).
         augmentation: of the images, as ``augmentation_at`` returns it, shape (B, 5); None for images as they are.
     """
@@ -105,7 +105,7 @@ class Objective(ABC):
 
         Args:
             model: (x_t, t, labels) -> prediction, float32.
-            x_0: images in [-1, 1], shape (B, 1, 28, 28).
+            x_0: images in [-1, 1], shape (B, 1, H, W).
             labels: classes 0 ... C - 1, shape (B,).
             draws: the random numbers of the step.
         """
@@ -134,11 +134,11 @@ class DiffusionLoss(Objective):
         self._sigma = torch.from_numpy(schedule.sigmas).float().to(device)
 
     def q_sample(self, x_0: Tensor, draws: Draws) -> Tensor:
-        """x_t ~ q(x_t | x_0) (Ho et al. 2020, Eq. 4): shape (B, 1, 28, 28)."""
+        """x_t ~ q(x_t | x_0) (Ho et al. 2020, Eq. 4): shape (B, 1, H, W)."""
         return diffuse(x_0, draws.eps, *self._coefficients(draws.t))
 
     def target(self, x_0: Tensor, draws: Draws) -> Tensor:
-        """What the network should predict, shape (B, 1, 28, 28)."""
+        """What the network should predict, shape (B, 1, H, W)."""
         return self._prediction.target(x_0, draws.eps, *self._coefficients(draws.t))
 
     def loss(self, model: Predict, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:

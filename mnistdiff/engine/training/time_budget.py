@@ -34,7 +34,7 @@ def steps_within(
 
     Args:
         minutes: of the whole training, the benchmark included.
-        images: grey levels, shape (N, 28, 28).
+        images: grey levels, shape (N, H, W).
         labels: classes, shape (N,).
         settings: of the run; the benchmark trains a network of its own.
         objective: the loss to minimise.
