@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mnistdiff.engine.data.batches import batch_indices
+from mnistdiff.settings import TrainSettings
 
 SIZES = [(12, 4), (10, 3), (7, 7), (5, 8), (1, 1), (9, 1), (1000, 128)]
 
@@ -23,6 +24,23 @@ def test_an_epoch_shows_each_image_once(num_images, batch_size, epoch):
     assert sorted(np.concatenate(batches)) == list(range(num_images))
     assert all(len(batch) == batch_size for batch in batches[:-1])
     assert 1 <= len(batches[-1]) <= batch_size
+
+
+def test_an_epoch_of_several_repeats_shows_each_image_as_often():
+    train = TrainSettings(batch_size=8, repeats=5)
+    steps = train.steps_per_epoch(7)
+    of_epoch = [
+        np.concatenate(
+            [
+                batch_indices(seed=0, step=step, num_images=7, batch_size=8, repeats=5)
+                for step in range(epoch * steps, (epoch + 1) * steps)
+            ]
+        )
+        for epoch in range(2)
+    ]
+    assert [np.bincount(shown).tolist() for shown in of_epoch] == [[5] * 7] * 2
+    assert not np.array_equal(*of_epoch)
+    assert train.images_seen(steps + 2, 7) == 5 * 7 + 2 * 8
 
 
 def test_each_epoch_and_each_seed_has_an_order_of_its_own():

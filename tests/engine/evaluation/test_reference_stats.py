@@ -5,10 +5,13 @@ import pytest
 
 from mnistdiff.engine.data import fetch
 from mnistdiff.engine.data.datasets import MNIST, LabelledImages
+from mnistdiff.engine.data.holdout import hold_out
+from mnistdiff.engine.evaluation import reference_stats
 from mnistdiff.engine.evaluation.classifier import Predictions
 from mnistdiff.engine.evaluation.metrics import Gaussian, frechet_distance
 from mnistdiff.engine.evaluation.reference_stats import RealImages, ReferenceStats
 from mnistdiff.errors import DataError
+from mnistdiff.settings import TrainSettings
 
 
 class MeanOfRows:
@@ -76,6 +79,16 @@ def test_what_is_missing_is_never_downloaded(tmp_path, monkeypatch, offline):
     assert str(tmp_path) in caught.value.message
     assert "`data_dir`" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_that_were_held_out_are_no_training_images(monkeypatch):
+    images = random_images(300, 0)
+    monkeypatch.setattr(reference_stats, "load_images", lambda spec, split, **_: images)
+    trained = TrainSettings(holdout=0.2, seed=4)
+    trained_on, held_out = hold_out(images, 0.2, seed=4)
+    found = {image.tobytes() for image in RealImages.load(MNIST, None, trained=trained).training.images}
+    assert found == {image.tobytes() for image in trained_on.images}
+    assert not found & {image.tobytes() for image in held_out.images}
 
 
 def test_a_corrupt_file_is_an_error_even_where_none_is_needed(tmp_path):

@@ -48,6 +48,14 @@ def test_the_records_are_those_of_the_metrics(tmp_path):
     assert [image.step for image in images] == [record["step"] for record in epochs]
 
 
+def test_held_out_losses_are_recorded(tmp_path):
+    settings = SETTINGS.model_copy(update={"holdout": 0.25, "batch_size": 1024, "repeats": 100, "log_every": 1})
+    list(recorded(pipeline.train(settings, MachineSettings(device="cpu", run_dir=tmp_path / "run"))))
+    run = RunDir(tmp_path / "run")
+    metrics = [(r["step"], np.float32(r["held_out_loss"])) for r in run.read_metrics() if "held_out_loss" in r]
+    assert scalars(run, "held_out_loss") == metrics != []
+
+
 def test_a_resumed_run_replaces_the_records_of_steps_that_it_trains_again(tmp_path):
     machine = MachineSettings(device="cpu", run_dir=tmp_path / "run")
     run = RunDir(tmp_path / "run")
