@@ -111,6 +111,8 @@ def _received(
                 return check(address)
             except (DataError, OSError, HTTPException) as error:
                 problem = error
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()  # its response, which is open until then
                 if not _may_pass(error):
                     break
     raise problem
