@@ -35,8 +35,6 @@ def find_label(
     if text in names:
         return names.index(text)
     typed = _plain(text)
-    if typed in names:
-        return names.index(typed)
     alike = [label for label, name in enumerate(names) if _plain(name) == typed]
     if len(alike) > 1:
         raise ValueError(f"{text!r} may be the class {' or '.join(names[label] for label in alike)} of {title}")
