@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mnistdiff.engine.evaluation.results import CAS, PRDC, BinomialProportion, ClassifierMetrics, Memorization
 
 _MOST_MISTAKES = 5
+_MOST_COLUMNS = 10
 _NONE = "-"
 
 
@@ -77,18 +78,21 @@ def show(report: "EvaluationReport", *, confusion: bool) -> None:
     console.result_table("", _origin(report))
     names = [column for name in report.classifiers for column in (name, "real")]
     console.result_table("", _metrics(report), header=["measure", *names])
-    labels = [str(label) for label in range(max(len(each.confusion) for each in report.classifiers.values()))]
-    rows = [[name, *_by_label(each)] for name, each in report.classifiers.items()]
-    console.result_table("", rows, header=["accuracy %", *labels])
+    classes = max(len(each.confusion) for each in report.classifiers.values())
+    labels = [report.name_of(label) for label in range(classes)]
+    rows = [["accuracy %", *labels], *([name, *_by_label(each)] for name, each in report.classifiers.items())]
+    header, *body = rows if classes <= _MOST_COLUMNS else [list(row) for row in zip(*rows, strict=True)]
+    console.result_table("", body, header=header)
     for name, each in report.classifiers.items() if confusion else ():
-        counts = [[f"label {label}", *map(str, row)] for label, row in enumerate(each.confusion)]
+        counts = [[f"label {label}", *map(str, row)] for label, row in zip(labels, each.confusion, strict=True)]
         console.result_table("", counts, header=[f"predicted by {name}", *labels])
     if report.cas is not None:
         console.result_table("", _cas(report.cas), header=["trained on", "generated", "real"])
     if report.memorization is not None:
         header = ["nearest training image", "generated", "real test"]
         console.result_table("", _memorization(report.memorization), header=header)
-    console.result_table("", [(f"mistakes, {name}", _mistakes(each)) for name, each in report.classifiers.items()])
+    mistakes = [(f"mistakes, {name}", _mistakes(each, report)) for name, each in report.classifiers.items()]
+    console.result_table("", mistakes)
 
 
 def show_sweep(name: str, values: Sequence[Any], reports: "Sequence[EvaluationReport]") -> None:
@@ -152,18 +156,19 @@ def _checkpoint(model: "EvaluatedModel") -> str:
 
 def _metrics(report: "EvaluationReport") -> list[list[str]]:
     """A row for each metric: for each classifier that of generated and that of real images."""
-    names = ["accuracy", "  95 % interval", "  lowest digit", "fcd", "  over that of real images"]
+    kind = "digit" if all(name.isdecimal() for name in report.class_names) else "class"
+    names = ["accuracy", "  95 % interval", f"  lowest {kind}", "fcd", "  over that of real images"]
     names += ["precision", "recall", "density", "coverage"]
-    columns = [column for each in report.classifiers.values() for column in _columns(each)]
+    columns = [column for each in report.classifiers.values() for column in _columns(each, report)]
     rows = [[name, *cells] for name, *cells in zip(names, *columns, strict=True)]
     return [row for row in rows if {*row[1:]} - {_NONE, ""}]
 
 
-def _columns(metrics: "ClassifierMetrics") -> tuple[list[str], list[str]]:
+def _columns(metrics: "ClassifierMetrics", report: "EvaluationReport") -> tuple[list[str], list[str]]:
     """The column of generated images, and that of real ones."""
     lowest, real = metrics.accuracy_by_digit[metrics.lowest_digit], metrics.accuracy_of_test_images
     accuracy = [_percent(metrics.accuracy.share), _interval(metrics.accuracy)]
-    accuracy += [f"{metrics.lowest_digit}: {_percent(lowest.share)}"]
+    accuracy += [f"{report.name_of(metrics.lowest_digit)}: {_percent(lowest.share)}"]
     return (
         [*accuracy, _number(metrics.fcd), _number(metrics.fcd_ratio), *_prdc(metrics.prdc)],
         [
@@ -186,9 +191,9 @@ def _by_label(metrics: "ClassifierMetrics") -> list[str]:
     return [_NONE if each is None else f"{100 * each.share:.1f}".removesuffix(".0") for each in found]
 
 
-def _mistakes(metrics: "ClassifierMetrics") -> str:
-    most = metrics.confusions[:_MOST_MISTAKES]
-    return ", ".join(f"{label} classified as {predicted}: {n}" for label, predicted, n in most) or "none"
+def _mistakes(metrics: "ClassifierMetrics", report: "EvaluationReport") -> str:
+    most = [(report.name_of(label), report.name_of(found), n) for label, found, n in metrics.confusions]
+    return ", ".join(f"{label} classified as {found}: {n}" for label, found, n in most[:_MOST_MISTAKES]) or "none"
 
 
 def _cas(found: "CAS") -> list[list[str]]:

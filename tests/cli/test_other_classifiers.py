@@ -82,6 +82,22 @@ def test_a_model_of_pictures_is_evaluated_with_them_and_it_is_said_that_it_has_s
     refused(run("evaluate", "all", *FEW, "--memorization"), 4, "--memorization", "scans", "--holdout")
 
 
+def test_the_table_and_the_report_have_the_names_of_the_classes(run, here, tmp_path):
+    rows = {
+        line.split("\t")[0]: line.split("\t")[1:] for line in run("evaluate", "all", *FEW).stdout.decode().splitlines()
+    }
+    assert rows["accuracy %"] == list(NAMES)
+    assert rows["  lowest class"][0].split(":")[0] in NAMES
+    assert any(f"{name} classified as" in rows["mistakes, conv"][0] for name in NAMES) or rows["mistakes, conv"] == [
+        "none"
+    ]
+    run("evaluate", "all", *FEW, "-o", tmp_path / "e.json")
+    assert json.loads((tmp_path / "e.json").read_text())["class_names"] == list(NAMES)
+    assert run("report", "all", "--evaluation", tmp_path / "e.json", "-o", tmp_path / "r.html").returncode == 0
+    page = (tmp_path / "r.html").read_text()
+    assert all(f"<b>{name}</b>" in page for name in NAMES)
+
+
 def test_a_model_with_a_held_out_share_is_compared_with_that(run, here):
     done = run("evaluate", "held", *FEW, "--json", "--memorization")
     report = json.loads(done.stdout)

@@ -144,18 +144,18 @@ def train_classifier_command(chosen: TrainClassifierOptions) -> None:
     require("torch")
     quiet = chosen.quiet or chosen.json
     if chosen.path is None:
-        targets = _targets(DATASETS[chosen.dataset], chosen)  # refused before images are loaded
+        _targets(DATASETS[chosen.dataset], chosen)  # refused before images are loaded
     console.note("loading PyTorch and the images ...", quiet=quiet)
-    with meter(counts_images=False, quiet=quiet) as shown:
-        data, notices = _load(chosen, shown)
-        targets = _targets(data.spec, chosen)
-        contents = [shown.follow(_training(data, architecture, chosen)) for architecture in chosen.architectures]
     from mnistdiff.engine.evaluation.reference_classifier import decode_classifier
     from mnistdiff.engine.storage import write_atomically
 
+    with meter(counts_images=False, quiet=quiet) as shown:
+        data, notices = _load(chosen, shown)
     for notice in notices:
         console.warn(with_flags(notice, flags_of("train-classifier")))
-    for target, content in zip(targets, contents, strict=True):
+    for architecture, target in zip(chosen.architectures, _targets(data.spec, chosen), strict=True):
+        with meter(counts_images=False, quiet=quiet) as shown:
+            content = shown.follow(_training(data, architecture, chosen))
         make_folder(target.parent)
         write_atomically(target, content)
         card = decode_classifier(content).card

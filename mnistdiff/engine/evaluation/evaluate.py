@@ -122,6 +122,7 @@ def evaluate_each(
             model=EvaluatedModel.model_validate(model.info, from_attributes=True),
             sampling=Sampling(**settings.model_dump(), seed=seed),
             num_images=n,
+            class_names=_class_names(model.settings),
             classifiers=dict(zip(_names(classifiers), measured, strict=True)),
             cas=cas,
             memorization=memorization,
@@ -175,8 +176,12 @@ def _sampled(
 
 def _labels_of_model(trained: TrainSettings) -> NDArray[np.int64]:
     """The model's label of each class of its data set: it may have more classes, if it started from another model."""
-    names = trained.spec.class_names if trained.pictures is None else trained.pictures.class_names
-    return np.array([trained.spec.class_names.index(name) for name in names])
+    return np.array([trained.spec.class_names.index(name) for name in _class_names(trained)])
+
+
+def _class_names(trained: TrainSettings) -> tuple[str, ...]:
+    """The classes of the data set of a model."""
+    return trained.spec.class_names if trained.pictures is None else trained.pictures.class_names
 
 
 def classifier_metrics(images: LabelledImages, stats: ReferenceStats) -> ClassifierMetrics:

@@ -43,6 +43,7 @@ class EvaluationReport(Part):
         model: the evaluated model.
         sampling: sample settings and seed.
         num_images: that were measured.
+        class_names: of the labels 0, 1, 2, ...; empty in reports of versions that knew digits alone.
         classifiers: metrics by the name of the reference classifier.
         cas: classification accuracy score; None if not measured.
         memorization: nearest training images; None if not measured.
@@ -54,6 +55,7 @@ class EvaluationReport(Part):
     model: EvaluatedModel
     sampling: Sampling
     num_images: Count
+    class_names: tuple[str, ...] = ()
     classifiers: Mapping[str, ClassifierMetrics] = Field(
         min_length=1, validation_alias=AliasChoices("classifiers", "judges")
     )
@@ -62,6 +64,10 @@ class EvaluationReport(Part):
     seconds: float | None = None
     versions: Mapping[str, str] = Field(default_factory=dict)
     notices: tuple[str, ...] = ()
+
+    def name_of(self, label: int) -> str:
+        """The name of a class."""
+        return self.class_names[label] if label < len(self.class_names) else str(label)
 
     @computed_field
     @property

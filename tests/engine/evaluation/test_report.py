@@ -124,4 +124,5 @@ def test_a_report_of_version_0_1_is_read_and_written_with_the_new_keys():
     assert {"judges", "memorisation"} < old.keys()
     assert not {"judges", "memorisation"} & new.keys()
     assert [new["model"].pop(key) for key in ("total_steps", "images_seen")] == [None, None]  # unknown to version 0.1
+    assert new.pop("class_names") == []  # they were the digits
     assert with_old_keys(new) == old
