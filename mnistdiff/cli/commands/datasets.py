@@ -1,5 +1,6 @@
 """``mnistdiff datasets``."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -79,7 +80,9 @@ def _name_to_get(words: Sequence[str]) -> str:
             "Use: mnistdiff datasets, or mnistdiff datasets get NAME.",
         )
     if names[0] not in DATASETS.names:
-        raise SettingsError(f"{names[0]!r} is no data set: {', '.join(DATASETS.names)}", "See: mnistdiff datasets.")
+        close = difflib.get_close_matches(names[0].lower(), DATASETS.names, n=1, cutoff=0.4)
+        hint = f"Did you mean {close[0]}?" if close else "See: mnistdiff datasets."
+        raise SettingsError(f"{names[0]!r} is no data set: {', '.join(DATASETS.names)}", hint)
     return names[0]
 
 
