@@ -21,8 +21,8 @@ class Distillation(FrozenModel):
         prediction: prediction type of the teacher.
         sampling: how the teacher samples the paths that the student learns; its steps are a multiple of ``steps``.
         steps: of the student: the ``trailing`` timesteps of ``ddim`` (``NoiseSchedule.inference_timesteps``).
-        checks: noise levels at which the teacher checks its images. One that it predicts worse with the label than
-            without is sampled again, with strong guidance. 0 checks none.
+        checks: noise levels at which the teacher checks the image of a path. One that it predicts worse with its label
+            than without is not learned from. 0 learns from every path.
 
     Raises:
         pydantic.ValidationError: for a value out of range, or paths that a student of these steps cannot learn.

@@ -116,8 +116,8 @@ def distill(
         steps: network evaluations of the student, 1 to 16.
         sampling: how the teacher samples the paths that the student learns: fields of ``SampleSettings`` by name. Its
             ``steps`` must be a multiple of the student's.
-        checks: noise levels, 0 to 100, at which the teacher checks its images. One that it predicts worse with the
-            label than without is sampled again, with strong guidance.
+        checks: noise levels, 0 to 100, at which the teacher checks each of its images. The student does not learn from
+            those that its teacher predicts worse with the label than without.
         force: replace the run in ``run_dir``.
         stop: called after each step; True saves and ends the training.
         **settings: as for ``train``, but for those of the network and the noise schedule, which are the teacher's.

@@ -265,7 +265,7 @@ def test_a_model_of_many_images_is_guided_in_an_interval_unless_a_scale_is_given
     def settings_with(**given):
         return SampleSettings.for_model(TrainSettings(), given, images_seen=images_seen)
 
-    assert (settings_with().sampler, settings_with().guidance) == ("ddim", 1.5)
+    assert (settings_with().sampler, settings_with().guidance) == ("ddim", 1.7)
     assert settings_with().guidance_interval == (0.2, 0.6)
     assert settings_with(guidance=2) == SampleSettings(guidance=2)
     assert settings_with(guidance_interval="0:0.5").guidance_interval == (0, 0.5)

@@ -142,10 +142,10 @@ def test_help_names_one_default_guidance_and_it_is_the_one_taken(invoke):
         assert guidance.count("default") == 1
         assert "uidance is" not in command.help
         assert ("default 2)" in guidance) == (name == "edit")
-        by_model = "default 1.3; 1.5 for a model trained on fewer than 100,000 images; 1.5 in the interval 0.2:0.6"
+        by_model = "default 1.3; 1.5 for a model trained on fewer than 100,000 images; 1.7 in the interval 0.2:0.6"
         assert (by_model in guidance) == (name != "edit")
     invoke("sample", "-c", "bundled-teacher", "-d", 7, "--seed", 1, "-o", "seven.png", "-q")
     invoke("edit", "seven.png", "-c", "bundled", "-d", 1, "--seed", 1, "-o", "edited.png", "-q")
-    for name, guidance in (("seven.png", 1.5), ("edited.png", 2.0)):
+    for name, guidance in (("seven.png", 1.7), ("edited.png", 2.0)):
         done = invoke("reproduce", name, "--json", "--force")
         assert json.loads(done.stdout)["settings"]["guidance"] == guidance

@@ -78,8 +78,8 @@ class DistillOptions:
         declared.typed(
             "--checks",
             kind=Checks,
-            help_text="Noise levels at which the teacher checks its images; one that it predicts worse with the label "
-            f"than without is sampled again, with strong guidance (0 to 100; default {CHECKS}).",
+            help_text="Noise levels at which the teacher checks each of its images; those that it predicts worse with "
+            f"the label than without are not learned from (0 to 100; default {CHECKS}).",
             panel=_TEACHER,
         ),
     ] = CHECKS

@@ -17,11 +17,7 @@ BUNDLED = "bundled"
 """The name of the first student and the teacher, as a checkpoint: whichever can do what is asked."""
 TEACHER = f"{BUNDLED}-teacher"
 EARLIER_MODELS: Mapping[str, str] = MappingProxyType(
-    {
-        "fcb1b5c5c0c9a6dc6c6d9828b14a67cec2838b29d8dfedbd68ca488353515211": "0.1 and 0.2.0",
-        "d1be6a94accdcb8895764e8bd1a2008503638210bc31058587ae49704d6f2bcd": "0.3.0",  # of two steps
-        "30a5d7b2598877e7a5aa73d86dcede1a08a729443c250057560e541f0056a076": "0.3.0",  # of one step
-    }
+    {"fcb1b5c5c0c9a6dc6c6d9828b14a67cec2838b29d8dfedbd68ca488353515211": "0.1 and 0.2.0"}
 )
 """The versions of this program that contain a bundled model, by its SHA-256."""
 

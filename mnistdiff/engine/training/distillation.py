@@ -4,15 +4,13 @@ Simple and fast distillation (Zhou et al. 2024, arXiv 2409.19681): the student s
 teacher, by ``ddim`` and without guidance, and each of its states is compared with that of the path at the same
 timestep. A step starts from the student's own state, as it will when it samples, and its gradient ends there.
 
-Some images of a teacher are of another class than their label, or of none. Strong guidance avoids them, but makes all
-images less varied. The teacher itself detects many of them: it predicts such an image worse with the label than without
-it, as in a diffusion classifier (Li et al. 2023, arXiv 2303.16203). It samples these alone again, from the same noise
-with strong guidance.
+A path that ends in an image of another class, or of none, is left out: the teacher itself detects most of them, since
+it predicts such an image worse with the label than without it, as in a diffusion classifier (Li et al. 2023,
+arXiv 2303.16203). Guidance avoids them, too, but makes all other images less varied.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -30,8 +28,7 @@ from mnistdiff.engine.randomness import Stream, generator
 from mnistdiff.engine.training.execution import Predict, prepared
 from mnistdiff.engine.training.objective import Draws, Objective
 from mnistdiff.engine.training.state import Weights
-from mnistdiff.sample_settings import SampleSettings
-from mnistdiff.setting_types import PREDICTIONS, Interval
+from mnistdiff.setting_types import PREDICTIONS
 from mnistdiff.settings import TrainSettings
 
 _USES = 5
@@ -40,8 +37,6 @@ _DELAY = 16 * _USES
 """Optimizer steps between two uses of a path."""
 _CHECKED_FROM, _CHECKED_TO = 0.5, 0.9
 """Share of the timesteps between which images are checked: where noise hides what an image shows, but not all of it."""
-_STRONG = MappingProxyType({"guidance": 2.0, "guidance_interval": Interval(0.1, 0.6)})
-"""How images that a check has found wrong are sampled again."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +44,16 @@ class _Paths:
     """Paths of the teacher for a batch or one of its shards.
 
     Attributes:
-        noise: x_T, shape (B, 1, 28, 28).
+        noise: x_T, shape (B, 1, H, W).
         labels: shape (B,).
-        states: after each step of the student, float16, shape (S, B, 1, 28, 28).
+        states: after each step of the student, float16, shape (S, B, 1, H, W).
+        accepted: 1 for paths to learn from, 0 for others, shape (B, 1, 1, 1).
     """
 
     noise: Tensor
     labels: Tensor
     states: Tensor
+    accepted: Tensor
 
 
 def path_number(step: int) -> int:
@@ -104,7 +101,8 @@ class DistillationLoss(Objective):
         for (t, t_prev), state in zip(self._timesteps, paths.states, strict=True):
             x_0_pred = self._x_0(model, x_t, t, paths.labels)
             # Squared differences would make the student blur what it cannot tell apart.
-            total = total + (self._ddim(x_0_pred, x_t, t, t_prev) - state.float()).abs().mean()
+            difference = self._ddim(x_0_pred, x_t, t, t_prev) - state.float()
+            total = total + (paths.accepted * difference).abs().mean()
             x_t = self._ddim(x_0_pred.detach().clamp(-1, 1), x_t, t, t_prev)
         return total / len(self._timesteps)
 
@@ -129,32 +127,23 @@ class DistillationLoss(Objective):
         return self._kept[key]
 
     def _sampled(self, number: int, part: slice) -> _Paths:
-        """Some paths of a batch, by the code that samples."""
+        """Some paths of a batch: the teacher's states at the timesteps of the student, by the code that samples."""
         random = generator(self._settings.seed, Stream.TEACHER_PATHS, number)
         shape = (self._settings.batch_size, *self._settings.spec.image_shape)
         noise = random.standard_normal(shape, dtype=np.float32)[part]
         labels = random.integers(self._settings.spec.num_classes, size=shape[0])[part]
-        path = self._path(noise, labels, self._distillation.sampling)
-        gain = self._gain(path[-1], labels, lambda: random.standard_normal(shape, dtype=np.float32)[part])
-        wrong = np.flatnonzero(gain < 0)
-        if len(wrong):
-            strong = self._distillation.sampling.model_copy(update=_STRONG)
-            path[:, wrong] = self._path(noise[wrong], labels[wrong], strong)
-        return _Paths(
-            noise=self._moved(noise),
-            labels=torch.from_numpy(labels).to(self._device),
-            states=torch.stack([self._moved(state).half() for state in path]),
-        )
-
-    def _path(
-        self, noise: NDArray[np.float32], labels: NDArray[np.int64], sampling: SampleSettings
-    ) -> NDArray[np.float32]:
-        """The teacher's states at the timesteps of the student, shape (S, B, 1, 28, 28)."""
+        sampling = self._distillation.sampling
         teacher = DiffusionModel(self._evaluate, self._of_teacher)
         predict_x_0 = guided_x_0(teacher, self._schedule, labels.tolist(), sampling)
         every = sampling.steps // self._distillation.steps
-        steps = [step.x_t for step in FROM_NOISE(predict_x_0, lambda _: noise, self._schedule, sampling)]
-        return np.stack(steps[every - 1 :: every]).astype(np.float32, copy=False)
+        path = [step.x_t for step in FROM_NOISE(predict_x_0, lambda _: noise, self._schedule, sampling)]
+        accepted = self._gain(path[-1], labels, lambda: random.standard_normal(shape, dtype=np.float32)[part]) >= 0
+        return _Paths(
+            noise=self._moved(noise),
+            labels=torch.from_numpy(labels).to(self._device),
+            states=torch.stack([self._moved(state).half() for state in path[every - 1 :: every]]),
+            accepted=self._moved(accepted.reshape(-1, 1, 1, 1).astype(np.float32)),
+        )
 
     def _gain(
         self, x_0: FloatArray, labels: NDArray[np.int64], draw: Callable[[], NDArray[np.float32]]
