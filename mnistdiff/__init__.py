@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mnistdiff.api import Images, Interpolation, Model, bits_per_dim, distill, evaluate, load, resume, train
     from mnistdiff.errors import MnistDiffError
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = [
     "Images",
     "Interpolation",

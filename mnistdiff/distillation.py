@@ -9,8 +9,6 @@ from mnistdiff.setting_types import FrozenModel, PredictionName, Sha256
 
 STUDENT_STEPS = 2
 StudentSteps = Annotated[int, Field(ge=1, le=16)]
-CHECKS = 5
-Checks = Annotated[int, Field(ge=0, le=100)]
 
 
 class Distillation(FrozenModel):
@@ -21,8 +19,6 @@ class Distillation(FrozenModel):
         prediction: prediction type of the teacher.
         sampling: how the teacher samples the paths that the student learns; its steps are a multiple of ``steps``.
         steps: of the student: the ``trailing`` timesteps of ``ddim`` (``NoiseSchedule.inference_timesteps``).
-        checks: noise levels at which the teacher checks the image of a path. One that it predicts worse with its label
-            than without is not learned from. 0 learns from every path.
 
     Raises:
         pydantic.ValidationError: for a value out of range, or paths that a student of these steps cannot learn.
@@ -32,7 +28,6 @@ class Distillation(FrozenModel):
     prediction: PredictionName
     sampling: SampleSettings
     steps: StudentSteps
-    checks: Checks = 0
 
     def __str__(self) -> str:
         """The record in a few words."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mnistdiff.distillation import CHECKS, Distillation
+from mnistdiff.distillation import Distillation
 from mnistdiff.errors import SettingsError, field_errors
 from mnistdiff.layers import Layer
 from mnistdiff.preset_table import EXECUTION
@@ -34,7 +34,7 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
 
 
 def resolve_distillation(
-    teacher: "CheckpointFile", steps: int, sampling: Mapping[str, Any], layers: Sequence[Layer], *, checks: int = CHECKS
+    teacher: "CheckpointFile", steps: int, sampling: Mapping[str, Any], layers: Sequence[Layer]
 ) -> Resolved:
     """The settings of a run that distils a teacher.
 
@@ -46,8 +46,6 @@ def resolve_distillation(
         steps: of the student.
         sampling: how the teacher samples: fields of ``SampleSettings`` by name, others by default.
         layers: of settings that the user gives, as for ``resolve``.
-        checks: noise levels at which the teacher checks its images; a student as teacher, which has learned guidance
-            and no other use of the label, checks none.
 
     Raises:
         SettingsError: for a value out of range, or a teacher whose paths such a student cannot learn.
@@ -62,7 +60,6 @@ def resolve_distillation(
             prediction=trained.prediction,
             sampling=SampleSettings.for_model(trained, {**defaults, **sampling}, images_seen=seen),
             steps=steps,
-            checks=0 if trained.distillation is not None else checks,
         )
     require_able(
         trained,

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mnistdiff.distillation import CHECKS, STUDENT_STEPS, Checks, StudentSteps
+from mnistdiff.distillation import STUDENT_STEPS, StudentSteps
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.checkpoint.header import CheckpointFile, read_checkpoint_file
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
@@ -101,7 +101,6 @@ def distill(
     steps: int = STUDENT_STEPS,
     *,
     sampling: Mapping[str, object] = MappingProxyType({}),
-    checks: int = CHECKS,
     force: bool = False,
     stop: Callable[[], bool] = lambda: False,
     **settings: object,
@@ -116,8 +115,6 @@ def distill(
         steps: network evaluations of the student, 1 to 16.
         sampling: how the teacher samples the paths that the student learns: fields of ``SampleSettings`` by name. Its
             ``steps`` must be a multiple of the student's.
-        checks: noise levels, 0 to 100, at which the teacher checks each of its images. The student does not learn from
-            those that its teacher predicts worse with the label than without.
         force: replace the run in ``run_dir``.
         stop: called after each step; True saves and ends the training.
         **settings: as for ``train``, but for those of the network and the noise schedule, which are the teacher's.
@@ -134,9 +131,7 @@ def distill(
     path = PRETRAINED if teacher is None else checkpoints_to_sample(user_path("teacher", teacher))[-1]
     file = read_checkpoint_file(path)
     number = validate("steps", StudentSteps, steps)
-    resolved = resolve_distillation(
-        file, number, sampling, [("distill()", settings)], checks=validate("checks", Checks, checks)
-    )
+    resolved = resolve_distillation(file, number, sampling, [("distill()", settings)])
     return start_distillation(file, resolved, force=force, stop=stop)
 
 

@@ -94,7 +94,6 @@ OPTIONS: Mapping[str, Words] = {
     "save_every": ["--save-every", "7"],
     "any_size": ["--any-size"],
     "teacher_steps": ["--teacher-steps", "8"],
-    "checks": ["--checks", "2"],
 }
 OUTPUTS = {
     "sample": "x.png",

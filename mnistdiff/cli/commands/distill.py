@@ -13,7 +13,7 @@ from mnistdiff.cli.option_groups import GUIDANCE_BY_MODEL
 from mnistdiff.cli.processes import processes_of, train_elsewhere, training
 from mnistdiff.cli.train_options import SETTINGS, of_setting
 from mnistdiff.cli.training_view import conclude, show_training
-from mnistdiff.distillation import CHECKS, STUDENT_STEPS, Checks, StudentSteps
+from mnistdiff.distillation import STUDENT_STEPS, StudentSteps
 from mnistdiff.distillation_settings import RECIPE, TEACHER_SAMPLING, resolve_distillation
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import Interval
@@ -73,16 +73,6 @@ class DistillOptions:
     teacher_steps: Annotated[int | None, _of_teacher("steps", "--teacher-steps")] = None
     guidance: Annotated[float | None, _of_teacher("guidance")] = None
     guidance_interval: Annotated[Interval | None, _of_teacher("guidance_interval")] = None
-    checks: Annotated[
-        int,
-        declared.typed(
-            "--checks",
-            kind=Checks,
-            help_text="Noise levels at which the teacher checks each of its images; those that it predicts worse with "
-            f"the label than without are not learned from (0 to 100; default {CHECKS}).",
-            panel=_TEACHER,
-        ),
-    ] = CHECKS
     shards: Annotated[str | None, _of("shards", _SPEED)] = None
     processes: Annotated[str | None, _of("processes", _SPEED)] = None
     precision: Annotated[str | None, _of("precision", _SPEED)] = None
@@ -112,8 +102,7 @@ class DistillOptions:
         of_teacher = {name: getattr(self, name) for name in ("sampler", "guidance", "guidance_interval")}
         sampling = {**of_teacher, "steps": self.teacher_steps}
         given = {name: value for name, value in sampling.items() if value is not None}
-        layers = [variables.layer(untyped), ("command line", typed)]
-        return resolve_distillation(teacher, self.steps, given, layers, checks=self.checks)
+        return resolve_distillation(teacher, self.steps, given, [variables.layer(untyped), ("command line", typed)])
 
 
 def distill_command(options: DistillOptions) -> None:

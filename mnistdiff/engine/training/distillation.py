@@ -3,14 +3,7 @@
 Simple and fast distillation (Zhou et al. 2024, arXiv 2409.19681): the student samples from the noise of a path of the
 teacher, by ``ddim`` and without guidance, and each of its states is compared with that of the path at the same
 timestep. A step starts from the student's own state, as it will when it samples, and its gradient ends there.
-
-A path that ends in an image of another class, or of none, is left out: the teacher itself detects most of them, since
-it predicts such an image worse with the label than without it, as in a diffusion classifier (Li et al. 2023,
-arXiv 2303.16203). Guidance avoids them, too, but makes all other images less varied.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,25 +28,6 @@ _USES = 5
 """How often each path is used: making it takes about as long as five steps of the student."""
 _DELAY = 16 * _USES
 """Optimizer steps between two uses of a path."""
-_CHECKED_FROM, _CHECKED_TO = 0.5, 0.9
-"""Share of the timesteps between which images are checked: where noise hides what an image shows, but not all of it."""
-
-
-@dataclass(frozen=True)
-class _Paths:
-    """Paths of the teacher for a batch or one of its shards.
-
-    Attributes:
-        noise: x_T, shape (B, 1, H, W).
-        labels: shape (B,).
-        states: after each step of the student, float16, shape (S, B, 1, H, W).
-        accepted: 1 for paths to learn from, 0 for others, shape (B, 1, 1, 1).
-    """
-
-    noise: Tensor
-    labels: Tensor
-    states: Tensor
-    accepted: Tensor
 
 
 def path_number(step: int) -> int:
@@ -67,7 +41,7 @@ class DistillationLoss(Objective):
     """The absolute difference of the student's states from those of the teacher's paths.
 
     Paths are made when they are needed, for every fifth batch, and used five times; they are a function of the seed and
-    the step, so that resuming makes them again. In memory are those of 65 batches: 26 MB for batches of 64 images and a
+    the step, so that resuming makes them again. In memory are those of 65 batches: 13 MB for batches of 64 images and a
     student of two steps.
 
     Args:
@@ -88,7 +62,7 @@ class DistillationLoss(Objective):
                 tensor.copy_(torch.from_numpy(teacher[name]))
         self._predict = prepared(self._teacher, settings)
         self._timesteps = self._schedule.inference_timesteps(self._distillation.steps, "trailing")
-        self._kept: dict[tuple[int, int, int], _Paths] = {}
+        self._states: dict[tuple[int, int, int], Tensor] = {}
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights of the teacher."""
@@ -96,13 +70,12 @@ class DistillationLoss(Objective):
 
     def loss(self, model: Predict, x_0: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         """The mean over images, steps and pixels; images and labels of the data set are not used."""
-        paths = self._paths(draws, images=len(labels))
-        x_t, total = paths.noise, torch.zeros((), device=self._device)
-        for (t, t_prev), state in zip(self._timesteps, paths.states, strict=True):
-            x_0_pred = self._x_0(model, x_t, t, paths.labels)
+        noise, path_labels, states = self._paths(draws, images=len(labels))
+        x_t, total = noise, torch.zeros((), device=self._device)
+        for (t, t_prev), state in zip(self._timesteps, states, strict=True):
+            x_0_pred = self._x_0(model, x_t, t, path_labels)
             # Squared differences would make the student blur what it cannot tell apart.
-            difference = self._ddim(x_0_pred, x_t, t, t_prev) - state.float()
-            total = total + (paths.accepted * difference).abs().mean()
+            total = total + (self._ddim(x_0_pred, x_t, t, t_prev) - state.float()).abs().mean()
             x_t = self._ddim(x_0_pred.detach().clamp(-1, 1), x_t, t, t_prev)
         return total / len(self._timesteps)
 
@@ -116,52 +89,34 @@ class DistillationLoss(Objective):
         eps = eps_from_x_0(x_0, x_t, self._schedule.alpha(t), self._schedule.sigma(t))
         return diffuse(x_0, eps, self._schedule.alpha(t_prev), self._schedule.sigma(t_prev))
 
-    def _paths(self, draws: Draws, *, images: int) -> _Paths:
-        """The paths of a batch or one of its shards, a function of the seed and the step."""
-        number = path_number(draws.step)
-        key = (number, draws.first, images)
-        if key not in self._kept:
-            oldest = number - _DELAY * (_USES - 1) // _USES
-            self._kept = {other: paths for other, paths in self._kept.items() if other[0] >= oldest}
-            self._kept[key] = self._sampled(number, slice(draws.first, draws.first + images))
-        return self._kept[key]
+    def _paths(self, draws: Draws, *, images: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Paths of the teacher for a batch or one of its shards.
 
-    def _sampled(self, number: int, part: slice) -> _Paths:
-        """Some paths of a batch: the teacher's states at the timesteps of the student, by the code that samples."""
+        Returns:
+            noise x_T, shape (B, 1, H, W); labels, shape (B,); the states after each step of the student, float16,
+            shape (S, B, 1, H, W).
+        """
+        number = path_number(draws.step)
         random = generator(self._settings.seed, Stream.TEACHER_PATHS, number)
         shape = (self._settings.batch_size, *self._settings.spec.image_shape)
+        part = slice(draws.first, draws.first + images)
         noise = random.standard_normal(shape, dtype=np.float32)[part]
         labels = random.integers(self._settings.spec.num_classes, size=shape[0])[part]
+        key = (number, draws.first, images)
+        if key not in self._states:
+            oldest = number - _DELAY * (_USES - 1) // _USES
+            self._states = {other: states for other, states in self._states.items() if other[0] >= oldest}
+            self._states[key] = self._sampled(noise, labels)
+        return self._moved(noise), torch.from_numpy(labels).to(self._device), self._states[key]
+
+    def _sampled(self, noise: NDArray[np.float32], labels: NDArray[np.int64]) -> Tensor:
+        """The teacher's states at the timesteps of the student, by the code that samples."""
         sampling = self._distillation.sampling
         teacher = DiffusionModel(self._evaluate, self._of_teacher)
         predict_x_0 = guided_x_0(teacher, self._schedule, labels.tolist(), sampling)
         every = sampling.steps // self._distillation.steps
         path = [step.x_t for step in FROM_NOISE(predict_x_0, lambda _: noise, self._schedule, sampling)]
-        accepted = self._gain(path[-1], labels, lambda: random.standard_normal(shape, dtype=np.float32)[part]) >= 0
-        return _Paths(
-            noise=self._moved(noise),
-            labels=torch.from_numpy(labels).to(self._device),
-            states=torch.stack([self._moved(state).half() for state in path[every - 1 :: every]]),
-            accepted=self._moved(accepted.reshape(-1, 1, 1, 1).astype(np.float32)),
-        )
-
-    def _gain(
-        self, x_0: FloatArray, labels: NDArray[np.int64], draw: Callable[[], NDArray[np.float32]]
-    ) -> NDArray[np.float64]:
-        """How much better the teacher predicts images with their labels than without, shape (B,).
-
-        In squared errors of v, from the same noise with and without labels.
-        """
-        levels, prediction = self._distillation.checks, PREDICTIONS[self._of_teacher.prediction]
-        T = self._schedule.num_train_timesteps
-        gain = np.zeros(len(labels))
-        for t in np.linspace(_CHECKED_FROM * T, _CHECKED_TO * T, levels).astype(int).tolist():
-            eps, alpha, sigma = draw(), self._schedule.alpha(t), self._schedule.sigma(t)
-            x_t = diffuse(x_0, eps, alpha, sigma).astype(np.float32)
-            for sign, given in ((-1, labels), (1, np.full_like(labels, self._settings.spec.null_label))):
-                error = prediction.x_0(self._evaluate(x_t, t, given), x_t, alpha, sigma) - x_0
-                gain += sign * (error**2).sum(axis=(1, 2, 3), dtype=np.float64) / sigma**2
-        return gain
+        return torch.stack([self._moved(state).half() for state in path[every - 1 :: every]])
 
     @torch.no_grad()
     def _evaluate(self, x_t: FloatArray, t: int, labels: NDArray[np.int64]) -> NDArray[np.float32]:
