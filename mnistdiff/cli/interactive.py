@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mnistdiff.engine.outputs.images import Images
 
 _HELP = """7, 2026      sample these digits; of a model of other classes: sneaker, bag
-again        the same again, from new noise
+again        sample the same again, from new noise
 g 3          guidance 3: follow the label harder (1 is plain)
 steps 20     20 network evaluations per image
 s 42         start at seed 42

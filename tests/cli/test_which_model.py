@@ -96,8 +96,8 @@ def test_every_command_with_json_is_tried():
     speaks = {name for name, entry in COMMANDS.items() if not entry.hidden}
     speaks = {name for name in speaks if "json" in {parameter.name for parameter in load(name).params}}
     tried = {line.split()[0] for line in LINES.values()} - {"inspect"} | {"inspect-checkpoint"}
-    # A training is no result of a model, a classifier is another kind of model, and doctor draws from the bundled one.
-    assert tried | {"train", "distill", "train-classifier", "doctor"} == speaks
+    # No results of a model: a training, another kind of model, data; doctor draws from the bundled one.
+    assert tried | {"train", "distill", "train-classifier", "datasets", "doctor"} == speaks
 
 
 @pytest.mark.parametrize("what", LINES)

@@ -62,4 +62,5 @@ def test_the_numbers_are_those_that_earlier_versions_drew():
 def test_the_numbers_of_the_streams_are_never_renumbered(stream):
     order = ["INITIAL_WEIGHTS", "IMAGE_ORDER", "TIMESTEPS", "TRAINING_NOISE", "LABEL_DROPOUT", "SAMPLING_NOISE"]
     order += ["CLASSIFIER_WEIGHTS", "CLASSIFIER_ORDER", "CLASSIFIER_AUGMENTATION", "TEACHER_PATHS"]
+    order += ["AUGMENTATION", "HELD_OUT_IMAGES", "BOUND_TIMESTEPS"]
     assert order[stream.value] == stream.name

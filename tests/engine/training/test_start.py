@@ -18,9 +18,8 @@ TABLE = "embed_label.weight"
 
 def of_pictures(names, **changes):
     counts = (5,) * len(names)
-    record = Pictures(
-        title="mine", class_names=names, class_counts=counts, image_size=28, digest="0" * 64, fit="pad", inverted=False
-    )
+    made = {"image_size": 28, "digest": "0" * 64, "fit": "pad", "inverted": False, "border": 0}
+    record = Pictures(title="mine", class_names=names, class_counts=counts, **made)
     return TrainSettings.model_validate({**dict(SETTINGS), "dataset": "pictures", "pictures": record, **changes})
 
 
