@@ -134,7 +134,7 @@ def test_without_arguments_digits_are_asked_for_sampled_and_kept(spawn, tmp_path
     code, _ = to_the_end(child)
     assert code == 0
     assert "again        " in said["hello"]
-    assert "again        the same digits" in said["seven, please"]
+    assert "again        " in said["seven, please"]
     assert len(image_rows(said["7"])) == len(image_rows(said["again"])) == 14
     seeds = [re.search(r"seed ([0-9]+), guidance [0-9.]+, steps [0-9]+", said[line])[1] for line in ("7", "again")]
     assert seeds[0] != seeds[1]
