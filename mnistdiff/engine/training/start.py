@@ -14,6 +14,10 @@ from mnistdiff.engine.training.state import Weights
 from mnistdiff.errors import SettingsError
 from mnistdiff.settings import TrainSettings
 
+_FRESH_DEVIATION = 2.0
+"""Twice that of known embeddings: a short training moves embeddings little, and so tells a new class apart. Of 50
+samples of a new class 98 % were nearest to a picture of it; 86 % with 1, and 64 % with 0.3."""
+
 
 def weights_to_start(model: Checkpoint, settings: TrainSettings) -> Weights:
     """The averaged weights of a model for the network of a training, whose classes may be others.
@@ -41,9 +45,9 @@ def weights_to_start(model: Checkpoint, settings: TrainSettings) -> Weights:
 def _rows_by_name(
     rows: NDArray[np.float32], known: Sequence[str], classes: Sequence[str], seed: int
 ) -> NDArray[np.float32]:
-    """The embeddings of classes: known ones; for others the mean of those and noise of variance 1; "no label"."""
-    unit = math.sqrt(3)  # uniform, as in a new network
-    fresh = generator(seed, Stream.INITIAL_WEIGHTS, 1).uniform(-unit, unit, (len(classes), rows.shape[1]))
+    """The embeddings of classes: known ones; for others the mean of those and uniform noise; "no label"."""
+    most = math.sqrt(3) * _FRESH_DEVIATION
+    fresh = generator(seed, Stream.INITIAL_WEIGHTS, 1).uniform(-most, most, (len(classes), rows.shape[1]))
     fresh += rows[:-1].mean(axis=0)
     chosen = [rows[known.index(name)] if name in known else fresh[label] for label, name in enumerate(classes)]
     return np.stack([*chosen, rows[-1]]).astype(np.float32)

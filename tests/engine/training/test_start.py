@@ -49,11 +49,11 @@ def test_known_classes_and_no_label_keep_their_rows_and_all_else_is_the_same(dig
     assert after[TABLE].dtype == np.float32
 
 
-def test_new_classes_get_the_mean_of_the_known_ones_and_unit_noise_addressed_by_the_seed(digits):
+def test_new_classes_get_the_mean_of_the_known_ones_and_noise_addressed_by_the_seed(digits):
     settings = of_pictures(("x", "y"))
     first = weights_to_start(digits, settings)[TABLE]
     noise = first[:2] - digits.weights("ema")[TABLE][:10].mean(axis=0)
-    assert noise.std() == pytest.approx(1, abs=0.1)
+    assert noise.std() == pytest.approx(2, abs=0.2)
     assert abs(np.corrcoef(noise)[0, 1]) < 0.2
     assert np.array_equal(weights_to_start(digits, settings)[TABLE], first)
     other = weights_to_start(digits, settings.model_copy(update={"seed": 1}))[TABLE]
