@@ -4,11 +4,14 @@ from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.settings import TrainSettings
 
 _HIGH_TERMINAL_SIGNAL = 0.2
+_MANY_REPETITIONS = 1000
+"""The preset ``finetune`` shows each of 50 images 384 times; 768 times with larger learning rates made copies."""
 
 
 def warnings_of(settings: TrainSettings) -> tuple[str, ...]:
     """A sentence for each of them."""
-    return tuple(filter(None, (_schedule_warning(settings), _flip_warning(settings))))
+    every = (_schedule_warning(settings), _flip_warning(settings), _repetition_warning(settings))
+    return tuple(filter(None, every))
 
 
 def _schedule_warning(settings: TrainSettings) -> str:
@@ -27,3 +30,15 @@ def _flip_warning(settings: TrainSettings) -> str:
     if "flip" not in settings.augment or any(len(name) > 1 for name in settings.spec.class_names):
         return ""
     return "`augment` flip mirrors digits and letters, few of which are then what they were: leave it out"
+
+
+def _repetition_warning(settings: TrainSettings) -> str:
+    """A warning if each image is shown so often that the model will learn it by heart; empty if not."""
+    images = sum(settings.spec.class_counts)
+    repetitions = settings.images_seen(settings.total_steps(images), images) / images
+    if repetitions < _MANY_REPETITIONS:
+        return ""
+    return (
+        f"each of the {images:,} images is shown about {repetitions:,.0f} times, and the model will copy them: use "
+        "fewer `max_steps`, or start from a model with `preset` finetune"
+    )
