@@ -190,7 +190,8 @@ def sampling(program, environment, tmp_path):
 
     @contextmanager
     def start(*options):
-        ours = signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs tests in the background ignores it
+        # Whoever runs tests in the background ignores them, and what they start would, too.
+        ours = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)}
         try:
             words = [*program, "sample", "-d", "1", "-n", "100000", "--seed", "0", "--processes", "2", *options]
             process = subprocess.Popen(
@@ -202,7 +203,8 @@ def sampling(program, environment, tmp_path):
                 start_new_session=True,
             )
         finally:
-            signal.signal(signal.SIGINT, ours)
+            for number, handler in ours.items():
+                signal.signal(number, handler)
         try:
             wait_for(lambda: len(children(process.pid)) == 3)  # and that which tidies up after all of them
             yield process, children(process.pid)
