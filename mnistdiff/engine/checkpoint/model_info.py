@@ -11,6 +11,8 @@ from mnistdiff.engine.checkpoint.pretrained import name_of, typed_name
 HARDLY_TRAINED_IMAGES = 50_000
 """With fewer, the slowest preset samples many unreadable digits, even at the end of a run (docs, evaluation)."""
 
+_OF_DIGITS = ("mnist", "mnist-5k", "qmnist", "emnist-digits")
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -22,6 +24,7 @@ class ModelInfo:
         preset: of the training.
         step: optimizer steps done; total_steps: planned.
         images_seen: in these steps, repetitions counted.
+        is_of_digits: whether it was trained on a data set of digits, which the bundled models sample, too.
     """
 
     checkpoint: str
@@ -30,6 +33,7 @@ class ModelInfo:
     step: int
     total_steps: int
     images_seen: int
+    is_of_digits: bool = True
 
     @classmethod
     def of(cls, path: Path, metadata: CheckpointMetadata, sha256: str) -> Self:
@@ -41,6 +45,7 @@ class ModelInfo:
             step=metadata.step,
             total_steps=metadata.settings.total_steps(metadata.num_train_images),
             images_seen=metadata.images_seen,
+            is_of_digits=metadata.settings.dataset in _OF_DIGITS,
         )
 
     @classmethod
@@ -74,14 +79,12 @@ class ModelInfo:
             return ()
         state = "unfinished" if self.is_unfinished else "hardly trained"
         progress = f"step {self.step:,} of {self.total_steps:,}, {self.images_seen:,} images seen"
-        return (
-            f"{self.checkpoint} is {state} ({progress}), so its images and classifications may be wrong; "
-            f"to use the bundled model instead, name the checkpoint {typed_name()}",
-        )
+        instead = f"; to use the bundled model instead, name the checkpoint {typed_name()}" if self.is_of_digits else ""
+        return (f"{self.checkpoint} is {state} ({progress}), so its images and classifications may be wrong{instead}",)
 
     def to_dict(self) -> dict[str, object]:
         """The values for JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "is_of_digits"}
 
 
 UNSAVED = ModelInfo(checkpoint="", sha256="", preset="base", step=0, total_steps=0, images_seen=0)

@@ -61,3 +61,9 @@ def test_the_number_of_images_decides_to_the_image():
 
 def test_the_bundled_model_is_fully_trained():
     assert ModelInfo.read(PRETRAINED).notices == ()
+
+
+def test_the_bundled_model_is_offered_in_place_of_models_of_digits_alone():
+    assert "bundled" in subject(25, dataset="mnist-5k").notices[0]
+    assert "bundled" not in subject(25, dataset="kmnist").notices[0]
+    assert "is_of_digits" not in subject(25).to_dict()
