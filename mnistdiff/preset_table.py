@@ -54,7 +54,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "embedding": 32,
             }
         ),
-        # From a trained model to a hand in which 50 digits are given (docs/own-images.md).
+        # From a trained model to a handwriting of which 50 digits are given (docs/own-images.md).
         "finetune": MappingProxyType(
             {
                 **EXECUTION,
