@@ -101,7 +101,7 @@ class OutputOptions:
         """The files of states."""
         return [path for path in (self.gif, self.film) if path is not None]
 
-    def refuse_existing(self, specs: "Sequence[SampleSpec]", dataset: "DatasetSpec") -> None:
+    def require_writable(self, specs: "Sequence[SampleSpec]", dataset: "DatasetSpec") -> None:
         """Check the files of these images before they are sampled.
 
         Raises:
@@ -155,10 +155,15 @@ class DatasetOptions:
         """Where it goes."""
         return Path(self.output or ("drawn" if self.format == "idx" else f"drawn.{self.format}"))
 
-    def require_enough(self, count: int) -> None:
-        """Raise SettingsError for fewer images than the format needs."""
+    def require_writable(self, specs: "Sequence[SampleSpec]", dataset: "DatasetSpec") -> None:
+        """Check these images before they are sampled.
+
+        Raises:
+            SettingsError: if the format needs more of them.
+        """
         from mnistdiff.engine.outputs.dataset_writers import LEAST_FOR_IDX
 
+        count = len(specs)
         if self.format == "idx" and count < LEAST_FOR_IDX:
             raise SettingsError(
                 f"--format idx is a training and a test set: it needs at least {LEAST_FOR_IDX} images, not {count}",

@@ -76,6 +76,6 @@ def edit_command(
     process = SDEdit(image=prepared.image, strength=strength)
     first = options.new_seed() if seed is None else seed
     specs = specs_for_labels(parse_labels(digit, classes, dataset), n or 1, first)
-    images.refuse_existing(specs, dataset)
+    images.require_writable(specs, dataset)
     [(model, settings)] = load_models(file, sampling, note=f", --seed {first}", quiet=images.quiet)
     write_images(Origin(model, settings, process), specs, images, notices=prepared.notices)

@@ -54,12 +54,10 @@ def sample_in_pool(
         ProcessError: if no processes can be started, or one of them ended.
         DivergedError: if an image is not finite.
     """
-    from concurrent.futures import wait
     from concurrent.futures.process import BrokenProcessPool
 
     evaluations = process.evaluations(NoiseSchedule.from_settings(model.settings), settings)
     batches = [specs[start : start + batch_size] for start in range(0, len(specs), batch_size)]
-    total, names = len(batches) * evaluations, model.settings.spec.class_names
     size, slots = model.settings.spec.image_size, _BATCHES_A_PROCESS * number
     # Without the methods of the Python API, which import more.
     plain = DiffusionModel(model.denoiser, model.settings, model.backend, model.info, model.weights, model.device)
@@ -67,25 +65,38 @@ def sample_in_pool(
     shared = Shared.of(job, (slots, batch_size, size, size), len(batches))
     with closing(_Pool(number, shared)) as pool:
         try:
-            futures = deque(pool.submit(index, batch) for index, batch in enumerate(batches[:slots]))
-            yield Progress("sampling", 0, total)
-            for index, batch in enumerate(batches):
-                future, shown = futures.popleft(), shared.evaluations
-                while not wait([future], _POLL_SECONDS).done:
-                    if shared.evaluations > shown:
-                        shown = shared.evaluations
-                        yield Progress("sampling", shown, total)
-                future.result()
-                images = shared.images[index % slots, : len(batch)].copy()
-                if index + slots < len(batches):
-                    futures.append(pool.submit(index + slots, batches[index + slots]))
-                samples = [
-                    Sample(one.label, one.seed, image, names[one.label])
-                    for one, image in zip(batch, images, strict=True)
-                ]
-                yield Progress("sampling", shared.evaluations, total, tuple(samples))
+            yield from _results(pool, shared, batches, evaluations, model.settings.spec.class_names)
         except BrokenProcessPool:
             raise pool.failure() from None
+
+
+def _results(
+    pool: "_Pool",
+    shared: Shared,
+    batches: Sequence[Sequence[SampleSpec]],
+    evaluations: int,
+    class_names: Sequence[str],
+) -> Work[Sample, None]:
+    """The images of all batches, in their order; as many batches are under way as have a slot in the shared memory."""
+    from concurrent.futures import wait
+
+    slots, total = len(shared.images), len(batches) * evaluations
+    futures = deque(pool.submit(index, batch) for index, batch in enumerate(batches[:slots]))
+    yield Progress("sampling", 0, total)
+    for index, batch in enumerate(batches):
+        future, shown = futures.popleft(), shared.evaluations
+        while not wait([future], _POLL_SECONDS).done:
+            if shared.evaluations > shown:
+                shown = shared.evaluations
+                yield Progress("sampling", shown, total)
+        future.result()
+        images = shared.images[index % slots, : len(batch)].copy()
+        if index + slots < len(batches):
+            futures.append(pool.submit(index + slots, batches[index + slots]))
+        samples = [
+            Sample(one.label, one.seed, image, class_names[one.label]) for one, image in zip(batch, images, strict=True)
+        ]
+        yield Progress("sampling", shared.evaluations, total, tuple(samples))
 
 
 class _Pool:

@@ -35,6 +35,7 @@ def _flip_warning(settings: TrainSettings) -> str:
 def _repetition_warning(settings: TrainSettings) -> str:
     """A warning if each image is shown so often that the model will copy it; empty if not."""
     images = sum(settings.spec.class_counts)
+    images -= round(settings.holdout * images)
     repetitions = settings.images_seen(settings.total_steps(images), images) / images
     if repetitions < _MANY_REPETITIONS:
         return ""

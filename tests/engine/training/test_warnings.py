@@ -22,6 +22,7 @@ def of(preset, classes=("a", "b"), pictures=50, **settings):
         (of("finetune"), []),
         (of("fast"), ["50 images", "1,000 times", "max_steps"]),
         (of("fast", max_steps=300), []),
+        (of("fast", holdout=0.2), ["40 images", "1,000 times"]),
         (of("fast", pictures=2000), []),
         (of("fast", pictures=2000, augment=["flip"]), ["flip"]),
         (of("fast", pictures=2000, augment=["flip"], classes=("cat", "dog")), []),
