@@ -1,0 +1,1 @@
+"""The studio: a local web page that draws, reads and explains digits with the public Python API."""
