@@ -5,11 +5,23 @@ The public Python API is imported at its first use: ``import mnistdiff`` alone l
 
 TYPE_CHECKING = False  # type checkers and editors take this name for true; importing typing would cost milliseconds
 if TYPE_CHECKING:
-    from mnistdiff.api import Images, Interpolation, Model, bits_per_dim, distill, evaluate, load, resume, train
+    from mnistdiff.api import (
+        Denoised,
+        Images,
+        Interpolation,
+        Model,
+        bits_per_dim,
+        distill,
+        evaluate,
+        load,
+        resume,
+        train,
+    )
     from mnistdiff.errors import MnistDiffError
 
 __version__ = "0.4.0"
 __all__ = [
+    "Denoised",
     "Images",
     "Interpolation",
     "MnistDiffError",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 from mnistdiff.arguments import SampleOptions, settings_of
 from mnistdiff.engine.checkpoint.pretrained import bundled
 from mnistdiff.engine.data.datasets import Split
+from mnistdiff.engine.inference.denoising import Denoised
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
@@ -35,7 +36,18 @@ from mnistdiff.training_api import PathLike, distill, resume, train
 if TYPE_CHECKING:  # these import torch
     from mnistdiff.engine.evaluation.report import EvaluationReport, LikelihoodReport
 
-__all__ = ["Images", "Interpolation", "Model", "bits_per_dim", "distill", "evaluate", "load", "resume", "train"]
+__all__ = [
+    "Denoised",
+    "Images",
+    "Interpolation",
+    "Model",
+    "bits_per_dim",
+    "distill",
+    "evaluate",
+    "load",
+    "resume",
+    "train",
+]
 
 
 def load(

@@ -95,7 +95,7 @@ def first_seed(seed: int | None) -> int:
 
 def several(images: ImageSource | Iterable[ImageSource]) -> Iterable[ImageSource]:
     """One or more images as several; uint8 (N, H, W) are N images."""
-    if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
+    if isinstance(images, str | bytes | os.PathLike) or not isinstance(images, Iterable):
         return [images]
     return [images] if isinstance(images, np.ndarray) and images.ndim == 2 else images
 

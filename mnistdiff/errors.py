@@ -39,6 +39,10 @@ class NeedsTeacherError(SettingsError):
     """A distilled model is asked for what only its teacher can do."""
 
 
+class NoDigitError(SettingsError):
+    """A picture shows no digit."""
+
+
 class CheckpointError(MnistDiffError):
     """A checkpoint is missing, corrupt, foreign or of another version."""
 

@@ -1,7 +1,7 @@
 """The model class of the Python API: sampling, editing, inpainting, interpolation, classification."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 from mnistdiff.arguments import (
     InpaintOptions,
@@ -11,13 +11,11 @@ from mnistdiff.arguments import (
     ends_of,
     is_word,
     settings_of,
-    several,
     specs_of,
 )
 from mnistdiff.engine.data.image_files import ImageSource, Picture
 from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.editing import HALVES, RePaint, SDEdit, half
-from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.parallel import sample_in_processes
 from mnistdiff.engine.inference.process import FROM_NOISE, SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
@@ -25,23 +23,19 @@ from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.outputs.provenance import Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
 from mnistdiff.errors import SettingsError, validate
+from mnistdiff.prediction_model import PredictionModel
 from mnistdiff.sample_settings import SampleSettings
 from mnistdiff.setting_types import (
     EDIT_GUIDANCE,
     EDIT_STRENGTH,
     INTERPOLATION_FRAMES,
     RESAMPLE_STEPS,
-    Evaluations,
     Frames,
     Processes,
-    Seed,
 )
 
-if TYPE_CHECKING:
-    from mnistdiff.engine.inference.diffusion_classifier import ClassPosterior
 
-
-class Model(DiffusionModel):
+class Model(PredictionModel):
     """A trained model; ``load`` returns one.
 
     Attributes:
@@ -120,9 +114,9 @@ class Model(DiffusionModel):
         """Sample a digit in the style of another image (SDEdit).
 
         Args:
-            image: grey levels, uint8 (H, W), of one digit; a PIL image; or the path of an image file. The digit is
-                located, scaled and centred as in MNIST; an image that already is so remains unchanged. For models of
-                other pictures than characters, the image is used whole.
+            image: grey levels, uint8 (H, W), of one digit; a PIL image; or an image file, by its path or as its
+                bytes. The digit is located, scaled and centred as in MNIST; an image that already is so remains
+                unchanged. For models of other pictures than characters, the image is used whole.
             digit: the class or classes of the new images, as for ``sample``; by default all.
             strength: how much noise replaces the image, above 0 (none) to 1 (all).
             n: images of each label.
@@ -215,36 +209,6 @@ class Model(DiffusionModel):
         ends, options = ends_of(model.settings.spec, start, end, seed, end_seed), settings_of(model, settings)
         work = interpolate(model, *ends, validate("frames", Frames, frames), options)
         return Interpolation(finish(work, shown_as(progress)), ends, Origin(model, options))
-
-    def classify(
-        self,
-        images: ImageSource | Iterable[ImageSource],
-        *,
-        evaluations: int | None = None,
-        seed: int = 0,
-        progress: ShowProgress = False,
-    ) -> "tuple[ClassPosterior, ...]":
-        """Classify images by how well the diffusion model predicts them from noise, given each label.
-
-        Args:
-            images: one image or several, each as for ``edit``; uint8 (N, H, W) are N images.
-            evaluations: noise levels at which the labels are compared, by default 32: more are more exact.
-            seed: of the noise.
-            progress: as for ``sample``.
-
-        Returns:
-            for each image its ``label``, ``probabilities`` (of each label, sum 1) and ``is_undecided``.
-        """
-        from mnistdiff.engine.data.preprocess import preprocess
-        from mnistdiff.engine.inference.diffusion_classifier import class_posteriors
-
-        model, prepared = self.able_to("classify"), []
-        for number, source in enumerate(several(images)):
-            picture = Picture.of(source, name=f"image {number}")
-            prepared.append(preprocess(picture, model.settings.spec).image)
-        count = None if evaluations is None else validate("evaluations", Evaluations, evaluations)
-        work = class_posteriors(model, prepared, evaluations=count, seed=validate("seed", Seed, seed))
-        return tuple(collect(work, shown_as(progress)))
 
     def _images(
         self,

@@ -184,6 +184,7 @@ WRONG = {
     "frames": lambda m, _: m.interpolate(1, 2, frames=201),
     "end": lambda m, _: m.interpolate(1, -2),
     "end_seed": lambda m, _: m.interpolate(1, 2, end_seed=2**32),
+    "t": lambda m, nine: m.denoise(nine, 9, 500),
     "evaluations": lambda m, nine: m.classify(nine, evaluations=0),
     "path": lambda m, nine: m.sample(7, steps=1).save("seven.jpg"),
     "path ": lambda m, nine: m.interpolate(1, 2, frames=2, steps=1).save("morph.gif", strip=True),
@@ -237,13 +238,14 @@ def test_an_image_is_read_alike_from_an_array_a_pil_image_and_a_file(model, tmp_
     colours = np.stack([page] * 3, axis=2)
     Image.fromarray(page).save(tmp_path / "page.png")
     sources = [page, colours, Image.fromarray(colours), Image.fromarray(page).convert("P"), tmp_path / "page.png"]
-    sources.append(str(tmp_path / "page.png"))
+    sources += [str(tmp_path / "page.png"), (tmp_path / "page.png").read_bytes()]
     edited = [model.edit(source, 1, seed=0, steps=1).array for source in sources]
     assert all(np.array_equal(each, edited[0]) for each in edited)
     posteriors = model.classify([*sources[:2], *sources[4:]], evaluations=1)
-    assert len(posteriors) == 4
+    assert len(posteriors) == 5
     assert len(set(posteriors)) == 1
     assert posteriors[:1] == model.classify(page, evaluations=1) == model.classify(sources[5], evaluations=1)
+    assert posteriors[:1] == model.classify(sources[6], evaluations=1)
 
 
 def test_a_mask_is_a_side_an_array_or_an_image(model, nine):

@@ -35,8 +35,8 @@ PHOTOGRAPHS: tuple[Format, ...] = ("PNG", "JPEG", "WebP", "GIF", "TIFF", "BMP")
 _OPEN_ALREADY = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 """Paths of pipes that a shell has opened, as in ``classify <(convert ...)``."""
 
-ImageSource = Union[str, os.PathLike[str], NDArray[np.uint8], NDArray[np.bool_], "Image.Image"]
-"""A path, or an image in memory."""
+ImageSource = Union[str, os.PathLike[str], bytes, NDArray[np.uint8], NDArray[np.bool_], "Image.Image"]
+"""A path, the content of an image file, or an image in memory."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,10 @@ class Picture:
         Raises:
             StorageError: if it is too large.
         """
-        content = file.read(_MAX_BYTES + 1)
+        return cls._bounded(name, file.read(_MAX_BYTES + 1))
+
+    @classmethod
+    def _bounded(cls, name: str, content: bytes) -> Self:
         if len(content) > _MAX_BYTES:
             raise StorageError(f"{name} is larger than {_MAX_BYTES // 2**20} MiB", "Give a smaller picture.")
         return cls(name, content)
@@ -83,16 +86,18 @@ class Picture:
         """Read an image in memory or a file.
 
         Args:
-            source: the path of a picture; a PIL image; or uint8 (H, W), (H, W, 3) or (H, W, 4); bool (H, W) is black
-                and white.
+            source: the path of a picture, or its content; a PIL image; or uint8 (H, W), (H, W, 3) or (H, W, 4);
+                bool (H, W) is black and white.
             name: of an image in memory, for errors.
 
         Raises:
-            StorageError: if the file cannot be read.
+            StorageError: if the file cannot be read, or is too large.
             SettingsError: if it is no image.
         """
         if isinstance(source, str | os.PathLike):
             return cls.read(user_path("image", source))
+        if isinstance(source, bytes):
+            return cls._bounded(name, source)
         from PIL import Image
 
         if not isinstance(source, Image.Image):

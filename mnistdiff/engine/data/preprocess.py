@@ -13,7 +13,7 @@ from mnistdiff.engine.data.digit import Found, find_digit
 from mnistdiff.engine.data.image_files import Picture
 from mnistdiff.engine.data.ink import Plane, noise_level
 from mnistdiff.engine.data.pictures.square import border_levels, squared
-from mnistdiff.errors import SettingsError
+from mnistdiff.errors import NoDigitError, SettingsError
 
 _LEAST_CONTRAST = 16
 _LARGEST, _SMALLEST = 320, 160
@@ -54,7 +54,7 @@ def preprocess(picture: Picture, spec: DatasetSpec) -> PreparedDigit:
 
     Raises:
         StorageError, OutOfMemoryError: if it cannot be decoded.
-        SettingsError: if it shows no digit.
+        NoDigitError: if it shows no digit.
     """
     levels = picture.photograph()
     if spec.fit == "mnist":
@@ -81,13 +81,13 @@ def preprocess_digit(levels: NDArray[np.uint8], spec: DatasetSpec, *, name: str)
         name: of the picture, for errors.
 
     Raises:
-        SettingsError: if there is no ink.
+        NoDigitError: if there is no ink.
     """
     if _is_prepared(levels, spec):
         return PreparedDigit(levels)
     found = _found(levels) if int(levels.max()) - int(levels.min()) >= _LEAST_CONTRAST else None
     if found is None:
-        raise SettingsError(f"{name} shows no digit", "Give a picture of one digit.")
+        raise NoDigitError(f"{name} shows no digit", "Give a picture of one digit.")
     return PreparedDigit(_fit(found, spec), _notices(found, name))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistdiff.errors import DivergedError
 from mnistdiff.setting_types import PREDICTIONS
 
 if TYPE_CHECKING:
@@ -32,6 +33,19 @@ def x_0_from_eps(eps: Array, x_t: Array, alpha: Array | float, sigma: Array | fl
 def eps_from_x_0(x_0: Array, x_t: Array, alpha: Array | float, sigma: Array | float) -> Array:
     """``diffuse`` solved for eps."""
     return (x_t - alpha * x_0) / sigma
+
+
+def require_finite(values: FloatArray) -> None:
+    """Refuse predictions of which one is not finite.
+
+    Raises:
+        DivergedError: if there is one.
+    """
+    if not np.isfinite(values).all():
+        raise DivergedError(
+            "a prediction of the model is not finite",
+            "The training diverged: take an earlier checkpoint, or train again with a smaller `lr`.",
+        )
 
 
 class Prediction(Protocol):

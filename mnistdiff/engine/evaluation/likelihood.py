@@ -18,15 +18,13 @@ from mnistdiff.engine.diffusion.likelihood import (
     timestep_probabilities,
     timestep_weights,
 )
-from mnistdiff.engine.diffusion.predictions import diffuse
-from mnistdiff.engine.diffusion.schedule import NoiseSchedule
+from mnistdiff.engine.diffusion.predictions import diffuse, require_finite
 from mnistdiff.engine.evaluation.real_images import RealSplit
 from mnistdiff.engine.evaluation.report import EvaluatedModel, LikelihoodReport
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import batch_size_for, guided_x_0
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import Stream, generator, sampling_noise
-from mnistdiff.errors import DivergedError
 from mnistdiff.sample_settings import SampleSettings
 
 _CHUNK = 1000
@@ -95,7 +93,7 @@ def _terms(
     model: DiffusionModel, images: LabelledImages, seeds: list[int], evaluations: int, *, done: int, total: int
 ) -> Work[Never, Floats]:
     """L_T, the sum of L_(t-1), and L_0 of each image, in nats, shape (N, 3); ``done`` of ``total`` images are done."""
-    schedule = NoiseSchedule.from_settings(model.settings)
+    schedule = model.schedule
     x_0 = to_model_range(images.images)  # (N, 1, H, W)
     offsets = np.array([generator(seed, Stream.BOUND_TIMESTEPS).random() for seed in seeds])
     weights = timestep_weights(timestep_probabilities(schedule), evaluations - 1, offsets)  # (N, T - 1)
@@ -118,9 +116,5 @@ def _terms(
                 terms[batch, 1] += weights[batch, t] * denoising_term(clean, x_0_pred, schedule, t)
             evaluated += len(batch)
             yield Progress("evaluating the bound", done + len(x_0) * evaluated // planned, total)
-    if not np.isfinite(terms).all():
-        raise DivergedError(
-            "a prediction of the model is not finite",
-            "The training diverged: take an earlier checkpoint, or train again with a smaller `lr`.",
-        )
+    require_finite(terms)
     return terms

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistdiff.engine.data.transforms import to_model_range
-from mnistdiff.engine.diffusion.predictions import diffuse
+from mnistdiff.engine.diffusion.predictions import diffuse, require_finite
 from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import BATCH_SIZE
 from mnistdiff.engine.progress import Progress, Work
 from mnistdiff.engine.randomness import sampling_noise
-from mnistdiff.errors import DivergedError, SettingsError
+from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import PREDICTIONS
 
 _CLEAN_SHARE = 0.25
@@ -74,7 +74,7 @@ def class_posteriors(
         DivergedError: if a prediction is not finite.
     """
     model.require_able("classify")
-    dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
+    dataset, schedule = model.settings.spec, model.schedule
     num_classes = dataset.num_classes
     timesteps = noisy_timesteps(schedule, evaluations)
     prediction = PREDICTIONS[model.settings.prediction]
@@ -92,11 +92,7 @@ def class_posteriors(
             differences = x_0.reshape(len(x_0), 1, -1) - x_0_pred.reshape(len(x_0), num_classes, -1)
             errors = (differences**2).sum(axis=2, dtype=np.float64)
             bounds -= (_snr(schedule, t_prev) - _snr(schedule, t)) / 2 * errors
-            if not np.isfinite(bounds).all():
-                raise DivergedError(
-                    "a prediction of the model is not finite",
-                    "The training diverged: take an earlier checkpoint, or train again with a smaller `lr`.",
-                )
+            require_finite(bounds)
             done += 1
             finished = tuple(map(_posterior, bounds)) if number == len(timesteps) else ()
             yield Progress("classifying", done, total, finished)

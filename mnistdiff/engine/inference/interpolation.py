@@ -63,7 +63,7 @@ def interpolate(
         NeedsTeacherError: at the first step, for settings that a distilled model leaves to its teacher.
     """
     model.require_able(**dict(settings))
-    dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
+    dataset, schedule = model.settings.spec, model.schedule
     dataset.require_labels((start.label, end.label))
     shares = np.linspace(0, 1, frames, dtype=np.float32)
 

@@ -13,6 +13,7 @@ from mnistdiff.engine.checkpoint.distilled import require_able
 from mnistdiff.engine.checkpoint.file import read_checkpoint
 from mnistdiff.engine.checkpoint.header import CheckpointFile
 from mnistdiff.engine.checkpoint.model_info import UNSAVED, ModelInfo
+from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.network.onnx_runtime import OnnxDenoiser
 from mnistdiff.errors import NeedsTeacherError, SettingsError, field_errors
@@ -65,6 +66,11 @@ class DiffusionModel:
     def sha256(self) -> str:
         """SHA-256 of the checkpoint; empty for a model still in training."""
         return self.info.sha256
+
+    @cached_property
+    def schedule(self) -> NoiseSchedule:
+        """Its noise schedule: ``alphas`` and ``sigmas``, float64 (T,)."""
+        return NoiseSchedule.from_settings(self.settings)
 
     def require_able(self, task: str = "", /, **settings: Any) -> None:
         """Refuse a task or sample settings that a distilled model leaves to its teacher.

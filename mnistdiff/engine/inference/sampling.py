@@ -115,7 +115,7 @@ def sample(
         DivergedError: if an image is not finite.
     """
     model.require_able(process.task, **dict(settings))
-    dataset, schedule = model.settings.spec, NoiseSchedule.from_settings(model.settings)
+    dataset, schedule = model.settings.spec, model.schedule
     dataset.require_labels(spec.label for spec in specs)
     batch_size = batch_size or batch_size_for(model)
     evaluations, start, done = process.evaluations(schedule, settings), 0, 0

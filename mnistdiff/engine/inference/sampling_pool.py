@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistdiff.engine.diffusion.schedule import NoiseSchedule
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.process import SamplingProcess
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
@@ -56,7 +55,7 @@ def sample_in_pool(
     """
     from concurrent.futures.process import BrokenProcessPool
 
-    evaluations = process.evaluations(NoiseSchedule.from_settings(model.settings), settings)
+    evaluations = process.evaluations(model.schedule, settings)
     batches = [specs[start : start + batch_size] for start in range(0, len(specs), batch_size)]
     size, slots = model.settings.spec.image_size, _BATCHES_A_PROCESS * number
     # Without the methods of the Python API, which import more.
