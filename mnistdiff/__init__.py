@@ -10,11 +10,13 @@ if TYPE_CHECKING:
         Images,
         Interpolation,
         Model,
+        SampleStep,
         bits_per_dim,
         distill,
         evaluate,
         load,
         resume,
+        to_uint8,
         train,
     )
     from mnistdiff.errors import MnistDiffError
@@ -26,11 +28,13 @@ __all__ = [
     "Interpolation",
     "MnistDiffError",
     "Model",
+    "SampleStep",
     "bits_per_dim",
     "distill",
     "evaluate",
     "load",
     "resume",
+    "to_uint8",
     "train",
 ]
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Unpack
 from mnistdiff.arguments import SampleOptions, settings_of
 from mnistdiff.engine.checkpoint.pretrained import bundled
 from mnistdiff.engine.data.datasets import Split
+from mnistdiff.engine.data.transforms import to_uint8
+from mnistdiff.engine.diffusion.samplers import SampleStep
 from mnistdiff.engine.inference.denoising import Denoised
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
@@ -41,11 +43,13 @@ __all__ = [
     "Images",
     "Interpolation",
     "Model",
+    "SampleStep",
     "bits_per_dim",
     "distill",
     "evaluate",
     "load",
     "resume",
+    "to_uint8",
     "train",
 ]
 

@@ -34,6 +34,9 @@ from mnistdiff.setting_types import (
     Processes,
 )
 
+OnStep = Callable[[SampleStep], None]
+"""Called with the state of the images after each step."""
+
 
 class Model(PredictionModel):
     """A trained model; ``load`` returns one.
@@ -63,7 +66,7 @@ class Model(PredictionModel):
         *,
         processes: Processes | None = None,
         process: SamplingProcess = FROM_NOISE,
-        on_step: Callable[[SampleStep], None] | None = None,
+        on_step: OnStep | None = None,
     ) -> Work[Sample, None]:
         """Sample images step by step, as ``sample_in_processes`` does for every method below."""
         model = self.able_to(process.task, **dict(settings))
@@ -76,6 +79,7 @@ class Model(PredictionModel):
         *,
         seed: int | None = None,
         processes: Processes | None = None,
+        on_step: OnStep | None = None,
         progress: ShowProgress = False,
         **settings: Unpack[SampleOptions],
     ) -> Images:
@@ -88,6 +92,8 @@ class Model(PredictionModel):
             seed: of the first image of each class; the next have ``seed + 1``, ...; by default a new one.
             processes: that sample on the CPU, each in one thread, or ``auto``; by default this process alone, in all
                 its threads. A script that uses them needs the line ``if __name__ == "__main__":``.
+            on_step: called with the state of the images (of a batch of at most 64) after each step; it may raise, which
+                ends the sampling.
             progress: True shows a line on stderr; a function is called with each ``Progress``.
             **settings: ``sampler``, ``steps``, ``guidance`` and the rest of ``SampleSettings``.
 
@@ -98,7 +104,9 @@ class Model(PredictionModel):
         dataset = model.settings.spec
         specs, columns = specs_of(dataset, labels, n, seed), len(labels) if is_word(labels, dataset) else 0
         number = None if processes is None else validate("processes", Processes, processes)
-        return model._images(specs, settings_of(model, settings), processes=number, progress=progress, columns=columns)
+        return model._images(
+            specs, settings_of(model, settings), processes=number, on_step=on_step, progress=progress, columns=columns
+        )
 
     def edit(
         self,
@@ -108,6 +116,7 @@ class Model(PredictionModel):
         strength: float = EDIT_STRENGTH,
         n: int = 1,
         seed: int | None = None,
+        on_step: OnStep | None = None,
         progress: ShowProgress = False,
         **settings: Unpack[SampleOptions],
     ) -> Images:
@@ -121,6 +130,7 @@ class Model(PredictionModel):
             strength: how much noise replaces the image, above 0 (none) to 1 (all).
             n: images of each label.
             seed: as for ``sample``.
+            on_step: as for ``sample``.
             progress: as for ``sample``.
             **settings: as for ``sample``; ``guidance`` is 2 by default.
 
@@ -134,7 +144,7 @@ class Model(PredictionModel):
         process = SDEdit(image=prepared.image, strength=strength)
         options = settings_of(model, settings, guidance=EDIT_GUIDANCE)
         specs = specs_of(model.settings.spec, digit, n, seed)
-        return model._images(specs, options, process, progress=progress, notices=prepared.notices)
+        return model._images(specs, options, process, on_step=on_step, progress=progress, notices=prepared.notices)
 
     def inpaint(
         self,
@@ -145,6 +155,7 @@ class Model(PredictionModel):
         resample_steps: int = RESAMPLE_STEPS,
         n: int = 1,
         seed: int | None = None,
+        on_step: OnStep | None = None,
         progress: ShowProgress = False,
         **settings: Unpack[InpaintOptions],
     ) -> Images:
@@ -158,6 +169,7 @@ class Model(PredictionModel):
             resample_steps: how often each step is repeated, 1 to 100, so that both parts become consistent.
             n: images of each label.
             seed: as for ``sample``.
+            on_step: as for ``sample``.
             progress: as for ``sample``.
             **settings: ``guidance``, ``guidance_interval``, ``steps``, ``spacing``.
 
@@ -176,7 +188,7 @@ class Model(PredictionModel):
         known = known_part(Picture.of(image, name="`image`").photograph(), missing, border=model.settings.spec.border)
         process = RePaint(image=known, missing=missing, resample_steps=resample_steps)
         specs = specs_of(model.settings.spec, digit, n, seed)
-        return model._images(specs, settings_of(model, settings), process, progress=progress)
+        return model._images(specs, settings_of(model, settings), process, on_step=on_step, progress=progress)
 
     def interpolate(
         self,
@@ -217,9 +229,11 @@ class Model(PredictionModel):
         process: SamplingProcess = FROM_NOISE,
         *,
         processes: Processes | None = None,
+        on_step: OnStep | None,
         progress: ShowProgress,
         columns: int = 0,
         notices: tuple[str, ...] = (),
     ) -> Images:
-        samples = collect(self.sampling(specs, settings, processes=processes, process=process), shown_as(progress))
+        work = self.sampling(specs, settings, processes=processes, process=process, on_step=on_step)
+        samples = collect(work, shown_as(progress))
         return Images(samples, Origin(self, settings, process), columns=columns, notices=notices)

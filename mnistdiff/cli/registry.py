@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "interpolate": Entry("Interpolate between two digits, or between two samples of one digit.", _DRAW),
     "edit": Entry("Re-draw a scanned digit as another digit in the same style (SDEdit).", _DRAW),
     "inpaint": Entry(_INPAINT, _DRAW),
+    "studio": Entry("Open a page in the browser that samples, reads and explains, on this machine alone.", _DRAW),
     "classify": Entry("Classify images with the diffusion model.", _LOOK),
     "reproduce": Entry("Sample an image again from its embedded provenance metadata, and compare.", _DRAW),
     "evaluate": Entry("Sample many images and measure their quality under two bundled classifiers.", _LOOK),

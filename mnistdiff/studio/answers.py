@@ -1,0 +1,82 @@
+"""Errors as answers: a status and ``{"error": {"message", "hint", "field"}}``."""
+
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from mnistdiff import errors
+from mnistdiff.errors import MnistDiffError
+
+_STATUS: Mapping[type[Exception], int] = {
+    errors.NeedsTeacherError: 409,
+    errors.SettingsError: 422,
+    errors.StorageError: 422,
+    errors.CheckpointError: 409,
+    errors.DataError: 409,
+    errors.DivergedError: 409,
+    errors.RunInUseError: 409,
+    errors.OutOfMemoryError: 503,
+    errors.MissingLibraryError: 503,
+}
+_BUG = 500
+_FIELD = re.compile(r"`(\w+)`")
+_SENTENCES: Mapping[int, str] = {404: "there is nothing at this address", 405: "this address has another method"}
+
+
+class RequestError(MnistDiffError):
+    """A request that is refused for what it is, whatever it asks for.
+
+    Args:
+        status: of HTTP, 400 to 499 or 503.
+        message: what is wrong with it.
+        hint: what to do next.
+    """
+
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+def status_of(error: Exception) -> int:
+    """The status of HTTP for an error; 500 for one that is a bug of this program."""
+    if isinstance(error, RequestError):
+        return error.status
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, MemoryError):
+        return 503
+    if isinstance(error, OSError):
+        return 404 if isinstance(error, FileNotFoundError) else 409
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), _BUG)
+
+
+def error_content(error: Exception) -> dict[str, object]:
+    """What the page is told of an error, and of a bug no more than that; its traceback goes to stderr."""
+    if status_of(error) == _BUG:
+        traceback.print_exception(error, file=sys.stderr)
+        message, hint = "unexpected failure", "The terminal shows the details; please report them."
+    elif isinstance(error, MnistDiffError):
+        message, hint = error.message, error.hint
+    elif isinstance(error, HTTPException):
+        message, hint = _SENTENCES.get(error.status_code, error.detail), ""
+    elif isinstance(error, OSError):
+        message, hint = f"{error.strerror or 'the file system refuses'}", ""
+    else:
+        message, hint = "out of memory", "Close other programs, or ask for fewer images."
+    field = _FIELD.search(message)
+    return {"error": {"message": _plain(message), "hint": _plain(hint), "field": field[1] if field else ""}}
+
+
+def error_answer(error: Exception) -> JSONResponse:
+    """An error as a response."""
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse(error_content(error), status_of(error), headers)
+
+
+def _plain(text: str) -> str:
+    """A message without the backticks around fields."""
+    return _FIELD.sub(r"\1", text)

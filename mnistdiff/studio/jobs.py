@@ -1,0 +1,166 @@
+"""Jobs: a bounded line of computations, one at a time, each ended at its next step when its reader goes.
+
+NumPy and ONNX Runtime use all cores for one computation: two at once would be no faster. A page that leaves must not
+keep the others waiting, nor may one that reads slowly: the events between a job and its reader are bounded.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from mnistdiff.studio.answers import RequestError
+
+MAX_WAITING = 32
+"""Jobs that wait for their turn; more are refused."""
+MAX_EVENTS = 64
+"""Events of a job that its reader has not taken yet."""
+SLOW_READER_SECONDS = 5.0
+"""A job whose reader takes no event for as long ends."""
+
+
+class Event(NamedTuple):
+    """An event of a job: its name, and its content as JSON."""
+
+    name: str
+    data: Mapping[str, object]
+
+
+Emit = Callable[[str, Mapping[str, object]], None]
+"""Sends an event to the reader of a job, from the job; raises JobCancelled once that has gone."""
+Work = Callable[[Emit], None]
+"""A computation. It calls its argument after each of its steps."""
+
+
+class JobCancelled(BaseException):
+    """The reader of a job has gone. No ``except Exception`` in the middle of a computation keeps it alive."""
+
+
+class Jobs:
+    """The line of jobs. Made and used in one event loop; the computations run in one thread."""
+
+    def __init__(self) -> None:
+        self._line: list[_Job] = []
+        self._moved = asyncio.Condition()
+        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._compute, name="studio-jobs", daemon=True).start()
+
+    def _compute(self) -> None:
+        while True:
+            self._tasks.get()()
+
+    async def run(self, work: Work) -> AsyncGenerator[Event]:
+        """Wait in line, then compute.
+
+        Args:
+            work: the computation; it is cancelled when this generator is closed.
+
+        Yields:
+            ``queued`` with the number of jobs before this one, whenever that changes; then the events of the work.
+
+        Raises:
+            RequestError: if too many jobs wait; and any error of the work.
+        """
+        if len(self._line) > MAX_WAITING:
+            raise RequestError(503, f"{MAX_WAITING} computations are waiting already", "Try again in a moment.")
+        job = _Job(work)
+        self._line.append(job)
+        try:
+            async for position in self._positions(job):
+                yield Event("queued", {"position": position})
+            job.ended.clear()
+            self._tasks.put(job.compute)
+            async for event in job.events():
+                yield event
+        finally:
+            await self._leave(job)
+
+    async def _positions(self, job: "_Job") -> AsyncGenerator[int]:
+        """The number of jobs before this one, at first and whenever it changes, down to 0."""
+        position = self._line.index(job)
+        yield position
+        while position:
+            async with self._moved:
+                await self._moved.wait()
+            if self._line.index(job) < position:
+                position = self._line.index(job)
+                yield position
+
+    async def _leave(self, job: "_Job") -> None:
+        """Take a job out of the line, once it computes no longer."""
+        job.cancel()
+        try:
+            await job.ended.wait()
+        finally:
+            self._line.remove(job)
+            async with self._moved:
+                self._moved.notify_all()
+
+    async def result(self, work: Work) -> None:
+        """Wait in line, compute, and ignore the events.
+
+        Raises:
+            RequestError: if too many jobs wait; and any error of the work.
+        """
+        async for _ in self.run(work):
+            pass
+
+
+class _Job:
+    """A computation, and its events on their way from its thread to the event loop."""
+
+    def __init__(self, work: Work) -> None:
+        self.ended = asyncio.Event()
+        self.ended.set()  # it has not begun
+        self._work = work
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_EVENTS)
+        self._is_cancelled = threading.Event()
+        self._error: Exception | None = None
+
+    def compute(self) -> None:
+        """Do the work. For the thread of the computations."""
+        try:
+            self._work(lambda name, data: self._send(Event(name, data)))
+            self._send(None)
+        except JobCancelled:
+            pass
+        except Exception as error:
+            self._error = error
+            with suppress(JobCancelled):
+                self._send(None)
+        finally:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self.ended.set)
+
+    def _send(self, event: Event | None) -> None:
+        """Send an event to the reader; None is the last one."""
+        if self._is_cancelled.is_set():
+            raise JobCancelled
+        try:
+            sending = asyncio.run_coroutine_threadsafe(self._events.put(event), self._loop)
+            sending.result(SLOW_READER_SECONDS)
+        except TimeoutError:
+            sending.cancel()
+            raise JobCancelled from None
+        except RuntimeError:  # the loop is closed
+            raise JobCancelled from None
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """The events of the work.
+
+        Raises:
+            Exception: that of the work.
+        """
+        while (event := await self._events.get()) is not None:
+            yield event
+        if self._error is not None:
+            raise self._error
+
+    def cancel(self) -> None:
+        """Have the work end at its next step; it may wait for room for an event."""
+        self._is_cancelled.set()
+        while not self._events.empty():
+            self._events.get_nowait()

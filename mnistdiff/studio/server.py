@@ -1,0 +1,88 @@
+"""The server: listens, opens the page, and ends at once with the program."""
+
+import asyncio
+import errno
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from uvicorn import Config, Server
+
+from mnistdiff import Model
+from mnistdiff.errors import StorageError
+from mnistdiff.studio.app import create_app
+from mnistdiff.studio.connections import Connection
+from mnistdiff.studio.jobs import Jobs
+from mnistdiff.studio.room import Studio
+from mnistdiff.studio.safety import Access
+
+_BACKLOG = 128
+
+
+def serve(
+    model: Model, runs: Path, *, host: str = "127.0.0.1", port: int = 0, ready: Callable[[Access], object]
+) -> None:
+    """Serve the studio until an exception ends it, such as that of Ctrl-C.
+
+    Args:
+        model: that samples and reads.
+        runs: the folder whose runs are shown.
+        host: the address to bind.
+        port: of it; 0 chooses a free one.
+        ready: called once connections are accepted.
+
+    Raises:
+        StorageError: if the address cannot be bound.
+    """
+    with _listening(host, port) as listener:
+        access = Access(host, listener.getsockname()[1])
+        asyncio.run(_serve(model, runs, listener, access, ready))
+
+
+async def _serve(
+    model: Model, runs: Path, listener: socket.socket, access: Access, ready: Callable[[Access], object]
+) -> None:
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # errors are printed where they are answered
+    app = create_app(Studio(model, runs, Jobs()), access)
+    config = Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+    )
+    ready(access)
+    # Not serve(): the handlers of signals are those of the program, whose exception ends the event loop.
+    await Server(config)._serve([listener])
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+    with listener:
+        yield listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> StorageError:
+    if error.errno == errno.EADDRINUSE:
+        return StorageError(f"`port` {port} of {host} is in use", "Use another `port`, or leave it out.")
+    return StorageError(f"{host}:{port} cannot be served: {error.strerror or error}", "Use another `host` or `port`.")
+
+
+def open_in_browser(url: str) -> None:
+    """Open an address in the browser of the user, from a process of its own, which may print what it likes."""
+    nowhere = subprocess.DEVNULL
+    command = [sys.executable, "-m", "webbrowser", url]
+    subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
