@@ -69,15 +69,21 @@ export function slider(label, { min, max, step = 1, value, text = String, onchan
 /**
  * A group of choices of which one is taken (radio buttons that look like one bar).
  * @param {string} legend
- * @param {[string, string][]} choices value and label
+ * @param {[string, string | Node][]} choices value and label
  * @param {string} value
  * @param {(value: string) => void} onchange
- * @returns {HTMLFieldSetElement}
+ * @returns {{row: HTMLFieldSetElement, set: (value: string) => void}}
  */
 export function choice(legend, choices, value, onchange) {
   const name = `choice-${legend.toLowerCase().replace(/\W+/g, '-')}`;
   const options = choices.map(([key, label]) =>
     element('label', {}, element('input', { type: 'radio', name, value: key, checked: key === value, onchange: () => onchange(key) }), element('span', {}, label)),
   );
-  return element('fieldset.choice', {}, element('legend', {}, legend), element('div.bar', {}, ...options));
+  const row = element('fieldset.choice', {}, element('legend', {}, legend), element('div.bar', {}, ...options));
+  return {
+    row,
+    set(next) {
+      for (const input of row.querySelectorAll('input')) input.checked = input.value === next;
+    },
+  };
 }

@@ -103,7 +103,7 @@ async function loadModel() {
   tell('');
   const isFirst = !model;
   model = loaded;
-  byId('model').replaceChildren(element('span', {}, `${model.name} · ${model.title} · ${model.sha256}`), ...model.notices.map((/** @type {string} */ notice) => element('span', {}, notice)));
+  byId('model').replaceChildren(element('span', {}, `${model.name} · ${model.dataset} · ${model.sha256}`), ...model.notices.map((/** @type {string} */ notice) => element('span', {}, notice)));
   if (isFirst) await show(named());
   else announce('The server is back.');
 }

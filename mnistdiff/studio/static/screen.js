@@ -1,0 +1,104 @@
+// The screen of the Draw room: the images, and the steps of their drawing under a slider.
+import { choice, element, slider } from './dom.js';
+import { Player } from './drawing.js';
+import { Wall } from './wall.js';
+
+/**
+ * @typedef {import('./picture.js').Picture} Picture
+ * @typedef {import('./drawing.js').Drawing} Drawing
+ */
+
+const isStill = matchMedia('(prefers-reduced-motion: reduce)');
+
+/** @param {string} text @param {string} index @returns {HTMLElement} */
+const subscript = (text, index) => element('span', {}, text, element('sub', {}, index));
+
+export class Screen {
+  /** @param {number} size of an image @param {{onopen: (picture: Picture) => void, onkeep: (pictures: Picture[]) => void}} listeners */
+  constructor(size, { onopen, onkeep }) {
+    this.#size = size;
+    this.wall = new Wall('Drawn images', { onopen });
+    this.#player = new Player((index) => this.#show(index));
+    this.#scrubber = slider('Step', {
+      min: 0, max: 1, value: 1, text: (index) => this.#named(index), onchange: (index) => {
+        this.#player.stop();
+        this.#paint(index);
+      },
+    });
+    this.#replay = element('button', { type: 'button', disabled: true, onclick: () => this.#play(0, false) }, 'Replay');
+    this.#keep = element('button', { type: 'button', disabled: true, onclick: () => onkeep(this.wall.pictures) }, 'Keep all');
+    const views = choice('Shown', [['x_t', subscript('x', 't')], ['x_0', subscript('predicted x', '0')]], this.#view, (view) => {
+      this.#view = view === 'x_0' ? 'x_0' : 'x_t';
+      this.#paint(Number(this.#scrubber.input.value));
+    });
+    views.row.querySelector('legend')?.classList.add('unseen');
+    this.root = element('div.screen', {}, this.wall.root, element('div.steps', {}, this.#scrubber.row, views.row, element('div.tools', {}, this.#replay, this.#keep)));
+  }
+
+  #size;
+  #player;
+  #scrubber;
+  #replay;
+  #keep;
+  /** @type {'x_t' | 'x_0'} */
+  #view = 'x_t';
+  /** @type {Drawing | null} */
+  #drawing = null;
+
+  /** @param {Drawing} drawing @returns {boolean} */
+  shows(drawing) {
+    return this.#drawing === drawing;
+  }
+
+  /** Show a drawing, whose first frame is there. @param {Drawing} drawing @param {number} columns @param {number} holdMs */
+  begin(drawing, columns, holdMs) {
+    this.#drawing = drawing;
+    this.wall.resize(drawing.frames[0].x_t.length / (this.#size * this.#size), columns);
+    this.wall.name([]);
+    this.#replay.disabled = true;
+    this.#keep.disabled = true;
+    this.#play(holdMs, isStill.matches);
+  }
+
+  /** A frame has arrived. */
+  grow() {
+    if (!this.#drawing) return;
+    this.#scrubber.input.max = String(Math.max(1, this.#drawing.frames.length - 1));
+    this.#player.wake();
+  }
+
+  /** All images are there. @param {Picture[]} pictures */
+  finish(pictures) {
+    this.wall.name(pictures);
+    this.#replay.disabled = false;
+    this.#keep.disabled = false;
+    this.grow();
+    this.#player.end();
+  }
+
+  /** @param {number} holdMs @param {boolean} still */
+  #play(holdMs, still) {
+    this.#player.play(this.#drawing?.frames || [], still ? Infinity : holdMs);
+    this.grow();
+  }
+
+  /** @param {number} index */
+  #show(index) {
+    this.#scrubber.set(index);
+    this.#paint(index);
+  }
+
+  /** @param {number} index */
+  #paint(index) {
+    const frame = this.#drawing?.frames[index];
+    if (frame) this.wall.show(frame[this.#view], this.#size);
+  }
+
+  /** @param {number} index @returns {string} */
+  #named(index) {
+    const frame = this.#drawing?.frames[index];
+    if (!frame) return '';
+    if (frame.number === 0) return 'noise';
+    return frame.number === frame.of ? `${frame.of} of ${frame.of}` : `${frame.number} of ${frame.of}, t = ${frame.t}`;
+  }
+}
