@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import string
 import subprocess
 import sys
@@ -19,13 +20,20 @@ from mnistdiff import api
 from mnistdiff.arguments import InpaintOptions, SampleOptions, specs_of
 from mnistdiff.cli import app
 from mnistdiff.engine.checkpoint.file import read_checkpoint
+from mnistdiff.engine.checkpoint.model_info import UNSAVED
 from mnistdiff.engine.checkpoint.pretrained import bundled_models
 from mnistdiff.engine.data.datasets import MNIST
+from mnistdiff.engine.data.image_files import Picture
+from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.inference.sampling import SampleSpec
+from mnistdiff.engine.outputs.command import sample_command
 from mnistdiff.engine.outputs.images import Images
+from mnistdiff.engine.outputs.provenance import Origin
+from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.engine.runs.events import Finished, Started
 from mnistdiff.errors import CheckpointError, DataError, SettingsError, StorageError
 from mnistdiff.sample_settings import SampleSettings
+from mnistdiff.settings import TrainSettings
 
 PAGE = Path(__file__).parents[1] / ".github" / "docs" / "python.md"
 HEAVY = ("numpy", "torch", "pydantic", "typer", "rich", "PIL", "typing")
@@ -105,6 +113,77 @@ def test_a_method_saves_the_bytes_that_its_command_writes(model, nine, command, 
     assert saved.read_bytes() == written
 
 
+COMMANDS = {
+    "one": lambda model, _: model.sample(7, seed=5),
+    "of several classes": lambda model, _: model.sample([3, 8], 2, seed=5, guidance=0),
+    "a word": lambda model, _: model.sample("2026", 2, seed=1, sampler="ddim", eta=0.5),
+    "guided in an interval": lambda model, _: model.sample(
+        7, seed=2, steps=3, spacing="even", guidance=3, guidance_interval=(0.2, 0.75)
+    ),
+    "some of others": lambda model, _: model.sample([3, 8], 3, seed=1)[3:5],
+    "a selection": lambda model, _: model.sample([3, 8], 2, seed=1)[[0, 3]],
+    "edited": lambda model, nine: model.edit(nine, digit=4, seed=2),
+    "an interpolation": lambda model, _: model.interpolate(3, 8, seed=1, end_seed=2, frames=5, steps=3),
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_the_command_of_images_makes_their_file(model, nine, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    images = COMMANDS[case](model, nine)
+    _, *words = shlex.split(images.command)
+    file = tmp_path / words[-1]
+    saved = images.save(file).read_bytes()
+    if words[0] == "reproduce":
+        assert case in ("a selection", "edited")
+        words = [*words, "-o", "again.png"]
+        file = tmp_path / "again.png"
+    else:
+        file.unlink()
+    assert app.run([*words, "--quiet"]) == 0
+    assert file.read_bytes() == saved
+    if isinstance(images, Images):
+        assert json.loads(Picture.read(file).text("mnistdiff")) == images.provenance
+
+
+def test_the_command_of_the_weights_and_the_backend_that_are_not_the_defaults(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tiny_run / "diffusion_checkpoint.safetensors"
+    images = mnistdiff.load(file, weights="raw").sample(2, seed=3)
+    assert app.run([*shlex.split(images.command)[1:], "--quiet"]) == 0
+    assert (tmp_path / "digit_2_3.png").read_bytes() == images.png()
+
+
+def test_a_class_whose_name_is_an_option_is_named_in_the_command():
+    spec = replace(MNIST, name="odd", class_names=("--help", "it's"), class_counts=(1, 1))
+    origin = Origin(replace(DiffusionModel(None, TrainSettings()), info=UNSAVED), SampleSettings())
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patched:
+        patched.setattr(TrainSettings, "spec", property(lambda settings: spec))
+        words = shlex.split(sample_command(origin, [SampleSpec(0, 1), SampleSpec(1, 1)], file="x.png"))
+    assert words[2:5] == ["--class=--help", "--class", "it's"]
+
+
+def test_steps_are_passed_on_and_what_is_raised_ends_the_sampling(model, nine):
+    states = []
+    images = model.sample(7, 3, seed=2, on_step=states.append)
+    assert [state.t for state in states] == sorted((state.t for state in states), reverse=True)
+    assert np.array_equal(mnistdiff.to_uint8(states[-1].x_t)[:, 0], images)
+    assert model.noise([2, 3, 4]).shape == states[0].x_t.shape
+    assert np.array_equal(model.noise([3])[0], model.noise([2, 3])[1])
+    assert np.array_equal(model.noise([3])[0], sampling_noise([3], 0, (1, 28, 28))[0])
+    edited, filled = [], []
+    model.edit(nine, 4, seed=2, steps=3, on_step=edited.append)
+    model.inpaint(nine, "left", 9, seed=2, steps=3, resample_steps=2, on_step=filled.append)
+    assert (len(edited), len(filled)) == (3, 5)
+
+    def leave(step):
+        raise KeyError(step.t)
+
+    with pytest.raises(KeyError):
+        model.sample(7, on_step=leave)
+
+
 def test_a_strip_and_a_folder_are_those_of_the_command(model, command, tmp_path):
     strip = command("interpolate --from 3 --to 8 --seed 1 --frames 3 --steps 2 --film out.png")
     morph = model.interpolate(3, 8, seed=1, frames=3, steps=2)
@@ -181,6 +260,7 @@ WRONG = {
     "mask": lambda m, nine: m.inpaint(nine, np.zeros((28, 28), bool), 4),
     "processes": lambda m, _: m.sample(7, processes=0),
     "processes ": lambda m, _: mnistdiff.evaluate(m, n=10, processes="all"),
+    "seeds": lambda m, _: m.noise([-1]),
     "frames": lambda m, _: m.interpolate(1, 2, frames=201),
     "end": lambda m, _: m.interpolate(1, -2),
     "end_seed": lambda m, _: m.interpolate(1, 2, end_seed=2**32),

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mnistdiff import Images, Model, SampleStep, to_uint8
+from mnistdiff.arguments import specs_of
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import SAMPLERS
 from mnistdiff.studio.events import job_stream
@@ -21,7 +22,11 @@ from mnistdiff.studio.room import Body, read_json, studio_of
 
 MAX_IMAGES = 64
 """Images of one request: as many as are sampled at once."""
+MAX_STEPS = 100
+"""Steps of a drawing that are sent."""
+FloatArray = NDArray[np.float32]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Label = int | _Name
 _OF_TEACHER = ("steps", "guidance", "sampler", "edit", "inpaint", "classify")
 """What a distilled model leaves to its teacher."""
 
@@ -37,18 +42,46 @@ class Settings(Body):
 
     @property
     def given(self) -> dict[str, Any]:
-        """Arguments of ``Model.sample``."""
+        """Arguments of ``Model.sample``, without those that have no effect beside the others."""
         values = ((name, getattr(self, name)) for name in Settings.model_fields)
-        return {name: value for name, value in values if value is not None}
+        given = {name: value for name, value in values if value is not None}
+        if self.sampler != "ddim":
+            given.pop("eta", None)
+        if self.guidance is not None and self.guidance <= 1:
+            given.pop("guidance_interval", None)
+        return given
 
 
 class Draw(Settings):
     """Images to draw: a class, or a word of classes of one character; or labels."""
 
     text: _Name | None = None
-    labels: Annotated[list[int | _Name], Field(min_length=1, max_length=MAX_IMAGES)] | None = None
+    labels: Annotated[list[_Label], Field(min_length=1, max_length=MAX_IMAGES)] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_IMAGES)] = 1
-    seed: int | None = None
+    seed: int
+
+
+class One(Body):
+    """One image."""
+
+    label: _Label
+    seed: int
+    settings: Settings = Settings()
+
+    def sample(self, model: Model) -> Images:
+        """The image."""
+        return model.sample(self.label, seed=self.seed, **self.settings.given)
+
+
+class Morph(Body):
+    """The images between two."""
+
+    start: _Label
+    end: _Label
+    seed: int
+    end_seed: int | None = None
+    frames: Annotated[int, Field(ge=2, le=MAX_IMAGES)] = 24
+    settings: Settings = Settings()
 
 
 def encoded(images: NDArray[np.uint8]) -> str:
@@ -64,13 +97,16 @@ def drawn(images: Images, seconds: float) -> dict[str, object]:
         "seeds": images.seeds.tolist(),
         "images": encoded(images.array),
         "seconds": round(seconds, 4),
+        "command": images.command,
         "settings": images.origin.settings.model_dump(mode="json"),
         "model": images.origin.model.info.checkpoint,
     }
 
 
 class Steps:
-    """Sends each step of a drawing as the event ``step``: an argument ``on_step`` of the Python API.
+    """Sends the steps of a drawing as events ``step``: an argument ``on_step`` of the Python API.
+
+    Of many steps about a hundred are sent, always the last.
 
     Args:
         emit: of the job.
@@ -79,37 +115,78 @@ class Steps:
 
     def __init__(self, emit: Emit, of: int) -> None:
         self._emit, self._of, self._number = emit, of, 0
+        self._every = -(-of // MAX_STEPS)
 
     def __call__(self, step: SampleStep) -> None:
-        """Send one."""
+        """Send a step."""
         self._number += 1
-        states = {"x_t": encoded(to_uint8(step.x_t)), "x_0": encoded(to_uint8(step.x_0_pred))}
-        self._emit("step", {"number": self._number, "of": self._of, "t": step.t, **states})
+        self._emit.check()
+        if self._number % self._every == 0 or self._number == self._of:
+            self.send(self._number, step.t, step.x_t, step.x_0_pred)
+
+    def send(self, number: int, t: int, x_t: FloatArray, x_0: FloatArray | None) -> None:
+        """Send a state; number 0 is the noise, before anything is predicted."""
+        states = {"x_t": encoded(to_uint8(x_t)), "x_0": None if x_0 is None else encoded(to_uint8(x_0))}
+        self._emit("step", {"number": number, "of": self._of, "t": t, **states})
 
 
 def _draw(model: Model, wanted: Draw, emit: Emit) -> None:
     began = time.perf_counter()
-    labels = wanted.text if wanted.text is not None else wanted.labels
     if (wanted.text is None) == (wanted.labels is None):
         raise SettingsError("a drawing needs either `text` or `labels`")
-    _require_room(model, labels, wanted.n)
+    labels = wanted.text if wanted.text is not None else wanted.labels
+    specs = specs_of(model.settings.spec, labels, wanted.n, wanted.seed)
+    if len(specs) > MAX_IMAGES:
+        raise SettingsError(f"`n` {wanted.n} makes {len(specs)} images; there are at most {MAX_IMAGES}", "Use fewer.")
     steps = Steps(emit, model.sample_settings(**wanted.given).steps)
+    steps.send(0, model.settings.timesteps - 1, model.noise([spec.seed for spec in specs]), None)
     images = model.sample(labels, wanted.n, seed=wanted.seed, on_step=steps, **wanted.given)
     emit("done", drawn(images, time.perf_counter() - began))
-
-
-def _require_room(model: Model, labels: str | list[int | str] | None, n: int) -> None:
-    """Raise SettingsError for more than ``MAX_IMAGES`` images."""
-    is_name = isinstance(labels, str) and labels in model.settings.spec.class_names
-    count = n * (1 if labels is None or is_name else len(labels))
-    if count > MAX_IMAGES:
-        raise SettingsError(f"`n` {n} makes {count} images; at once there are at most {MAX_IMAGES}", "Use fewer.")
 
 
 async def draw(request: Request) -> Response:
     """Draw images; the events are ``queued``, ``step`` and ``done``."""
     studio, wanted = studio_of(request), await read_json(request, Draw)
     return job_stream(studio.jobs, lambda emit: _draw(studio.model, wanted, emit))
+
+
+async def show_image(request: Request) -> Response:
+    """One image as a PNG file with its provenance, byte for byte that of ``sample``."""
+    images = await _one(request)
+    return Response(images.png(), media_type="image/png")
+
+
+async def show_provenance(request: Request) -> Response:
+    """The provenance of one image, and the command that samples it."""
+    images = await _one(request)
+    return JSONResponse({"provenance": images.provenance, "command": images.command})
+
+
+async def _one(request: Request) -> Images:
+    studio, wanted = studio_of(request), await read_json(request, One)
+    return await studio.jobs.result(lambda emit: wanted.sample(studio.model))
+
+
+async def morph(request: Request) -> Response:
+    """Let one image become another; the events are ``queued``, ``progress`` and ``done``."""
+    studio, wanted = studio_of(request), await read_json(request, Morph)
+    return job_stream(studio.jobs, lambda emit: _morph(studio.model, wanted, emit))
+
+
+def _morph(model: Model, wanted: Morph, emit: Emit) -> None:
+    began = time.perf_counter()
+    morphed = model.interpolate(
+        wanted.start,
+        wanted.end,
+        frames=wanted.frames,
+        seed=wanted.seed,
+        end_seed=wanted.end_seed,
+        progress=lambda made: emit("progress", {"done": made.done, "total": made.total}),
+        **wanted.settings.given,
+    )
+    seconds = round(time.perf_counter() - began, 4)
+    images = {"frames": len(morphed), "images": encoded(morphed.array)}
+    emit("done", {**images, "seconds": seconds, "command": morphed.command})
 
 
 def _defaults(model: Model) -> Mapping[str, object]:
@@ -143,9 +220,14 @@ def _facts(model: Model) -> dict[str, object]:
 
 async def show_model(request: Request) -> Response:
     """The model, and the defaults of its teacher where that is loaded as well."""
-    studio, facts = studio_of(request), dict[str, object]()
-    await studio.jobs.result(lambda emit: facts.update(_facts(studio.model)))
-    return JSONResponse(facts)
+    studio = studio_of(request)
+    return JSONResponse(await studio.jobs.result(lambda emit: _facts(studio.model)))
 
 
-ROUTES = [Route("/api/model", show_model), Route("/api/draw", draw, methods=["POST"])]
+ROUTES = [
+    Route("/api/model", show_model),
+    Route("/api/draw", draw, methods=["POST"]),
+    Route("/api/image.png", show_image, methods=["POST"]),
+    Route("/api/provenance", show_provenance, methods=["POST"]),
+    Route("/api/morph", morph, methods=["POST"]),
+]

@@ -8,11 +8,12 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
-from typing import NamedTuple
+from contextlib import aclosing, suppress
+from typing import NamedTuple, Protocol, TypeVar
 
 from mnistdiff.studio.answers import RequestError
 
+T = TypeVar("T")
 MAX_WAITING = 32
 """Jobs that wait for their turn; more are refused."""
 MAX_EVENTS = 64
@@ -28,8 +29,18 @@ class Event(NamedTuple):
     data: Mapping[str, object]
 
 
-Emit = Callable[[str, Mapping[str, object]], None]
-"""Sends an event to the reader of a job, from the job; raises JobCancelled once that has gone."""
+class Emit(Protocol):
+    """The way from a job to its reader."""
+
+    def __call__(self, name: str, data: Mapping[str, object], /) -> None:
+        """Send an event; raises JobCancelled once the reader has gone."""
+        ...
+
+    def check(self) -> None:
+        """Raise JobCancelled once the reader has gone: for steps that send nothing."""
+        ...
+
+
 Work = Callable[[Emit], None]
 """A computation. It calls its argument after each of its steps."""
 
@@ -98,14 +109,17 @@ class Jobs:
             async with self._moved:
                 self._moved.notify_all()
 
-    async def result(self, work: Work) -> None:
-        """Wait in line, compute, and ignore the events.
+    async def result(self, compute: Callable[[Emit], T]) -> T:
+        """Wait in line, compute, and return what the computation returns; its events are dropped.
 
         Raises:
-            RequestError: if too many jobs wait; and any error of the work.
+            RequestError: if too many jobs wait; and any error of the computation.
         """
-        async for _ in self.run(work):
-            pass
+        results: list[T] = []
+        async with aclosing(self.run(lambda emit: results.append(compute(emit)))) as events:
+            async for _ in events:
+                pass
+        return results[0]
 
 
 class _Job:
@@ -123,7 +137,7 @@ class _Job:
     def compute(self) -> None:
         """Do the work. For the thread of the computations."""
         try:
-            self._work(lambda name, data: self._send(Event(name, data)))
+            self._work(self)
             self._send(None)
         except JobCancelled:
             pass
@@ -135,10 +149,18 @@ class _Job:
             with suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self.ended.set)
 
-    def _send(self, event: Event | None) -> None:
-        """Send an event to the reader; None is the last one."""
+    def __call__(self, name: str, data: Mapping[str, object], /) -> None:
+        """Send an event to the reader. For the work."""
+        self._send(Event(name, data))
+
+    def check(self) -> None:
+        """Raise JobCancelled if the reader has gone. For the work."""
         if self._is_cancelled.is_set():
             raise JobCancelled
+
+    def _send(self, event: Event | None) -> None:
+        """Send an event to the reader; None is the last one."""
+        self.check()
         try:
             sending = asyncio.run_coroutine_threadsafe(self._events.put(event), self._loop)
             sending.result(SLOW_READER_SECONDS)

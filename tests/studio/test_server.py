@@ -10,7 +10,7 @@ def test_it_draws_step_by_step_what_sample_draws(studio, cli, tmp_path):
     model = studio.get("/api/model").json
     assert (model["name"], model["other"]["name"]) == ("bundled-2", "bundled-teacher")
     _queued, *steps, done = studio.stream("/api/draw", {"text": "7", "n": 4, "seed": 5})
-    assert [step.data["number"] for step in steps] == [1, 2]
+    assert [step.data["number"] for step in steps] == [0, 1, 2]
     assert done.name == "done"
     assert steps[-1].data["x_t"] == done.data["images"]
     file = tmp_path / "drawn.npz"

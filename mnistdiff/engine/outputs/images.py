@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mnistdiff.engine.inference.sampling import Sample, SampleSpec
 from mnistdiff.engine.outputs.animation import kind_of
+from mnistdiff.engine.outputs.command import interpolate_command, sample_command
 from mnistdiff.engine.outputs.encode import encode_interpolation, encode_samples, file_name
 from mnistdiff.engine.outputs.png import encode_png
 from mnistdiff.engine.outputs.provenance import Origin, make_provenance
@@ -86,6 +87,30 @@ class Images(_Pixels):
         model = self.origin.model.info.checkpoint
         return f"Images(shape={self.shape}, labels={np.unique(self.labels).tolist()}, model={model!r})"
 
+    @property
+    def provenance(self) -> dict[str, object]:
+        """How the file of ``png`` is made, as its metadata say it: digest of the model, labels, seeds, settings.
+
+        Raises:
+            SettingsError: for no image.
+        """
+        self._require_some()
+        return make_provenance(self.origin, self._samples, columns=self._columns).to_dict()
+
+    @property
+    def command(self) -> str:
+        """The line for a shell that makes the file of ``png``: ``mnistdiff sample ...``.
+
+        Images that start from another, and those that no single command samples, have ``mnistdiff reproduce FILE``.
+
+        Raises:
+            SettingsError: for no image.
+        """
+        self._require_some()
+        first = self._samples[0]
+        file = file_name(self._dataset, first.label, first.seed) if len(self) == 1 else "images.png"
+        return sample_command(self.origin, self._samples, columns=self._columns, file=file)
+
     def png(self) -> bytes:
         """The content of a PNG file: one image as it is, several as a sheet with a labelled row for each label.
 
@@ -112,8 +137,7 @@ class Images(_Pixels):
             SettingsError: for another ending, no image, or more images than fit on a sheet.
             OSError: if the file system refuses.
         """
-        if not len(self):
-            raise SettingsError("no image to save", "Select at least one.")
+        self._require_some()
         ends_as_folder = os.fspath(path).endswith(("/", os.sep))
         path = user_path("path", path)
         is_folder = ends_as_folder or path.is_dir() or not path.suffix
@@ -133,6 +157,10 @@ class Images(_Pixels):
                 f"`path` {path}: images are saved as .png or .npz", "Use a name that ends so, or a folder."
             )
         return path
+
+    def _require_some(self) -> None:
+        if not len(self):
+            raise SettingsError("there is no image", "Select at least one.")
 
     def _repr_png_(self) -> bytes | None:
         """The sheet, as notebooks show it; a single row where each image has a label of its own."""
@@ -162,6 +190,11 @@ class Interpolation(_Pixels):
 
     def __repr__(self) -> str:
         return f"Interpolation(shape={self.shape}, ends={self.ends})"
+
+    @property
+    def command(self) -> str:
+        """The line for a shell that writes the animation: ``mnistdiff interpolate ...``."""
+        return interpolate_command(self.origin, self.ends, len(self), file="morph.gif")
 
     def save(self, path: str | os.PathLike[str], *, strip: bool = False) -> Path:
         """Write an animation that runs forwards and backwards, or a strip. An existing file is replaced.
