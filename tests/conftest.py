@@ -6,13 +6,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pytest
+from browsers import TIME_OUT_MS, Watch, chromium
 from forks import Forks
 from needs import files_to_ignore, reason_to_skip
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 # Before torch is imported: with several threads on a busy machine, all wait for the slowest, six times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -175,3 +181,35 @@ def tiny_run(forked: Program, tiny_toml: Path, tmp_path_factory: pytest.TempPath
 def run_copy(tiny_run: Path, tmp_path: Path) -> Path:
     """The trained run once more, to be changed at will, in ``tmp_path / "run"``."""
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Chromium, which the tests of a module share."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def open_page(browser: "Browser") -> "Iterator[Callable[..., Page]]":
+    """Open an address: ``open_page(url, expected=pattern, color_scheme=...)`` with the options of a browser context.
+
+    The test fails if a page asks any other address, violates its security policy or reports an error, but for messages
+    of the console that match ``expected``.
+    """
+    watches: list[Watch] = []
+    with ExitStack() as contexts:
+
+        def open(url: str, *, expected: str = "", **options: object) -> "Page":
+            context = contexts.enter_context(
+                browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+            )
+            context.set_default_timeout(TIME_OUT_MS)
+            watches.append(Watch(url.partition("?")[0], expected))
+            page = context.new_page()
+            watches[-1].follow(page)
+            page.goto(url)
+            return page
+
+        yield open
+    assert [fault for watch in watches for fault in watch.faults] == []

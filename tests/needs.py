@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from browsers import find_chromium
+
 
 @dataclass(frozen=True)
 class Need:
@@ -73,6 +75,12 @@ NEEDS = (
         "a Jupyter kernel",
         find_spec("nbclient") is not None and find_spec("ipykernel") is not None,
         files=("test_notebook.py",),
+    ),
+    Need(
+        "Chromium, on PATH, and playwright",
+        find_chromium() is not None and find_spec("playwright") is not None,
+        files=("studio/test_frame.py",),
+        fixtures=("browser",),
     ),
     Need(
         "named pipes",

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 START_SECONDS, REQUEST_SECONDS = 60, 60
 
@@ -149,3 +152,9 @@ def start_studio(
 def studio(start_studio: Callable[..., Studio]) -> Studio:
     """A server of the bundled model that the tests of a module share."""
     return start_studio("--checkpoint", "bundled")
+
+
+@pytest.fixture
+def page(open_page: Callable[..., "Page"], studio: Studio) -> "Page":
+    """The page of the studio in Chromium, 1280 pixels wide, light."""
+    return open_page(studio.url)
