@@ -5,7 +5,7 @@ import { number, range, scale, ticks } from './scale.js';
 /** @typedef {import('./plot.js').Series} Series */
 /** @typedef {ReturnType<typeof layout>} Places where values lie, in pixels */
 
-const MARGIN = { top: 12, right: 16, bottom: 44, left: 60 };
+const MARGIN = { top: 28, right: 24, bottom: 44, left: 60 };
 const DASHES = ['', '7 4', '2 4', '11 4 2 4', '16 5', '5 2 1 2'];
 const LOOKS = 6;
 
@@ -53,7 +53,8 @@ export function axes(places, x, y, width, height) {
     ...across,
     svg('line', { class: 'axis', x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }),
     ...along,
-    svg('text', { class: 'name', x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 4, 'text-anchor': 'middle' }, x.label),
+    svg('text', { x: 0, y: 12 }, y.label),
+    svg('text', { x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 4, 'text-anchor': 'middle' }, x.label),
   ];
 }
 

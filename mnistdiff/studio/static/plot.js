@@ -43,6 +43,7 @@ export function plot({ title, x, y, height = 260, empty = 'No values yet.', onpi
     parts.area.querySelector('svg')?.remove();
     parts.area.prepend(image);
     parts.table(now.series, x, now.y);
+    parts.details.hidden = !xs.length;
     point(now.at);
   }
 
@@ -56,7 +57,7 @@ export function plot({ title, x, y, height = 260, empty = 'No values yet.', onpi
     group.replaceChildren(...(at === null ? [] : [upright(places, at, 'at', height)]));
     group.append(...found.map(({ value, look, where }) => svg('circle', { class: `dot ${look}`, r: 4, cx: places.x(where), cy: places.y(value) })));
     const texts = found.map(({ name, value }) => `${name} ${(y.text || number)(value)}`);
-    const where = at === null ? y.label : `${x.label} ${(x.text || number)(at)}`;
+    const where = at === null ? '' : `${x.label} ${(x.text || number)(at)}`;
     parts.readout.replaceChildren(element('b', {}, where), ...texts.map((text) => element('span', {}, text)));
     parts.input.setAttribute('aria-valuetext', [where, ...texts].join(', '));
   }
@@ -125,11 +126,12 @@ function frame(title, xLabel) {
   const readout = element('p.readout');
   const body = element('div.rows', { tabindex: 0, role: 'region', 'aria-label': `${title}, table` });
   const details = element('details', {}, element('summary', {}, 'Values as a table'), body);
-  const figure = element('figure.plot', {}, element('figcaption', {}, element('h3', {}, title)), legend, readout, area, details);
+  const figure = element('figure.plot', {}, element('figcaption', {}, element('h3', {}, title)), legend, area, readout, details);
   let fill = () => {};
   details.addEventListener('toggle', () => fill());
   return {
     figure,
+    details,
     area,
     input,
     legend,
