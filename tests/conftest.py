@@ -29,7 +29,13 @@ for name in COLOURS:  # typer looks at these once, when it is imported
 collect_ignore = files_to_ignore()
 REAL_DATA_DIR = os.environ.get("MNISTDIFF_DATA_DIR")
 PINNED = MappingProxyType(
-    {"COLUMNS": "80", "TERM": "xterm-256color", "MNISTDIFF_OFFLINE": "1", "MNISTDIFF_DEVICE": "cpu"}
+    {
+        "COLUMNS": "80",
+        "TERM": "xterm-256color",
+        "MNISTDIFF_OFFLINE": "1",
+        "MNISTDIFF_DEVICE": "cpu",
+        "BROWSER": "true",  # no test opens one
+    }
 )
 TIME_OUT_SECONDS = 120
 

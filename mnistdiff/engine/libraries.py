@@ -35,8 +35,8 @@ LIBRARIES: Mapping[str, Library] = {
         imported_by="mnistdiff.engine.outputs.figures",
     ),
     "tensorboard": Library("TensorBoard", "tensorboard", "`log` tensorboard", imported_by="torch.utils.tensorboard"),
-    "starlette": Library("Starlette", "mnistdiff[studio]", "studio"),
-    "uvicorn": Library("uvicorn", "mnistdiff[studio]", "studio"),
+    "starlette": Library("Starlette", "'mnistdiff[studio]'", "studio"),
+    "uvicorn": Library("uvicorn", "'mnistdiff[studio]'", "studio"),
     "PIL": Library("Pillow", "pillow", ""),
 }
 

@@ -26,7 +26,7 @@ _BACKLOG = 128
 def serve(
     model: Model, runs: Path, *, host: str = "127.0.0.1", port: int = 0, ready: Callable[[Access], object]
 ) -> None:
-    """Serve the studio until an exception ends it, such as that of Ctrl-C.
+    """Serve the studio until the process ends.
 
     Args:
         model: that samples and reads.
@@ -60,7 +60,7 @@ async def _serve(
         backlog=_BACKLOG,
     )
     ready(access)
-    # Not serve(): the handlers of signals are those of the program, whose exception ends the event loop.
+    # Not serve(), which sets handlers of signals: those of the program end it.
     await Server(config)._serve([listener])
 
 

@@ -8,6 +8,7 @@ import typer
 from mnistdiff.cli import console, options
 from mnistdiff.cli.model_input import warn_of
 from mnistdiff.cli.option_groups import inference_settings
+from mnistdiff.cli.signals import leaving_at_once
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.threads import import_numpy
 
@@ -68,4 +69,5 @@ def studio_command(
         if not no_open:
             open_in_browser(access.url)
 
-    serve(model, runs, host=host, port=port, ready=ready)
+    with leaving_at_once():  # nothing is being written, and a computation need not come to its end
+        serve(model, runs, host=host, port=port, ready=ready)
