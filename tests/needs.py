@@ -36,7 +36,10 @@ NEEDS = (
         "POSIX signals",
         hasattr(signal, "SIGHUP"),
         files=("cli/test_signals.py", "cli/test_kills.py", "cli/test_launcher.py"),
-        tests=("engine/runs/test_run_dir.py::test_the_kernel_frees_the_run_of_a_training_that_was_killed",),
+        tests=(
+            "engine/runs/test_run_dir.py::test_the_kernel_frees_the_run_of_a_training_that_was_killed",
+            "studio/test_lifecycle.py::test_a_signal_ends_it_at_once_in_the_middle_of_a_drawing_with_others_waiting",
+        ),
     ),
     Need("a pseudo-terminal", find_spec("termios") is not None, files=("cli/test_escapes.py", "cli/test_terminal.py")),
     Need("os.fork", hasattr(os, "fork"), fixtures=("forks",)),

@@ -93,6 +93,10 @@ OPTIONS: Mapping[str, Words] = {
     "checkpoint_every": ["--checkpoint-every", "7"],
     "save_every": ["--save-every", "7"],
     "any_size": ["--any-size"],
+    "runs": ["--runs", "r"],
+    "host": ["--host", "127.0.0.2"],
+    "port": ["--port", "0"],
+    "no_open": ["--no-open"],
     "teacher_steps": ["--teacher-steps", "8"],
 }
 OUTPUTS = {

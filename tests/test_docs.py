@@ -20,7 +20,7 @@ from mnistdiff.settings import TrainSettings
 README = text_of("README.md")
 SECTIONS = [
     "Install and draw",
-    "Five commands",
+    "Six commands",
     "From Python",
     "Train your own",
     "What a run folder holds",

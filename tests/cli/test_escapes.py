@@ -39,6 +39,7 @@ LINES = {
         ["inpaint", "PICTURE", "-d", 1, "--mask", "left", "-c", "RUN", *ONE_STEP, "-o", "NEW.png"],
     ),
     "classify": (0, ["classify", "PICTURE", "-c", "RUN"]),
+    "studio": (3, ["studio", "--no-open", "-c", "THERE.safetensors"]),
     "reproduce": (0, ["reproduce", "PICTURE", "-o", "NEW.png"]),
     "evaluate": (0, ["evaluate", "RUN", "-n", 10, *ONE_STEP, "-o", "NEW.json"]),
     "evaluate --bits-per-dim": (

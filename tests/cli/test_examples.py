@@ -21,8 +21,8 @@ from mnistdiff.cli import app
 from mnistdiff.cli.registry import COMMANDS, load
 
 LINES = shell_lines()
-SLOW = {"resume", "distill", "train-classifier", "evaluate", "export", "datasets"}
-"""Minutes each, or a download: their own tests run them on little, here their options are read."""
+SLOW = {"resume", "distill", "train-classifier", "evaluate", "export", "datasets", "studio"}
+"""Minutes each, a download, or without end: their own tests run them on little, here their options are read."""
 FEW = {"--n": 2, "--frames": 3}
 LITTLE = {"--steps": "1", "--evaluations": "1"}
 # What other programs make of the output, by a word of the line.

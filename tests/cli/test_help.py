@@ -17,7 +17,17 @@ EXAMPLES = [
     for line in (load(name).epilog or "").splitlines()
     if line.startswith("mnistdiff ")
 ]
-HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "PIL", "onnxruntime")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "matplotlib",
+    "PIL",
+    "onnxruntime",
+    "starlette",
+    "uvicorn",
+    "mnistdiff.studio",
+)
 WHICH_ARE_LOADED = f"""
 import json, sys
 from mnistdiff.cli.app import run

@@ -70,8 +70,10 @@ NEEDED = {
     ),
     "jinja2": ("report {run} -o out.html",),
     "PIL": ("grid {nine} -o out.png",),
+    "starlette": ("studio --no-open",),
+    "uvicorn": ("studio --no-open",),
 }
-PACKAGES = {"PIL": "pillow"}
+PACKAGES = {"PIL": "pillow", "starlette": "'mnistdiff[studio]'", "uvicorn": "'mnistdiff[studio]'"}
 BROKEN = {
     "shared library": "raise OSError('libcudart.so.12: cannot open shared object file')",
     "import": "raise ImportError('DLL load failed while importing _C')",

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistdiff.cli import console, options
+from mnistdiff.cli import console, option_groups, options
 from mnistdiff.cli.model_input import warn_of
-from mnistdiff.cli.option_groups import inference_settings
 from mnistdiff.cli.signals import leaving_at_once
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.threads import import_numpy
@@ -40,6 +39,8 @@ def studio_command(
     host: _Host = "127.0.0.1",
     port: _Port = 0,
     no_open: _NoOpen = False,
+    device: option_groups.Device = None,
+    backend: option_groups.Backend = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Open a page in the browser that samples, reads and explains, on this machine alone.
@@ -47,7 +48,7 @@ def studio_command(
     The address is printed; whoever has it, token included, can use the page. Ctrl-C ends it.
     """
     require("starlette", "uvicorn")
-    machine = inference_settings(None, None)
+    machine = option_groups.inference_settings(device, backend)
 
     from mnistdiff.engine.runs.lookup import checkpoints_to_sample
 
