@@ -1,0 +1,199 @@
+/**
+ * The layers of the networks, for one image.
+ *
+ * A plane of C channels is stored as C rows of `stride` numbers, of which the first height * width are the pixels; the
+ * rest, up to a multiple of 8, is filled with anything.
+ */
+
+export const EPSILON = 1e-5; // of both normalisations, as in PyTorch
+
+/** Numbers from one channel to the next, for an image of `size` x `size` pixels. */
+export const strideOf = (size) => (size * size + 7) & ~7;
+
+/** x times the logistic function of x. */
+export const silu = (x) => x / (1 + Math.exp(-x));
+
+/** A plane of `channels` (rounded up to a multiple of 4) images of `size` x `size` pixels. */
+export class Plane {
+  constructor(kernel, channels, size) {
+    this.channels = channels;
+    this.size = size;
+    this.stride = strideOf(size);
+    this.place = kernel.allocate(((channels + 3) & ~3) * this.stride);
+  }
+}
+
+/** Memory for unfolded images, shared by all convolutions of a network. */
+export class Scratch {
+  constructor(kernel) {
+    this.kernel = kernel;
+    this.count = 0;
+  }
+
+  require(count) {
+    if (count > this.count) {
+      this.count = count;
+      this.place = this.kernel.allocate(count);
+    }
+  }
+}
+
+/** A convolution: 1x1, 3x3 with a border of zeros, or 2x2 without overlap. */
+export class Convolution {
+  /**
+   * @param {{data: Float32Array, shape: number[]}} weight (out, in, height, width)
+   * @param {{data: Float32Array}} [bias] (out)
+   */
+  constructor(kernel, scratch, weight, bias, size) {
+    const [rows, channels, side] = weight.shape;
+    Object.assign(this, { kernel, scratch, rows, channels, side, size });
+    this.step = side === 2 ? 2 : 1;
+    this.border = side === 3 ? 1 : 0;
+    this.outSize = size / this.step;
+    this.depth = channels * side * side;
+    this.groups = (rows + 3) >> 2;
+    this.a = kernel.allocate(this.groups * 4 * this.depth);
+    this.bias = kernel.allocate(this.groups * 4);
+    kernel.pack(this.a, rows, this.depth, weight.data, 0, this.depth, 1);
+    if (bias) kernel.numbers.set(bias.data, this.bias);
+    if (side > 1) scratch.require(this.depth * strideOf(this.outSize));
+  }
+
+  /** The output in a plane: a new one, made once. */
+  output() {
+    return new Plane(this.kernel, this.rows, this.outSize);
+  }
+
+  run(x, out) {
+    const stride = strideOf(this.outSize);
+    const from = this.side === 1 ? x.place : this.unfold(x);
+    this.kernel.multiply(this, from, stride, out.place, stride, stride);
+  }
+
+  /** The pixels that each output pixel sees, as columns (im2col). */
+  unfold(x) {
+    const { side, step, border, size, outSize } = this;
+    const { numbers } = this.kernel;
+    const stride = strideOf(outSize);
+    let row = this.scratch.place;
+    for (let channel = 0; channel < this.channels; channel++) {
+      const image = x.place + channel * x.stride;
+      for (let dy = -border; dy < side - border; dy++) {
+        for (let dx = -border; dx < side - border; dx++, row += stride) {
+          let to = row;
+          for (let y = dy; y < dy + outSize * step; y += step) {
+            const line = image + y * size;
+            const isInside = y >= 0 && y < size;
+            for (let i = dx; i < dx + outSize * step; i += step) {
+              numbers[to++] = isInside && i >= 0 && i < size ? numbers[line + i] : 0;
+            }
+          }
+        }
+      }
+    }
+    return this.scratch.place;
+  }
+}
+
+/** Group normalisation in up to 8 groups, and what follows it: a scale and a shift for each channel, and SiLU. */
+export class GroupNorm {
+  constructor(kernel, weight, bias) {
+    Object.assign(this, { kernel, weight: weight.data, bias: bias.data });
+    const channels = this.weight.length;
+    this.groups = channels % 8 === 0 ? 8 : 4; // gcd(8, channels): channels are multiples of 4
+  }
+
+  /**
+   * @param {Plane} x
+   * @param {Plane} out
+   * @param {Float32Array} [scaleShift] (2 C): out = silu(normalised * (1 + scale) + shift)
+   * @param {boolean} [activated] whether SiLU follows
+   */
+  run(x, out, scaleShift, activated = true) {
+    const channels = this.weight.length;
+    const each = channels / this.groups;
+    for (let first = 0; first < channels; first += each) {
+      const [mean, inverse] = this.statistics(x, first, each);
+      for (let c = first; c < first + each; c++) {
+        const scale = scaleShift ? 1 + scaleShift[c] : 1;
+        const shift = scaleShift ? scaleShift[channels + c] : 0;
+        const factor = this.weight[c] * inverse * scale;
+        this.line(x.place + c * x.stride, out.place + c * out.stride, x.size * x.size, {
+          factor, shift: (this.bias[c] - mean * this.weight[c] * inverse) * scale + shift, activated,
+        });
+      }
+    }
+  }
+
+  line(from, to, count, { factor, shift, activated }) {
+    const { numbers } = this.kernel;
+    for (let i = 0; i < count; i++) {
+      const value = numbers[from + i] * factor + shift;
+      numbers[to + i] = activated ? value / (1 + Math.exp(-value)) : value;
+    }
+  }
+
+  /** Mean, and 1 / standard deviation, of some channels. */
+  statistics(x, first, each) {
+    const { numbers } = this.kernel;
+    const pixels = x.size * x.size;
+    let sum = 0;
+    let squares = 0;
+    for (let c = first; c < first + each; c++) {
+      const start = x.place + c * x.stride;
+      for (let i = start; i < start + pixels; i++) sum += numbers[i];
+    }
+    const mean = sum / (each * pixels);
+    for (let c = first; c < first + each; c++) {
+      const start = x.place + c * x.stride;
+      for (let i = start; i < start + pixels; i++) squares += (numbers[i] - mean) ** 2;
+    }
+    return [mean, 1 / Math.sqrt(squares / (each * pixels) + EPSILON)];
+  }
+}
+
+/** A linear layer of a vector: W x + b. */
+export function linear(weight, bias, x) {
+  const [rows, columns] = weight.shape;
+  const out = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let sum = bias ? bias.data[row] : 0;
+    for (let column = 0, at = row * columns; column < columns; column++, at++) sum += weight.data[at] * x[column];
+    out[row] = sum;
+  }
+  return out;
+}
+
+/** to = to + from, for the channels of a plane. */
+export function add(kernel, from, to) {
+  const { numbers } = kernel;
+  const count = to.channels * to.stride;
+  for (let i = 0; i < count; i++) numbers[to.place + i] += numbers[from.place + i];
+}
+
+/** Fold patches of `by` x `by` pixels into channels (pixel unshuffle). */
+export function unshuffle(kernel, image, size, by, out) {
+  const { numbers } = kernel;
+  const coarse = size / by;
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const channel = (y % by) * by + (x % by);
+      numbers[out.place + channel * out.stride + Math.floor(y / by) * coarse + Math.floor(x / by)] = image[y * size + x];
+    }
+  }
+}
+
+/** Unfold groups of by * by channels into patches of pixels (pixel shuffle). */
+export function shuffle(kernel, from, by, channels, store) {
+  const { numbers } = kernel;
+  const size = from.size * by;
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < size; y++) {
+      for (let x = 0; x < size; x++) {
+        const channel = c * by * by + (y % by) * by + (x % by);
+        const at = Math.floor(y / by) * from.size + Math.floor(x / by);
+        store(c, y * size + x, numbers[from.place + channel * from.stride + at]);
+      }
+    }
+  }
+}
