@@ -47,6 +47,7 @@ __all__ = [
     "bits_per_dim",
     "distill",
     "evaluate",
+    "export_html",
     "load",
     "resume",
     "to_uint8",
@@ -76,6 +77,29 @@ def load(
     found = bundled() if source is None else checkpoints_to_sample(user_path("source", source))
     loaded = load_model(found[0], weights=weights, device=machine.device, backend=machine.backend)
     return Model(**{**vars(loaded), "teacher_file": found[1] if len(found) > 1 else None})
+
+
+def export_html(source: PathLike | None = None, *, weights: WeightsName = "ema") -> bytes:
+    """A page that samples from a model, reads drawings and completes them in a browser, without a server or network.
+
+    Args:
+        source: as for ``load``; of the bundled models the page holds the one of few steps.
+        weights: ``ema``, the averaged weights, or ``raw``, those of the last step; stored in half precision.
+
+    Returns:
+        the one file, HTML in UTF-8: nearly 2.7 bytes a parameter.
+
+    Raises:
+        CheckpointError: as ``load``.
+        SettingsError: for a network that is not ``unet``.
+    """
+    from mnistdiff.engine.checkpoint.file import read_checkpoint
+    from mnistdiff.engine.outputs.demo_page import demo_page
+
+    with field_errors():
+        SampleSettings(weights=weights)
+    found = bundled() if source is None else checkpoints_to_sample(user_path("source", source))
+    return demo_page(read_checkpoint(found[0]), weights)
 
 
 def evaluate(

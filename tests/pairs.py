@@ -57,6 +57,7 @@ OPTIONS: Mapping[str, Words] = {
     "confusion": ["--confusion"],
     "min_accuracy": ["--min-accuracy", "99"],
     "max_fcd": ["--max-fcd", "0"],
+    "html": ["--html", "x.html"],
     "data_dir": ["--data-dir", "nowhere"],
     "epochs": ["--epochs", "3"],
     "max_steps": ["--max-steps", "7"],

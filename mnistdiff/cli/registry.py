@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, Entry] = {
     "inspect-checkpoint": _INSPECT,
     "inspect": _INSPECT._replace(hidden=True),
     "datasets": Entry("List the data sets that a model can be trained on, or download one."),
-    "export": Entry("Export a trained network to ONNX, and compare it with PyTorch."),
+    "export": Entry("Export a trained network to ONNX, or to a page that samples in a browser."),
     "doctor": Entry("Check the installation: libraries, devices, data, and whether each backend samples."),
     "train-classifier": Entry("Train the reference classifiers of evaluate, on the CPU."),
 }

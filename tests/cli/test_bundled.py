@@ -37,6 +37,7 @@ CHOICES = {
     "inpaint seven.png --mask left -d 1 --rounds 1": TEACHER,
     "classify seven.png --evaluations 1": TEACHER,
     "export": TEACHER,
+    "export --html x.html": STUDENT,
 }
 
 

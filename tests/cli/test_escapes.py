@@ -50,6 +50,7 @@ LINES = {
     "report": (0, ["report", "RUN", "-o", "NEW.html"]),
     "inspect": (0, ["inspect", "RUN"]),
     "inspect a damaged one": (3, ["inspect", "THERE.safetensors"]),
+    "export --html": (0, ["export", "RUN", "--html", "NEW.html"]),
     "export": (2, ["export", "RUN", "-o", "THERE.onnx"]),
     "train-classifier": (2, ["train-classifier", "--architecture", "conv", "-o", "THERE.safetensors"]),
     "train-classifier without data": (

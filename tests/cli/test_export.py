@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 from warned import beside_the_warning
 
@@ -47,4 +48,34 @@ def test_without_the_packages_that_write_onnx_they_are_named(invoke, monkeypatch
     done = invoke("export", "-o", "x.onnx")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"pip install 'mnistdiff[export]'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_is_written_where_it_is_asked_for_and_replaces_nothing_unasked(invoke, tmp_path):
+    first = invoke("export", "bundled", "--html", "new/demo.html", "--json")
+    assert first.returncode == 0, first.stderr.decode()
+    content = (tmp_path / "new" / "demo.html").read_bytes()
+    result = json.loads(first.stdout)
+    assert (result["path"], result["bytes"]) == ("new/demo.html", len(content))
+    assert len(content) < 4e6
+    assert invoke("export", "bundled", "--html", "new/demo.html").returncode == 2
+    assert invoke("export", "bundled", "--html", "new/demo.html", "--force").returncode == 0
+    assert invoke("export", "bundled", "--html", "-").stdout == content
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "named"),
+    [
+        ("export --html x.png", 2, b".html"),
+        ("export --html x.html -o x.onnx", 2, b"--output"),
+        ("export --html - --json", 2, b"stdout"),
+        ("export nowhere --html x.html", 3, b"nowhere"),
+        ("export bundled --html /dev/null/x.html", 5, b"/dev/null"),
+        ("export bundled --html x.html --weights raw", 3, b"--weights"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_by_name(invoke, tmp_path, line, code, named):
+    done = invoke(*line.split())
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert named in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -33,6 +33,7 @@ LINES = {
     "evaluate --by": "evaluate bundled --n 10 --by steps=1",
     "evaluate --bits-per-dim": "evaluate ../run --bits-per-dim --split train --n 10 --evaluations 2",
     "report": "report ../run",
+    "export --html": "export ../run --html page.html",
     "inspect": "inspect ../run",
     "doctor": "doctor",
     "datasets": "datasets --data-dir nowhere",

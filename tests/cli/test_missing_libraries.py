@@ -49,6 +49,7 @@ DRAWING = (
     "classify {nine} --evaluations 2",
     "reproduce {nine}",
     "inspect",
+    "export --html out.html",
 )
 TRAIN = "train --config {toml} --max-steps 1 --run-dir out.run"
 NEEDED = {

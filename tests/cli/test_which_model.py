@@ -39,6 +39,7 @@ LINES = {
     "reproduce": "reproduce drawn.png",
     "report": "report",
     "export": "export",
+    "export, a page": "export --html x.html",
     "resume": f"resume --max-steps {STEP}",
     "inspect": "inspect",
 }

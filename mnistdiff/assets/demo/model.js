@@ -1,6 +1,6 @@
 /** The model of the page: decoding of its weights, its schedule, guided predictions. */
 
-import { UNet } from "./unet.js";
+import { UNet } from './unet.js';
 
 /** The bytes of a base64 text. */
 export function decodeBase64(text) {
@@ -74,12 +74,12 @@ export class Schedule {
   /**
    * The pairs [t, t_prev] of a sampler's steps, down to the clean image (-1).
    * @param {number} steps 1 ... timesteps
-   * @param {"even" | "trailing"} spacing
+   * @param {'even' | 'trailing'} spacing
    */
   inferenceTimesteps(steps, spacing) {
     const T = this.timesteps;
     const t = Array.from({ length: steps }, (_, i) => {
-      if (spacing === "trailing") return Math.floor(T - i * (T / steps) - 1 + 0.5);
+      if (spacing === 'trailing') return Math.floor(T - i * (T / steps) - 1 + 0.5);
       return steps === 1 ? T - 1 : Math.floor(T - 1 - i * ((T - 1) / (steps - 1)) + 0.5);
     });
     return t.map((each, i) => [each, i + 1 < steps ? t[i + 1] : -1]);
@@ -107,7 +107,7 @@ const clip = (value) => Math.min(Math.max(value, -1), 1);
 /** A trained network with its schedule. */
 export class Model {
   /**
-   * @param {import("./kernel.js").Kernel} kernel
+   * @param {import('./kernel.js').Kernel} kernel
    * @param {object} facts of the page: see `demo_page.py`
    * @param {string} weights base64 of the numbers in half precision
    */

@@ -5,7 +5,7 @@
  * the predicted image. Arrays are float32, the coefficients float64, as in Python.
  */
 
-import { samplingNoise } from "./noise.js";
+import { samplingNoise } from './noise.js';
 
 /** Mean and standard deviation of q(x_prev | x_t, x_0) (Ho et al. 2020, Eq. 6 and 7). */
 export function posterior(schedule, x0, x, t, tPrev) {
@@ -80,7 +80,7 @@ const SAMPLERS = { ddpm, ddim, dpmpp_2m: dpmpp2m };
 
 /**
  * Sample an image.
- * @param {import("./model.js").Model} model
+ * @param {import('./model.js').Model} model
  * @param {number} label
  * @param {number} seed 0 ... 2**32 - 1
  * @param {object} settings `sampler`, `steps`, `spacing`, `eta`, `guidance`, `guidance_interval`
@@ -96,14 +96,11 @@ export function sample(model, label, seed, settings) {
   });
 }
 
-/** Grey levels 0 ... 255 of an image in [-1, 1], rounded half to even as in NumPy. */
-export function toLevels(x) {
-  return Uint8Array.from(x, (value) => {
-    const level = (Math.fround(Math.min(Math.max(value, -1), 1)) + 1) * 127.5;
-    const floor = Math.floor(level);
-    return level - floor === 0.5 ? floor + (floor & 1) : Math.round(level);
-  });
-}
+/** The nearest integer, of two the even one, as Python and NumPy round. */
+export const roundEven = (value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
+
+/** Grey levels 0 ... 255 of an image in [-1, 1]. */
+export const toLevels = (x) => Uint8Array.from(x, (value) => roundEven((Math.min(Math.max(value, -1), 1) + 1) * 127.5));
 
 /** An image in [-1, 1] of grey levels 0 ... 255. */
 export const fromLevels = (levels) => Float32Array.from(levels, (level) => level / 127.5 - 1);

@@ -1,6 +1,6 @@
 /** The network `unet` of `engine/network/unet.py`: (x_t, t, label) -> prediction, for one image. */
 
-import { Convolution, GroupNorm, Plane, Scratch, add, linear, shuffle, silu, strideOf, unshuffle } from "./layers.js";
+import { Convolution, GroupNorm, Plane, Scratch, add, linear, shuffle, silu, strideOf, unshuffle } from './layers.js';
 
 const HEADS = 4;
 const TIME_WIDTH = 64;
@@ -140,7 +140,7 @@ class Upsample {
 /** The network with its weights. */
 export class UNet {
   /**
-   * @param {import("./kernel.js").Kernel} kernel
+   * @param {import('./kernel.js').Kernel} kernel
    * @param {{channels: number[], down_blocks: number[], up_blocks: number[], patch_size: number, image_size: number}}
    *   settings of the training
    * @param {Map<string, {data: Float32Array, shape: number[]}>} weights by the names of PyTorch
@@ -150,17 +150,17 @@ export class UNet {
     const sizes = settings.channels.map((_, level) => settings.image_size / settings.patch_size / 2 ** level);
     const level = (way, number, count) =>
       Array.from({ length: count }, (_, block) => new ResidualBlock(this, `${way}.${number}.${block}`, sizes[number]));
-    this.embedTime = [this.parameters("embed_time.0"), this.parameters("embed_time.2")];
+    this.embedTime = [this.parameters('embed_time.0'), this.parameters('embed_time.2')];
     this.patches = new Plane(kernel, settings.patch_size ** 2, sizes[0]);
-    this.stem = this.convolution("stem", sizes[0]);
-    this.down = settings.down_blocks.map((count, number) => level("down", number, count));
+    this.stem = this.convolution('stem', sizes[0]);
+    this.down = settings.down_blocks.map((count, number) => level('down', number, count));
     this.downsample = sizes.slice(1).map((_, number) => this.convolution(`downsample.${number}`, sizes[number]));
     this.planes = [this.stem, ...this.downsample].map((convolution) => convolution.output());
-    this.attention = new SelfAttention(this, "attention", settings.channels.at(-1), sizes.at(-1));
+    this.attention = new SelfAttention(this, 'attention', settings.channels.at(-1), sizes.at(-1));
     this.upsample = sizes.slice(1).map((size, number) => new Upsample(this, `upsample.${number}`, size));
-    this.up = settings.up_blocks.map((count, number) => level("up", number, count));
-    this.lastNorm = this.norm("norm");
-    this.head = this.convolution("head", sizes[0]);
+    this.up = settings.up_blocks.map((count, number) => level('up', number, count));
+    this.lastNorm = this.norm('norm');
+    this.head = this.convolution('head', sizes[0]);
     this.last = new Plane(kernel, settings.channels[0], sizes[0]);
     this.pixels = this.head.output();
   }
@@ -181,7 +181,7 @@ export class UNet {
   embedding(t, label) {
     const [first, second] = this.embedTime;
     const time = linear(...second, linear(...first, timestepEmbedding(t)).map(silu));
-    const labels = this.weights.get("embed_label.weight").data;
+    const labels = this.weights.get('embed_label.weight').data;
     return time.map((value, i) => silu(value + labels[label * time.length + i]));
   }
 
@@ -189,7 +189,7 @@ export class UNet {
    * Evaluate the network once.
    * @param {Float32Array} image x_t, H * W pixels
    * @param {number} t timestep
-   * @param {number} label the number of classes means "no label"
+   * @param {number} label the number of classes means 'no label'
    * @returns {Float32Array} the prediction, H * W
    */
   predict(image, t, label) {

@@ -1,0 +1,162 @@
+/** The canvas: what the model reads on it, and its completion. */
+
+import { canvasOf, paint } from '../../studio/static/image.js';
+import { choice, element } from '../../studio/static/dom.js';
+import { Drawing } from './drawing.js';
+
+const SIDES = [['bottom', 'Lower'], ['top', 'Upper'], ['left', 'Left'], ['right', 'Right']];
+const COMPLETIONS = 4;
+const EVALUATIONS = 6;
+const SETTLED = 120; // milliseconds without a change of the drawing, before it is read
+
+/** Which pixels of an image are in one half of it: 1, else 0. */
+export function half(side, size) {
+  const middle = Math.floor(size / 2);
+  const isIn = { left: (y, x) => x < middle, right: (y, x) => x >= middle, top: (y) => y < middle, bottom: (y) => y >= middle }[side];
+  return Uint8Array.from({ length: size * size }, (_, i) => Number(isIn(Math.floor(i / size), i % size)));
+}
+
+/** The part of the page where one draws. */
+export class HandRoom {
+  /**
+   * @param {HTMLElement} section
+   * @param {{facts: object, compute: import('./compute.js').Compute, announce: (text: string) => void}} page
+   * @param {() => Uint8Array | undefined} finished the image that is chosen in the other part
+   */
+  constructor(section, page, finished) {
+    Object.assign(this, { ...page, finished, side: 'bottom', seed: 0 });
+    const size = this.facts.image_size;
+    const canvas = element('canvas.paper', {
+      tabindex: 0, role: 'application',
+      'aria-label': 'Canvas. Draw with a pointer; or move the pen with the arrow keys, and press Space to set it down or lift it.',
+    });
+    this.seen = canvasOf(new Uint8Array(size * size), size, 0, 'What the model sees');
+    this.drawing = new Drawing(canvas, () => this.change());
+    section.append(element('div.split', {}, this.easel(canvas), element('div.stage', {}, ...this.reading(), ...this.completing())));
+    this.change();
+  }
+
+  easel(canvas) {
+    const button = (text, onclick) => element('button', { type: 'button', onclick }, text);
+    return element(
+      'div.controls', {}, canvas,
+      element(
+        'div.tools', {}, button('Undo', () => this.drawing.undo()), button('Clear', () => this.drawing.clear()),
+        button('Use the image chosen above', () => this.use()),
+      ),
+      element('p.muted.small', {}, 'Draw one large character. With the keyboard: arrow keys move the pen, Space sets it down and lifts it.'),
+    );
+  }
+
+  use() {
+    const levels = this.finished();
+    if (levels) this.drawing.show(levels, this.facts.image_size);
+  }
+
+  reading() {
+    const title = element('h3', {}, 'Reading');
+    if (!this.facts.read) {
+      return [title, element('p.muted', {}, 'This model cannot read: it was distilled, and no classifier of its images is known.')];
+    }
+    this.bars = this.facts.classes.map((name) => {
+      const bar = element('span.level');
+      const value = element('span.number');
+      const row = element('li', {}, element('span.name', {}, name), element('span.track', {}, bar), value);
+      return { bar, value, row };
+    });
+    const list = element('ul.bars', { 'aria-label': 'Probability of each class' }, ...this.bars.map(({ row }) => row));
+    this.verdict = element('p.verdict', {}, '');
+    const seen = element('figure.seen', {}, this.seen, element('figcaption.muted.small', {}, 'What the model sees'));
+    return [title, element('div.read', {}, element('div.summary', {}, seen, this.verdict), list)];
+  }
+
+  completing() {
+    const title = element('h3', {}, 'Completion');
+    if (!this.facts.complete) {
+      return [title, element('p.muted', {}, 'This model cannot complete images: it draws in one step.')];
+    }
+    const sides = choice('Missing half', SIDES, this.side, (side) => {
+      this.side = side;
+      this.veil();
+    });
+    const chips = this.facts.classes.map((name, label) =>
+      element('button.chip', { type: 'button', 'aria-label': `Complete as ${name}`, onclick: () => this.complete(label) }, name),
+    );
+    this.completed = element('div.wall.few', { role: 'group', 'aria-label': 'Completions' });
+    this.empty = element('p.muted.small', {}, 'Draw a half, then choose what it becomes. The other half is sampled, four times.');
+    return [
+      title, sides,
+      element('fieldset', {}, element('legend', {}, 'Complete as'), element('div.tools.chips', {}, ...chips)),
+      this.empty, this.completed,
+    ];
+  }
+
+  /** The drawing as the model takes it: whole, or located, scaled and centred as the digits of MNIST. */
+  image(isWhole) {
+    const { image_size: size, ink_size: inkSize, fit, border } = this.facts;
+    const levels = isWhole || fit !== 'mnist' ? this.drawing.whole(size) : this.drawing.centred(size, inkSize);
+    return border > 127 ? levels.map((level) => 255 - level) : levels;
+  }
+
+  change() {
+    this.veil();
+    if (!this.bars) return;
+    const { isEmpty } = this.drawing;
+    const levels = this.image(false);
+    paint(this.seen, levels, this.facts.image_size);
+    clearTimeout(this.timer);
+    if (isEmpty) {
+      this.show(undefined);
+      this.verdict.textContent = 'Nothing is drawn yet.';
+    } else {
+      this.timer = setTimeout(() => this.read(levels), SETTLED);
+    }
+  }
+
+  veil() {
+    this.drawing.canvas.dataset.missing = this.side;
+  }
+
+  read(levels) {
+    this.compute.ask('read', { levels, evaluations: EVALUATIONS }, (reply) => {
+      if (reply.type === 'probabilities') this.show(reply.values);
+      else if (reply.type === 'done') this.announce(this.verdict.textContent);
+      else this.verdict.textContent = reply.message;
+    });
+  }
+
+  /** Show the probabilities of the classes, or none. */
+  show(values) {
+    const best = values ? Math.max(...values) : 0;
+    this.bars.forEach(({ bar, value, row }, label) => {
+      const share = values?.[label] ?? 0;
+      bar.style.setProperty('--share', String(share));
+      value.textContent = values ? `${(100 * share).toFixed(0)} %` : '';
+      row.classList.toggle('best', Boolean(values) && share === best);
+    });
+    if (!values) return;
+    const isUndecided = best < 2 / values.length;
+    const name = this.facts.classes[values.indexOf(best)];
+    this.verdict.textContent = isUndecided ? 'No class is likelier than the others.' : `Reads as ${name}, ${(100 * best).toFixed(0)} %`;
+  }
+
+  complete(label) {
+    const { facts } = this;
+    const images = Array.from({ length: COMPLETIONS }, (_, i) => ({ label, seed: this.seed + i }));
+    this.seed += COMPLETIONS;
+    const size = facts.image_size;
+    const missing = half(this.side, size);
+    const levels = this.image(true).map((level, i) => (missing[i] ? facts.border : level));
+    this.empty.hidden = true;
+    this.completed.replaceChildren(...images.map((_, i) => canvasOf(levels, size, 0, `${facts.classes[label]}, completion ${i + 1}`)));
+    this.completed.setAttribute('aria-busy', 'true');
+    const task = { levels, missing, images, rounds: facts.resample_steps, settings: facts.sampling };
+    this.compute.ask('complete', task, (reply) => {
+      if (reply.type === 'step') paint(this.completed.children[reply.image], reply.x, size);
+      else {
+        this.completed.setAttribute('aria-busy', 'false');
+        this.announce(reply.message ?? `Completed as ${facts.classes[label]}, ${COMPLETIONS} times`);
+      }
+    });
+  }
+}

@@ -1,0 +1,118 @@
+/** Reading an image: by a small classifier of digits, or by the diffusion model itself. */
+
+import { Convolution, Plane, Scratch, linear } from './layers.js';
+import { fromLevels, roundEven } from './samplers.js';
+import { samplingNoise } from './noise.js';
+
+const CLEAN_SHARE = 0.25; // the cleanest timesteps are left out, as in `diffusion_classifier.py`
+
+/**
+ * The classifier `conv` of `engine/evaluation/architectures.py`: convolutions, each with a pooling or without, a scale
+ * and a shift for each channel (its batch normalisation), ReLU.
+ */
+export class Classifier {
+  /**
+   * @param {import('./kernel.js').Kernel} kernel
+   * @param {Map<string, {data: Float32Array, shape: number[]}>} tensors `classifier.N.weight`, `.scale`, `.shift`
+   * @param {number} size of the images
+   */
+  constructor(kernel, tensors, size) {
+    const scratch = new Scratch(kernel);
+    this.kernel = kernel;
+    this.input = new Plane(kernel, 1, size);
+    this.layers = [];
+    for (let number = 0; tensors.get(`classifier.${number}.weight`)?.shape.length === 4; number++) {
+      const name = `classifier.${number}`;
+      const convolution = new Convolution(kernel, scratch, tensors.get(`${name}.weight`), undefined, size);
+      const pool = number % 2 === 0 && number < 5 ? 2 : 1;
+      size = Math.floor(size / pool);
+      const out = new Plane(kernel, convolution.rows, size);
+      const [scale, shift] = [tensors.get(`${name}.scale`).data, tensors.get(`${name}.shift`).data];
+      this.layers.push({ convolution, wide: convolution.output(), pool, out, scale, shift });
+    }
+    this.dense = ['weight', 'scale', 'shift'].map((part) => tensors.get(`classifier.dense.${part}`));
+    this.head = ['weight', 'bias'].map((part) => tensors.get(`classifier.head.${part}`));
+  }
+
+  /** The probabilities of the classes of an image of grey levels. */
+  probabilities(levels) {
+    const { numbers } = this.kernel;
+    levels.forEach((level, i) => {
+      numbers[this.input.place + i] = level / 255;
+    });
+    let x = this.input;
+    for (const layer of this.layers) {
+      layer.convolution.run(x, layer.wide);
+      this.poolAndScale(layer);
+      x = layer.out;
+    }
+    const pixels = x.size * x.size;
+    const flat = new Float32Array(x.channels * pixels);
+    for (let c = 0; c < x.channels; c++) {
+      const start = x.place + c * x.stride;
+      flat.set(numbers.subarray(start, start + pixels), c * pixels);
+    }
+    const [weight, scale, shift] = this.dense;
+    const features = linear(weight, undefined, flat).map((v, i) => Math.max(v * scale.data[i] + shift.data[i], 0));
+    return softmax([...linear(...this.head, features)]);
+  }
+
+  poolAndScale({ wide, pool, out, scale, shift }) {
+    const { numbers } = this.kernel;
+    for (let c = 0; c < out.channels; c++) {
+      for (let y = 0; y < out.size; y++) {
+        for (let x = 0; x < out.size; x++) {
+          const at = wide.place + c * wide.stride + y * pool * wide.size + x * pool;
+          let value = numbers[at];
+          if (pool === 2) {
+            value = Math.max(value, numbers[at + 1], numbers[at + wide.size], numbers[at + wide.size + 1]);
+          }
+          numbers[out.place + c * out.stride + y * out.size + x] = Math.max(value * scale[c] + shift[c], 0);
+        }
+      }
+    }
+  }
+}
+
+/** @param {number[]} values */
+function softmax(values) {
+  const largest = Math.max(...values);
+  const shares = values.map((value) => Math.exp(value - largest));
+  const sum = shares.reduce((a, b) => a + b, 0);
+  return shares.map((share) => share / sum);
+}
+
+/** Pairs [t, t_prev], evenly spaced over the noisiest 75 % of the timesteps. */
+export function noisyTimesteps(timesteps, evaluations) {
+  const last = roundEven(CLEAN_SHARE * timesteps);
+  const count = Math.min(evaluations, timesteps - 1 - last);
+  const t = Array.from({ length: count + 1 }, (_, i) => Math.floor(timesteps - 1 - (i * (timesteps - 1 - last)) / count + 0.5));
+  return t.slice(1).map((tPrev, i) => [t[i], tPrev]);
+}
+
+/**
+ * Read an image with the diffusion model (Li et al. 2023, arXiv 2303.16203): the label with which the model predicts it
+ * best from its noisy versions is the likeliest.
+ *
+ * Yields nothing after an evaluation, and {values, evaluations} after each timestep: the probabilities so far.
+ * @param {import('./model.js').Model} model
+ * @param {Uint8Array} levels
+ * @param {{evaluations: number, seed: number}} options
+ */
+export function* readByDiffusion(model, levels, { evaluations, seed }) {
+  const { schedule } = model;
+  const x0 = fromLevels(levels);
+  const bounds = model.facts.classes.map(() => 0);
+  for (const [index, [t, tPrev]] of noisyTimesteps(schedule.timesteps, evaluations).entries()) {
+    const eps = samplingNoise(seed, index, levels.length);
+    const [alpha, sigma] = [schedule.alpha(t), schedule.sigma(t)];
+    const x = x0.map((value, i) => alpha * value + sigma * eps[i]);
+    const weight = (schedule.snr(tPrev) - schedule.snr(t)) / 2;
+    for (let label = 0; label < bounds.length; label++) {
+      const predicted = model.predictX0(x, t, label);
+      bounds[label] -= weight * predicted.reduce((sum, value, i) => sum + (x0[i] - value) ** 2, 0);
+      yield undefined;
+    }
+    yield { values: softmax(bounds), evaluations: index + 1 };
+  }
+}
