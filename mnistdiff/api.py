@@ -1,4 +1,4 @@
-"""The Python API: load a model, train one, resume its training, evaluate it. ``Model`` has the rest.
+"""The Python API: load a model, train one, resume its training, evaluate it, look at runs. ``Model`` has the rest.
 
 Arguments have the names, ranges and defaults of the command line's options, and the pixels are the same. Errors that
 the caller can fix are ``MnistDiffError`` and name arguments in backticks; errors of the file system are ``OSError``.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from mnistdiff.arguments import SampleOptions, settings_of
+from mnistdiff.engine.checkpoint.describe import Description, describe
 from mnistdiff.engine.checkpoint.pretrained import bundled
 from mnistdiff.engine.data.datasets import Split
 from mnistdiff.engine.data.transforms import to_uint8
@@ -19,7 +20,8 @@ from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.progress import ShowProgress, finish, shown_as
-from mnistdiff.engine.runs.lookup import checkpoints_to_sample
+from mnistdiff.engine.runs.lookup import checkpoint_to_inspect, checkpoints_to_sample
+from mnistdiff.engine.runs.view import Run, list_runs
 from mnistdiff.errors import field_errors, validate
 from mnistdiff.machine_settings import InferenceSettings
 from mnistdiff.model import Model
@@ -43,11 +45,14 @@ __all__ = [
     "Images",
     "Interpolation",
     "Model",
+    "Run",
     "SampleStep",
     "bits_per_dim",
     "distill",
     "evaluate",
     "export_html",
+    "inspect",
+    "list_runs",
     "load",
     "resume",
     "to_uint8",
@@ -198,3 +203,16 @@ def bits_per_dim(
     real = load_split(model.settings, chosen, folder, required_by="bits_per_dim")
     work = measure_likelihood(model, real, n=n, evaluations=evaluations, seed=seed)
     return finish(work, shown_as(progress))
+
+
+def inspect(source: PathLike) -> Description:
+    """Describe a checkpoint: settings, progress, versions, and whether its SHA-256 is valid.
+
+    Args:
+        source: a checkpoint file, a run folder, of which the latest state is taken, or the name of a bundled model.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, or the file is none. A wrong digest is described, not raised.
+        OSError: if the file system refuses.
+    """
+    return describe(checkpoint_to_inspect(user_path("source", source)))

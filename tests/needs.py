@@ -43,7 +43,12 @@ NEEDS = (
     ),
     Need("a pseudo-terminal", find_spec("termios") is not None, files=("cli/test_escapes.py", "cli/test_terminal.py")),
     Need("os.fork", hasattr(os, "fork"), fixtures=("forks",)),
-    Need("/proc", os.path.isdir("/proc/self"), files=("cli/test_launcher.py",)),
+    Need(
+        "/proc",
+        os.path.isdir("/proc/self"),
+        files=("cli/test_launcher.py",),
+        tests=("engine/runs/test_view.py::test_a_lock_file_counts_while_its_process_may_hold_it",),
+    ),
     Need(
         "a POSIX shell and its tools",
         os.name == "posix",
@@ -92,6 +97,7 @@ NEEDS = (
         tests=(
             "engine/checkpoint/test_file.py::test_a_folder_a_pipe_and_a_device_are_refused_at_once",
             "engine/data/test_load.py::test_a_corrupt_file_is_refused_by_name",
+            "engine/runs/test_view.py::test_a_damaged_run_says_what_is_wrong",
         ),
     ),
 )

@@ -488,6 +488,8 @@ def test_the_page_names_every_setting_and_its_default():
     [
         ("source", lambda model, path: mnistdiff.load(path)),
         ("source", lambda model, path: mnistdiff.resume(path)),
+        ("source", lambda model, path: mnistdiff.inspect(path)),
+        ("folder", lambda model, path: mnistdiff.list_runs(path)),
         ("config", lambda model, path: mnistdiff.train(config=path)),
         ("image", lambda model, path: model.edit(path, digit=4)),
         ("path", lambda model, path: model.sample(7, seed=0, steps=1).save(path)),

@@ -11,9 +11,11 @@ import math
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import ValidationError
 
@@ -77,11 +79,21 @@ def read_checkpoint_file(path: Path) -> CheckpointFile:
     if len(stated) != 1:
         raise _foreign(path, "a safetensors file of another program")
     index, metadata = _parse(path, header, digest_valid := digest_of(content) == stated[0].decode())
-    try:
-        shapes = _dense_shapes(index, bytes_of_tensors=len(content) - _LENGTH_BYTES - len(header))
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise _corrupt(path, "its header does not match the rest: the file was cut off, damaged or altered") from error
+    shapes = _shapes(path, index, bytes_of_tensors=len(content) - _LENGTH_BYTES - len(header))
     return CheckpointFile(path, content, metadata, shapes, stated[0].decode(), digest_valid)
+
+
+def read_metadata(path: Path) -> CheckpointMetadata:
+    """Read the metadata of a checkpoint from the header alone; the digest is not computed.
+
+    Raises:
+        CheckpointError, OSError: as ``read_checkpoint_file``.
+    """
+    with _regular_file(path) as (file, size):
+        header = _header(path, file.read(_LENGTH_BYTES + MAX_HEADER_BYTES))
+    index, metadata = _parse(path, header, digest_valid=False)
+    _shapes(path, index, bytes_of_tensors=size - _LENGTH_BYTES - len(header))
+    return metadata
 
 
 def digest_of(content: bytes) -> str:
@@ -103,6 +115,17 @@ def digest_offset(content: bytes) -> int:
 
 
 def _read_regular_file(path: Path) -> bytes:
+    with _regular_file(path) as (file, _):
+        return file.read(MAX_FILE_BYTES)
+
+
+@contextmanager
+def _regular_file(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """Open a file that may be a checkpoint; its size.
+
+    Raises:
+        CheckpointError, OSError: as ``read_checkpoint_file``.
+    """
     try:
         file = open_without_waiting(path)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -117,7 +140,7 @@ def _read_regular_file(path: Path) -> bytes:
             raise _no_file(path)
         if status.st_size > MAX_FILE_BYTES:
             raise _foreign(path, f"{status.st_size:,} bytes, more than any checkpoint")
-        return file.read(MAX_FILE_BYTES)
+        yield file, status.st_size
 
 
 def _header(path: Path, content: bytes) -> bytes:
@@ -160,6 +183,18 @@ def _parse(path: Path, header: bytes, digest_valid: bool) -> tuple[dict[str, Any
             return index, CheckpointMetadata.model_validate(values)
     except ValidationError as error:
         raise _corrupt(path, f"its metadata are invalid: {explain(error)}") from error
+
+
+def _shapes(path: Path, index: dict[str, Any], *, bytes_of_tensors: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors, by name.
+
+    Raises:
+        CheckpointError: if the index does not describe so many bytes.
+    """
+    try:
+        return _dense_shapes(index, bytes_of_tensors=bytes_of_tensors)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise _corrupt(path, "its header does not match the rest: the file was cut off, damaged or altered") from error
 
 
 def _dense_shapes(index: dict[str, Any], *, bytes_of_tensors: int) -> dict[str, tuple[int, ...]]:

@@ -87,6 +87,38 @@ def require_unheld(folder: Path) -> None:
         _require_no_holder(owner)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a training has locked a folder, by what its lock files say; unlike ``require_unheld``, it locks nothing.
+
+    A process of another machine, which cannot be checked, counts as long as a file names it.
+    """
+    return any(is_lock_file(file) and _is_held_by_its_process(file) for file in (folder / LOCK, folder / OWNER))
+
+
+def _is_held_by_its_process(file: Path) -> bool:
+    holder = _holder(file)
+    if not holder.host or not holder.is_here:
+        return bool(holder.host) or _is_unreadable(file)
+    if not _is_alive(holder.pid):
+        return False
+    try:  # another process may have the number by now
+        locks = Path("/proc/locks").read_text()
+    except OSError:  # not on Linux
+        return True
+    return file.name == OWNER or f" {holder.pid} " in locks and f":{file.stat().st_ino} " in locks
+
+
+def _is_unreadable(file: Path) -> bool:
+    """Whether another process has locked the content, as on Windows, where a locked file names no process."""
+    try:
+        file.read_bytes()
+    except PermissionError:
+        return os.name != "posix"
+    except OSError:
+        return False
+    return False
+
+
 def is_lock_file(path: Path) -> bool:
     """Whether a file can be a lock file: it is empty or names a process."""
     try:

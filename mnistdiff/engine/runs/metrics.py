@@ -1,6 +1,7 @@
 """The metrics file of a run: one JSON object a line."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, TypeGuard
@@ -9,6 +10,8 @@ from mnistdiff.engine.storage import new_file
 from mnistdiff.errors import StorageError
 
 _MAX_LINE_BYTES = 4096
+_TAIL_BYTES = 2**14
+"""Read first for the last records, of some 150 bytes each."""
 _MAX_BYTES = 2**30
 _BEGINNING = b'{"kind": "'
 _MOST_RECORDS = 20_000
@@ -45,17 +48,21 @@ def append(path: Path, record: Record) -> None:
         raise
 
 
-def read(path: Path) -> list[Record]:
+def read(path: Path, *, tail: int | None = None) -> list[Record]:
     """Read the records; a line that was cut off by a crash, or is not a record, is left out.
 
     Of a very long run, every n-th record of steps and of epochs is kept.
+
+    Args:
+        path: of the file; no records if it does not exist.
+        tail: read only so many bytes at its end.
 
     Raises:
         StorageError: if it is not a regular file, or larger than any training writes.
     """
     kept: dict[str, list[tuple[int, Record]]] = {"step": [], "epoch": []}
     counts, strides = dict.fromkeys(kept, 0), dict.fromkeys(kept, 1)
-    for place, (_, record) in enumerate(_records(path)):
+    for place, (_, record) in enumerate(_records(path, tail=tail)):
         kind = record["kind"]
         if counts[kind] % strides[kind] == 0:
             kept[kind].append((place, record))
@@ -63,6 +70,23 @@ def read(path: Path) -> list[Record]:
                 kept[kind], strides[kind] = kept[kind][::2], strides[kind] * 2
         counts[kind] += 1
     return [record for _, record in sorted((pair for pairs in kept.values() for pair in pairs), key=lambda p: p[0])]
+
+
+def read_after(path: Path, step: int) -> list[Record]:
+    """Read the records of later steps than ``step``, from the end of the file.
+
+    Raises:
+        StorageError: as ``read``.
+    """
+    tail = _TAIL_BYTES
+    while step >= 0 and path.is_file() and tail < path.stat().st_size:
+        records = read(path, tail=tail)
+        if records and records[0]["step"] <= step:
+            break
+        tail *= 8
+    else:
+        records = read(path)
+    return [record for record in records if record["step"] > step]
 
 
 def held_out_losses(records: Iterable[Record]) -> list[tuple[int, float]]:
@@ -85,8 +109,8 @@ def rewind(path: Path, step: int, *, log_every: int) -> None:
                 file.write(line.rstrip() + b"\n")
 
 
-def _records(path: Path) -> Iterator[tuple[bytes, Record]]:
-    """The lines that are records, with the records."""
+def _records(path: Path, *, tail: int | None = None) -> Iterator[tuple[bytes, Record]]:
+    """The lines that are records, with the records; with ``tail``, of so many bytes at the end."""
     if not path.exists():
         return
     if not path.is_file():
@@ -97,6 +121,8 @@ def _records(path: Path) -> Iterator[tuple[bytes, Record]]:
             "Move it out of the run folder: the run does not need it.",
         )
     with path.open("rb") as file:
+        if tail is not None and tail < path.stat().st_size:
+            file.seek(-tail, os.SEEK_END)
         while line := file.readline(_MAX_LINE_BYTES):
             if not line.startswith(_BEGINNING):
                 continue
