@@ -78,5 +78,5 @@ def error_answer(error: Exception) -> JSONResponse:
 
 
 def _plain(text: str) -> str:
-    """A message without the backticks around fields."""
-    return _FIELD.sub(r"\1", text)
+    """A message without the backticks around fields; bytes of file names that are not UTF-8 are escaped."""
+    return _FIELD.sub(r"\1", text).encode(errors="backslashreplace").decode()
