@@ -90,6 +90,7 @@ NEEDS = (
         files=("studio/test_frame.py",),
         fixtures=("browser",),
     ),
+    Need("file names of any bytes", os.name == "posix", files=("studio/test_runs_api.py",)),
     Need(
         "named pipes",
         hasattr(os, "mkfifo"),

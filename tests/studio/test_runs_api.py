@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, quote_from_bytes
@@ -64,21 +63,10 @@ def test_a_run_is_served_as_it_is_in_its_folder(served, runs):
 
 
 def test_what_is_not_listed_is_not_served(served):
-    shown = os.fsencode(HOSTILE_NAME).decode(errors="backslashreplace")
+    shown = HOSTILE_NAME.encode(errors="backslashreplace").decode()
     names = {run["name"] for run in served.get("/api/runs").json["runs"]}
     assert names == {"001-tiny", shown}
-    for name in (
-        "..",
-        ".",
-        "away",
-        "",
-        "%2e%2e",
-        "../../etc",
-        "001-tiny/../..",
-        "\0",
-        "x" * 5000,
-        HOSTILE_NAME.encode(errors="replace").decode(),
-    ):
+    for name in ("..", ".", "away", "", "%2e%2e", "../../etc", "001-tiny/../..", "\0", "x" * 5000, "?<img src=x>"):
         for part in ("records", "preview/1", "checkpoints/settings.json", "evaluation"):
             assert served.get(address(name, part)).status in (400, 404, 414), (name, part)
     for path in ("/api/runs/" + quote_from_bytes(b"\xff") + "/records", "/api/runs/../runs/001-tiny/x"):
@@ -124,16 +112,13 @@ def test_events_tell_of_runs_that_come_change_and_go(served, runs, tiny_run):
 
 def test_very_long_metrics_are_thinned_and_keep_their_last_record_and_held_out_losses(served, runs, tiny_run):
     long = RunDir(Path(shutil.copytree(tiny_run, runs / "003-long")))
-    records = [
-        {"kind": "step", "step": 10 * k, "loss": 0.5, **({"held_out_loss": 0.4} if k % 1000 == 7 else {})}
-        for k in range(1, 15_001)
-    ]
+    records = [{"kind": "step", "step": 10 * k, "loss": 0.5} for k in range(1, 15_001)]
+    for record in records[6::1000]:
+        record["held_out_loss"] = 0.4
     long.metrics_file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     shown = served.get(address("003-long", "records")).json["records"]
     assert 1000 < len(shown) <= 2015
     assert shown[-1] == records[-1]
     assert [record for record in shown if "held_out_loss" in record] == [r for r in records if "held_out_loss" in r]
-    began = time.process_time()
     assert served.get(address("003-long", "records?after=149980")).json["records"] == records[-2:]
-    assert time.process_time() - began < 5
     shutil.rmtree(long.path)
