@@ -1,5 +1,6 @@
 """Errors as answers: a status and ``{"error": {"message", "hint", "field"}}``."""
 
+import json
 import re
 import sys
 import traceback
@@ -71,10 +72,18 @@ def error_content(error: Exception) -> dict[str, object]:
     return {"error": {"message": _plain(message), "hint": _plain(hint), "field": field[1] if field else ""}}
 
 
-def error_answer(error: Exception) -> JSONResponse:
+class Json(JSONResponse):
+    """JSON as a response, in ASCII: names of files may hold what UTF-8 cannot encode."""
+
+    def render(self, content: object) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False).encode("ascii")
+
+
+def error_answer(error: Exception) -> Json:
     """An error as a response."""
     headers = error.headers if isinstance(error, HTTPException) else None
-    return JSONResponse(error_content(error), status_of(error), headers)
+    return Json(error_content(error), status_of(error), headers)
 
 
 def _plain(text: str) -> str:

@@ -6,13 +6,13 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mnistdiff.errors import MnistDiffError
 from mnistdiff.studio import draw, runs
-from mnistdiff.studio.answers import RequestError, error_answer
+from mnistdiff.studio.answers import Json, RequestError, error_answer
 from mnistdiff.studio.room import Studio
 from mnistdiff.studio.safety import Access, Guard
 
@@ -47,6 +47,7 @@ def create_app(studio: Studio, access: Access) -> ASGIApp:
         ],
         exception_handlers=dict.fromkeys(_ANSWERED, _error),
     )
+    app.router.redirect_slashes = False  # one address for each thing
     app.state.studio = studio
     return Guard(app, access)
 
@@ -61,14 +62,14 @@ async def _file(request: Request) -> Response:
 
 async def _ping(request: Request) -> Response:
     """Whether the server is there."""
-    return JSONResponse({"ok": True})
+    return Json({"ok": True})
 
 
 def _served(name: str) -> Response:
     path = _FILES.get(name)
     if path is None:
         raise RequestError(404, "there is no such file")
-    return FileResponse(path, media_type=_KINDS[path.suffix])
+    return Response(path.read_bytes(), media_type=_KINDS[path.suffix])
 
 
 async def _error(request: Request, error: Exception) -> Response:

@@ -3,13 +3,12 @@
 import asyncio
 from typing import Any
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 200
 """More are closed as they are opened."""
 HEADER_SECONDS = 10.0
-"""A connection closes if it does not send the head of its next request for as long; waiting between two is half."""
+"""A connection closes if the head of its next request does not arrive in this time, or not begin to in half of it."""
 
 
 class Connection(H11Protocol):
@@ -28,21 +27,22 @@ class Connection(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Read what the client sends."""
+        """Read what the client sends. Bytes that arrive slowly do not extend the time for a head."""
         super().data_received(data)
-        if self._is_between_requests:
-            self._await_head()
-        else:
+        if self.cycle is not None and not self.cycle.response_complete:
             self._forget()
+        else:
+            self._await_head()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up."""
         self._forget()
         super().connection_lost(exc)
-
-    @property
-    def _is_between_requests(self) -> bool:
-        return self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE
 
     def _await_head(self) -> None:
         """Close the connection in a while, unless it is to be closed earlier."""

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from mnistdiff import Images, Model, SampleStep, to_uint8
 from mnistdiff.arguments import specs_of
 from mnistdiff.errors import SettingsError
 from mnistdiff.setting_types import SAMPLERS
+from mnistdiff.studio.answers import Json
 from mnistdiff.studio.events import job_stream
 from mnistdiff.studio.jobs import Emit
 from mnistdiff.studio.room import Body, read_json, studio_of
@@ -159,7 +160,7 @@ async def show_image(request: Request) -> Response:
 async def show_provenance(request: Request) -> Response:
     """The provenance of one image, and the command that samples it."""
     images = await _one(request)
-    return JSONResponse({"provenance": images.provenance, "command": images.command})
+    return Json({"provenance": images.provenance, "command": images.command})
 
 
 async def _one(request: Request) -> Images:
@@ -221,7 +222,7 @@ def _facts(model: Model) -> dict[str, object]:
 async def show_model(request: Request) -> Response:
     """The model, and the defaults of its teacher where that is loaded as well."""
     studio = studio_of(request)
-    return JSONResponse(await studio.jobs.result(lambda emit: _facts(studio.model)))
+    return Json(await studio.jobs.result(lambda emit: _facts(studio.model)))
 
 
 ROUTES = [

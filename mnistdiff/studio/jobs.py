@@ -54,7 +54,6 @@ class Jobs:
 
     def __init__(self) -> None:
         self._line: list[_Job] = []
-        self._moved = asyncio.Condition()
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         threading.Thread(target=self._compute, name="studio-jobs", daemon=True).start()
 
@@ -90,14 +89,11 @@ class Jobs:
 
     async def _positions(self, job: "_Job") -> AsyncGenerator[int]:
         """The number of jobs before this one, at first and whenever it changes, down to 0."""
-        position = self._line.index(job)
-        yield position
-        while position:
-            async with self._moved:
-                await self._moved.wait()
-            if self._line.index(job) < position:
-                position = self._line.index(job)
-                yield position
+        while position := self._line.index(job):
+            yield position
+            job.moved.clear()
+            await job.moved.wait()
+        yield 0
 
     async def _leave(self, job: "_Job") -> None:
         """Take a job out of the line, once it computes no longer."""
@@ -105,9 +101,10 @@ class Jobs:
         try:
             await job.ended.wait()
         finally:
-            self._line.remove(job)
-            async with self._moved:
-                self._moved.notify_all()
+            place = self._line.index(job)
+            del self._line[place]
+            for other in self._line[place:]:
+                other.moved.set()
 
     async def result(self, compute: Callable[[Emit], T]) -> T:
         """Wait in line, compute, and return what the computation returns; its events are dropped.
@@ -123,11 +120,17 @@ class Jobs:
 
 
 class _Job:
-    """A computation, and its events on their way from its thread to the event loop."""
+    """A computation, and its events on their way from its thread to the event loop.
+
+    Attributes:
+        moved: set when fewer jobs are before it than were.
+        ended: cleared while it computes.
+    """
 
     def __init__(self, work: Work) -> None:
+        self.moved = asyncio.Event()
         self.ended = asyncio.Event()
-        self.ended.set()  # it has not begun
+        self.ended.set()
         self._work = work
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_EVENTS)
@@ -138,37 +141,33 @@ class _Job:
         """Do the work. For the thread of the computations."""
         try:
             self._work(self)
-            self._send(None)
         except JobCancelled:
-            pass
+            self._error = RequestError(409, "the computation was cancelled", "Ask for it again.")
         except Exception as error:
             self._error = error
-            with suppress(JobCancelled):
-                self._send(None)
         finally:
-            with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self.ended.set)
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        """Let the reader know; one that has events to read sees it after them."""
+        self.ended.set()
+        with suppress(asyncio.QueueFull):
+            self._events.put_nowait(None)
 
     def __call__(self, name: str, data: Mapping[str, object], /) -> None:
         """Send an event to the reader. For the work."""
-        self._send(Event(name, data))
+        self.check()
+        sending = asyncio.run_coroutine_threadsafe(self._events.put(Event(name, data)), self._loop)
+        try:
+            sending.result(SLOW_READER_SECONDS)
+        except TimeoutError:
+            sending.cancel()
+            raise JobCancelled from None
 
     def check(self) -> None:
         """Raise JobCancelled if the reader has gone. For the work."""
         if self._is_cancelled.is_set():
             raise JobCancelled
-
-    def _send(self, event: Event | None) -> None:
-        """Send an event to the reader; None is the last one."""
-        self.check()
-        try:
-            sending = asyncio.run_coroutine_threadsafe(self._events.put(event), self._loop)
-            sending.result(SLOW_READER_SECONDS)
-        except TimeoutError:
-            sending.cancel()
-            raise JobCancelled from None
-        except RuntimeError:  # the loop is closed
-            raise JobCancelled from None
 
     async def events(self) -> AsyncGenerator[Event]:
         """The events of the work.
@@ -176,8 +175,10 @@ class _Job:
         Raises:
             Exception: that of the work.
         """
-        while (event := await self._events.get()) is not None:
-            yield event
+        while not (self.ended.is_set() and self._events.empty()):
+            event = await self._events.get()
+            if event is not None:
+                yield event
         if self._error is not None:
             raise self._error
 

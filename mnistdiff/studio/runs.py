@@ -11,14 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 import mnistdiff
 from mnistdiff import Run
 from mnistdiff.errors import StorageError
 from mnistdiff.shell import quoted
-from mnistdiff.studio.answers import RequestError
+from mnistdiff.studio.answers import Json, RequestError
 from mnistdiff.studio.events import EventStream
 from mnistdiff.studio.jobs import Event
 from mnistdiff.studio.room import studio_of
@@ -158,7 +158,7 @@ async def _run(request: Request) -> Run:
 
 async def _list(request: Request) -> Response:
     watch = _watch(request)
-    return JSONResponse(watch.listing(await watch.runs()))
+    return Json(watch.listing(await watch.runs()))
 
 
 async def _events(request: Request) -> Response:
@@ -175,7 +175,7 @@ async def _records(request: Request) -> Response:
     every = -(-len(records) // MAX_RECORDS) or 1
     last = len(records) - 1
     thinned = [record for k, record in enumerate(records) if (last - k) % every == 0 or "held_out_loss" in record]
-    return JSONResponse({"records": thinned[-2 * MAX_RECORDS :]})
+    return Json({"records": thinned[-2 * MAX_RECORDS :]})
 
 
 async def _preview(request: Request) -> Response:
@@ -204,7 +204,7 @@ async def _checkpoint(request: Request) -> Response:
         raise RequestError(404, "there is no such checkpoint")
     async with _watch(request).reading:
         description = await asyncio.to_thread(mnistdiff.inspect, path)
-    return JSONResponse({**asdict(description), "path": path.name})
+    return Json({**asdict(description), "path": path.name})
 
 
 async def _evaluation(request: Request) -> Response:
@@ -213,7 +213,7 @@ async def _evaluation(request: Request) -> Response:
     report = await asyncio.to_thread(run.evaluation)
     if report is None:
         raise RequestError(404, "this run has no evaluation")
-    return JSONResponse(report.model_dump(mode="json"))
+    return Json(report.model_dump(mode="json"))
 
 
 ROUTES = (

@@ -122,7 +122,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         request = Request(scope)
-        secure = _secured(send, request.url.path)
+        secure = _secured(send, scope["path"])
         try:
             if self._brings_the_token(request):
                 await self._welcome()(scope, receive, secure)
@@ -136,8 +136,8 @@ class Guard:
     def _brings_the_token(self, request: Request) -> bool:
         """Whether this is the first request of a browser, at the address that was printed."""
         self._check_host(request.headers)
-        given = request.query_params.get("token") if request.url.path == "/" and request.method == "GET" else None
-        return given is not None and self._access.accepts(given)
+        asks = request.method == "GET" and request.scope["path"] == "/" and "token" in request.query_params
+        return asks and self._access.accepts(request.query_params["token"])
 
     def _welcome(self) -> RedirectResponse:
         """The cookie, and the address without the token, which would stay in the history of the browser."""
@@ -150,7 +150,7 @@ class Guard:
         headers = request.headers
         if not self._access.accepts(request.cookies.get(self._access.cookie)):
             raise RequestError(403, "this needs the address with its token, as the terminal shows it")
-        opens_the_page = request.url.path == "/" and headers.get("sec-fetch-mode") == "navigate"
+        opens_the_page = request.scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
         if not opens_the_page and headers.get("sec-fetch-site") not in _OWN_SITES:
             raise RequestError(403, "another site sent this request")
         if headers.get("origin") not in (None, f"http://{headers['host']}"):
