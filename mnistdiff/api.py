@@ -19,7 +19,7 @@ from mnistdiff.engine.inference.denoising import Denoised
 from mnistdiff.engine.inference.model import load_model
 from mnistdiff.engine.libraries import require
 from mnistdiff.engine.outputs.images import Images, Interpolation
-from mnistdiff.engine.progress import ShowProgress, finish, shown_as
+from mnistdiff.engine.progress import Progress, ShowProgress, finish, shown_as
 from mnistdiff.engine.runs.lookup import checkpoint_to_inspect, checkpoints_to_sample
 from mnistdiff.engine.runs.view import Run, list_runs
 from mnistdiff.errors import field_errors, validate
@@ -45,6 +45,7 @@ __all__ = [
     "Images",
     "Interpolation",
     "Model",
+    "Progress",
     "Run",
     "SampleStep",
     "bits_per_dim",

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mnistdiff.errors import MnistDiffError
-from mnistdiff.studio import draw, runs
+from mnistdiff.studio import draw, explain, hand, runs
 from mnistdiff.studio.answers import Json, RequestError, error_answer
 from mnistdiff.studio.room import Studio
 from mnistdiff.studio.safety import Access, Guard
@@ -43,6 +43,8 @@ def create_app(studio: Studio, access: Access) -> ASGIApp:
             Route("/static/{name}", _file),
             Route("/api/ping", _ping),
             *draw.ROUTES,
+            *hand.ROUTES,
+            *explain.ROUTES,
             *runs.ROUTES,
         ],
         exception_handlers=dict.fromkeys(_ANSWERED, _error),

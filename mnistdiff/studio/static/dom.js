@@ -43,7 +43,7 @@ export function marked(text) {
  * @returns {{row: HTMLElement, input: HTMLInputElement, set: (value: number) => void}}
  */
 export function slider(label, { min, max, step = 1, value, text = String, onchange, help = '' }) {
-  const shown = element('output.value');
+  const shown = element('span.value', { 'aria-hidden': 'true' }); // an output would take the label for itself
   const input = element('input', { type: 'range', min, max, step, value });
   const show = () => {
     shown.textContent = text(Number(input.value));
