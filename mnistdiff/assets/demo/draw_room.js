@@ -20,6 +20,7 @@ export class DrawRoom {
     Object.assign(this, { ...page, settings: { ...facts.sampling }, images: [], shown: 'x', chosen: 0 });
     this.wall = element('div.wall.digits', { role: 'group', 'aria-label': 'Images' });
     this.detail = element('div.detail');
+    this.took = element('p.small.muted.number');
     this.scrubber = slider('Step', { min: 0, max: 1, value: 1, text: (step) => this.stepText(step), onchange: (step) => this.scrub(step) });
     section.append(element('div.split', {}, this.controls(), this.stage()));
     this.draw(facts.has_digits ? [...'0123456789'].map(Number) : facts.classes.slice(0, MOST_IMAGES).map((_, label) => label));
@@ -75,7 +76,7 @@ export class DrawRoom {
       this.shown = value;
       this.repaint();
     });
-    return element('div.stage', {}, this.wall, element('div.steps', {}, this.scrubber.row, view), this.detail);
+    return element('div.stage', {}, this.wall, element('div.steps', {}, this.scrubber.row, view), element('div.made', {}, this.detail, this.took));
   }
 
   another() {
@@ -95,7 +96,7 @@ export class DrawRoom {
     this.chosen = 0;
     this.images = labels.slice(0, MOST_IMAGES).map((label, i) => ({ label, seed: (first + i) % 2 ** 32, states: [], at: 0 }));
     this.scrubber.input.max = String(steps);
-    this.scrubber.set(steps);
+    this.scrubber.set(0);
     this.follow = true;
     this.show();
     this.start = performance.now();
@@ -107,9 +108,9 @@ export class DrawRoom {
       this.images[reply.image].states.push(reply);
       if (!this.frame) this.frame = requestAnimationFrame(() => this.play());
     } else if (reply.type === 'done') {
-      this.seconds = reply.seconds;
       const count = this.images.length;
-      this.announce(`${count} image${count === 1 ? '' : 's'} drawn in ${reply.seconds.toFixed(1)} seconds`);
+      this.took.textContent = `${count} image${count === 1 ? '' : 's'} in ${reply.seconds.toFixed(reply.seconds < 1 ? 2 : 1)} s`;
+      this.announce(`Drawn: ${this.took.textContent}`);
       this.wall.setAttribute('aria-busy', 'false');
       this.repaint();
     } else {
@@ -122,7 +123,7 @@ export class DrawRoom {
     this.frame = undefined;
     if (!this.follow) return;
     const { steps } = this.settings;
-    const due = STILL.matches ? steps : Math.ceil(((performance.now() - this.start) / PACE) * steps);
+    const due = STILL.matches ? steps : Math.floor(((performance.now() - this.start) / PACE) * (steps + 1));
     let isBehind = false;
     for (const [number, image] of this.images.entries()) {
       const at = Math.min(due, image.states.length);
@@ -132,11 +133,12 @@ export class DrawRoom {
       }
       isBehind ||= image.at < image.states.length;
     }
+    this.scrubber.set(Math.max(...this.images.map((image) => image.at)));
     if (isBehind) this.frame = requestAnimationFrame(() => this.play());
   }
 
   scrub(step) {
-    this.follow = false;
+    this.follow = step === this.settings.steps;
     for (const image of this.images) image.at = Math.min(step, image.states.length);
     this.repaint();
   }
@@ -148,7 +150,8 @@ export class DrawRoom {
 
   show() {
     this.wall.setAttribute('aria-busy', 'true');
-    this.wall.classList.toggle('few', this.images.length < 5);
+    const count = this.images.length;
+    this.wall.style.setProperty('--columns', String(count <= 4 ? 4 : count <= 10 ? 5 : 6));
     this.wall.replaceChildren(
       ...this.images.map(({ label, seed }, number) => {
         const name = this.facts.classes[label];
@@ -158,6 +161,7 @@ export class DrawRoom {
         return tile;
       }),
     );
+    this.repaint();
     this.choose(0);
   }
 

@@ -7,7 +7,7 @@ import { Drawing } from './drawing.js';
 const SIDES = [['bottom', 'Lower'], ['top', 'Upper'], ['left', 'Left'], ['right', 'Right']];
 const COMPLETIONS = 4;
 const EVALUATIONS = 6;
-const SETTLED = 120; // milliseconds without a change of the drawing, before it is read
+const READ_EVERY = 100; // milliseconds, while one draws
 
 /** Which pixels of an image are in one half of it: 1, else 0. */
 export function half(side, size) {
@@ -32,14 +32,15 @@ export class HandRoom {
     });
     this.seen = canvasOf(new Uint8Array(size * size), size, 0, 'What the model sees');
     this.drawing = new Drawing(canvas, () => this.change());
-    section.append(element('div.split', {}, this.easel(canvas), element('div.stage', {}, ...this.reading(), ...this.completing())));
+    this.easel = element('div.easel', { 'data-missing': this.side }, canvas);
+    section.append(element('div.split', {}, this.tools(), element('div.stage', {}, ...this.reading(), ...this.completing())));
     this.change();
   }
 
-  easel(canvas) {
+  tools() {
     const button = (text, onclick) => element('button', { type: 'button', onclick }, text);
     return element(
-      'div.controls', {}, canvas,
+      'div.controls', {}, this.easel,
       element(
         'div.tools', {}, button('Undo', () => this.drawing.undo()), button('Clear', () => this.drawing.clear()),
         button('Use the image chosen above', () => this.use()),
@@ -77,7 +78,7 @@ export class HandRoom {
     }
     const sides = choice('Missing half', SIDES, this.side, (side) => {
       this.side = side;
-      this.veil();
+      this.easel.dataset.missing = side;
     });
     const chips = this.facts.classes.map((name, label) =>
       element('button.chip', { type: 'button', 'aria-label': `Complete as ${name}`, onclick: () => this.complete(label) }, name),
@@ -99,25 +100,19 @@ export class HandRoom {
   }
 
   change() {
-    this.veil();
-    if (!this.bars) return;
-    const { isEmpty } = this.drawing;
+    if (this.bars) this.timer ??= setTimeout(() => this.look(), READ_EVERY);
+  }
+
+  /** Show the drawing as the model sees it, and read it. */
+  look() {
+    this.timer = undefined;
     const levels = this.image(false);
     paint(this.seen, levels, this.facts.image_size);
-    clearTimeout(this.timer);
-    if (isEmpty) {
+    if (this.drawing.isEmpty) {
       this.show(undefined);
-      this.verdict.textContent = 'Nothing is drawn yet.';
-    } else {
-      this.timer = setTimeout(() => this.read(levels), SETTLED);
+      this.verdict.textContent = 'Nothing is drawn yet';
+      return;
     }
-  }
-
-  veil() {
-    this.drawing.canvas.dataset.missing = this.side;
-  }
-
-  read(levels) {
     this.compute.ask('read', { levels, evaluations: EVALUATIONS }, (reply) => {
       if (reply.type === 'probabilities') this.show(reply.values);
       else if (reply.type === 'done') this.announce(this.verdict.textContent);
@@ -137,7 +132,7 @@ export class HandRoom {
     if (!values) return;
     const isUndecided = best < 2 / values.length;
     const name = this.facts.classes[values.indexOf(best)];
-    this.verdict.textContent = isUndecided ? 'No class is likelier than the others.' : `Reads as ${name}, ${(100 * best).toFixed(0)} %`;
+    this.verdict.textContent = isUndecided ? 'No class is likelier than the others' : `Reads as ${name}`;
   }
 
   complete(label) {
