@@ -2,9 +2,11 @@
 
 import { canvasOf, paint } from '../../studio/static/image.js';
 import { choice, element, slider } from '../../studio/static/dom.js';
+import { commandLine } from '../../studio/static/dialog.js';
 import { commandOf } from './command.js';
 
 const MOST_IMAGES = 24;
+const FIRST_SEED = 7;
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
 const PACE = 900; // milliseconds of an image out of noise, if computing takes no longer
 const SAMPLER_NAMES = [['ddim', 'DDIM'], ['dpmpp_2m', 'DPM++ 2M'], ['ddpm', 'DDPM']];
@@ -31,12 +33,12 @@ export class DrawRoom {
     const chips = facts.classes.map((name, label) =>
       element('button.chip', { type: 'button', onclick: () => this.draw([label]) }, name),
     );
-    this.seed = element('input', { type: 'number', min: 0, max: 2 ** 32 - 1, step: 1, value: 0, required: true });
+    this.seed = element('input', { type: 'number', min: 0, max: 2 ** 32 - 1, step: 1, value: FIRST_SEED, required: true });
     this.seed.addEventListener('change', () => this.draw(this.labels));
     const another = element('button', { type: 'button', id: 'another', onclick: () => this.another() }, 'New seed');
     const parts = [
       ...(facts.has_digits ? [this.number()] : []),
-      element('fieldset', {}, element('legend', {}, facts.has_digits ? 'Or one digit' : 'Class'), element('div.tools.chips', {}, ...chips)),
+      element('fieldset', {}, element('legend', {}, facts.has_digits ? 'Or one digit' : 'Class'), element(chips.length === 10 ? 'div.tools.chips.ten' : 'div.tools.chips', {}, ...chips)),
       element('div.seed', {}, element('label.field', {}, element('span.name', {}, 'Seed of the first image'), this.seed), another),
       ...(facts.is_distilled ? [this.fixed()] : this.options()),
     ];
@@ -67,7 +69,7 @@ export class DrawRoom {
     return [
       slider('Steps', { min: 1, max: most, value: Math.min(this.settings.steps, most), onchange: change('steps') }).row,
       slider('Guidance', { min: 0, max: 5, step: 0.1, value: this.settings.guidance, text: (value) => value.toFixed(1), onchange: change('guidance') }).row,
-      choice('Sampler', SAMPLER_NAMES, this.settings.sampler, change('sampler')),
+      choice('Sampler', SAMPLER_NAMES, this.settings.sampler, change('sampler')).row,
     ];
   }
 
@@ -76,7 +78,7 @@ export class DrawRoom {
       this.shown = value;
       this.repaint();
     });
-    return element('div.stage', {}, this.wall, element('div.steps', {}, this.scrubber.row, view), element('div.made', {}, this.detail, this.took));
+    return element('div.stage', {}, this.wall, element('div.steps', {}, this.scrubber.row, view.row), element('div.made', {}, this.detail, this.took));
   }
 
   another() {
@@ -189,7 +191,7 @@ export class DrawRoom {
     const command = commandOf(this.facts, this.settings, label, seed);
     this.detail.replaceChildren(
       element('p.small.muted', {}, `The same image on your machine: ${this.facts.classes[label]}, seed ${seed}`),
-      element('pre.command', { tabindex: 0, 'aria-label': 'Command' }, element('code', {}, command)),
+      commandLine(command, this.announce),
     );
   }
 

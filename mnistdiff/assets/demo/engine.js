@@ -59,7 +59,6 @@ export class Engine {
   constructor(reply) {
     this.reply = reply;
     this.newest = {};
-    this.last = Promise.resolve();
   }
 
   /** @param {{facts: object, weights: string, code?: string}} parts of the page */
@@ -70,34 +69,22 @@ export class Engine {
     this.reply({ id: 0, type: 'ready', isFast: kernel.isFast });
   }
 
-  /** Take a request; the work is done after that of earlier ones. */
-  handle(request) {
-    if (request.kind === 'load') {
-      this.attempt(request, () => this.load(request));
-      return;
-    }
-    this.newest[request.kind] = request.id;
-    this.last = this.last.then(() => this.work(request));
-  }
-
-  async work(request) {
+  /** Do what a request asks for. Requests of several kinds take turns, an evaluation each. */
+  async handle(request) {
     const { id, kind } = request;
     const start = performance.now();
+    this.newest[kind] = id;
     try {
+      if (kind === 'load') {
+        this.load(request);
+        return;
+      }
       for (const reply of KINDS[kind](this, request)) {
         if (reply) this.reply({ id, ...reply });
         await pause();
         if (this.newest[kind] !== id) return;
       }
       this.reply({ id, type: 'done', seconds: (performance.now() - start) / 1000 });
-    } catch (error) {
-      this.reply({ id, type: 'failed', message: String(error) });
-    }
-  }
-
-  attempt({ id }, work) {
-    try {
-      work();
     } catch (error) {
       this.reply({ id, type: 'failed', message: String(error) });
     }

@@ -68,7 +68,10 @@ export class HandRoom {
     const list = element('ul.bars', { 'aria-label': 'Probability of each class' }, ...this.bars.map(({ row }) => row));
     this.verdict = element('p.verdict', {}, '');
     const seen = element('figure.seen', {}, this.seen, element('figcaption.muted.small', {}, 'What the model sees'));
-    return [title, element('div.read', {}, element('div.summary', {}, seen, this.verdict), list)];
+    const reader = this.facts.read === 'classifier'
+      ? 'A small classifier of MNIST reads: a distilled model cannot.'
+      : 'The diffusion model reads: the class with which it predicts the drawing best is the likeliest.';
+    return [title, element('p.muted.small', {}, reader), element('div.read', {}, element('div.summary', {}, seen, this.verdict), list)];
   }
 
   completing() {
@@ -86,8 +89,8 @@ export class HandRoom {
     this.completed = element('div.wall.few', { role: 'group', 'aria-label': 'Completions' });
     this.empty = element('p.muted.small', {}, 'Draw a half, then choose what it becomes. The other half is sampled, four times.');
     return [
-      title, sides,
-      element('fieldset', {}, element('legend', {}, 'Complete as'), element('div.tools.chips', {}, ...chips)),
+      title, sides.row,
+      element('fieldset', {}, element('legend', {}, 'Complete as'), element(chips.length === 10 ? 'div.tools.chips.ten' : 'div.tools.chips', {}, ...chips)),
       this.empty, this.completed,
     ];
   }
