@@ -23,7 +23,7 @@ export function svg(tag, attributes = {}, ...children) {
  */
 export function layout(series, xs, x, y, width, height) {
   const across = { low: xs[0], high: xs[xs.length - 1], ...x };
-  if (across.low === across.high) across.high += 1;
+  if (across.low === across.high) Object.assign(across, across.low ? { low: 0, high: 2 * across.low } : { high: 1 });
   const xRange = range(xs, across);
   const yRange = range(series.flatMap((one) => one.points.map((point) => point[1])), y);
   return {
@@ -31,7 +31,7 @@ export function layout(series, xs, x, y, width, height) {
     x: scale(xRange, MARGIN.left, width - MARGIN.right),
     y: scale(yRange, height - MARGIN.bottom, MARGIN.top),
     xTicks: ticks(xRange, (width - MARGIN.left - MARGIN.right) / 96),
-    yTicks: ticks(yRange, (height - MARGIN.top - MARGIN.bottom) / 44),
+    yTicks: ticks(yRange, (height - MARGIN.top - MARGIN.bottom) / 36),
   };
 }
 
@@ -45,7 +45,9 @@ export function axes(places, x, y, width, height) {
     svg('line', { class: 'grid', x1: MARGIN.left, x2: width - MARGIN.right, y1: places.y(value), y2: places.y(value) }),
     svg('text', { x: MARGIN.left - 8, y: places.y(value) + 4, 'text-anchor': 'end' }, (y.text || number)(value)),
   ]);
-  const along = places.xTicks.flatMap((value) => [
+  const names = places.xTicks.map(x.text || number);
+  // Whole numbers have fewer names than a short axis has ticks.
+  const along = places.xTicks.filter((_, k) => names[k] !== names[k - 1]).flatMap((value) => [
     svg('line', { class: 'tick', x1: places.x(value), x2: places.x(value), y1: bottom, y2: bottom + 5 }),
     svg('text', { x: places.x(value), y: bottom + 20, 'text-anchor': 'middle' }, (x.text || number)(value)),
   ]);

@@ -17,12 +17,12 @@ let made = 0;
 
 /**
  * A plot that fills the width of its place.
- * @param {{title: string, x: Axis, y: Axis, height?: number, empty?: string, onpick?: (x: number) => void}} options
- *   `empty` is shown without points; `onpick` is called with the x that the user clicks at or moves to
+ * @param {{title: string, x: Axis, y: Axis, height?: number, empty?: string, tools?: Node, onpick?: (x: number) => void}} options
+ *   `empty` is shown without points; `tools` stand beside the title; `onpick` is called with the x that the user clicks at or moves to
  * @returns {Plot} `set` replaces the series; `mark` draws a vertical line, which stays; `log` changes the y axis
  */
-export function plot({ title, x, y, height = 260, empty = 'No values yet.', onpick = () => {} }) {
-  const parts = frame(title, x.label);
+export function plot({ title, x, y, height = 260, empty = 'No values yet.', tools, onpick = () => {} }) {
+  const parts = frame(title, x.label, tools);
   /** @type {{series: Series[], y: Axis, mark: number | null, at: number | null, places: Places | null}} */
   const now = { series: [], y, mark: null, at: null, places: null };
 
@@ -118,15 +118,15 @@ function drawing({ title, text, width, height }) {
   return svg('svg', attributes, svg('title', { id: `${id}-title` }, title), svg('desc', { id: `${id}-desc` }, text));
 }
 
-/** @param {string} title @param {string} xLabel the elements around a plot, and what fills its table */
-function frame(title, xLabel) {
+/** @param {string} title @param {string} xLabel @param {Node | string} [tools] the elements around a plot, and what fills its table */
+function frame(title, xLabel, tools = '') {
   const input = element('input.reader', { type: 'range', min: 0, max: 0, value: 0, 'aria-label': `${title}: values by ${xLabel}` });
   const area = element('div.area', {}, input);
   const legend = element('ul.legend');
   const readout = element('p.readout');
   const body = element('div.rows', { tabindex: 0, role: 'region', 'aria-label': `${title}, table` });
   const details = element('details', {}, element('summary', {}, 'Values as a table'), body);
-  const figure = element('figure.plot', {}, element('figcaption', {}, element('h3', {}, title)), legend, area, readout, details);
+  const figure = element('figure.plot', {}, element('figcaption', {}, element('h3', {}, title), tools), legend, area, readout, details);
   let fill = () => {};
   details.addEventListener('toggle', () => fill());
   return {

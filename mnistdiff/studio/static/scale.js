@@ -41,7 +41,7 @@ function linearTicks(low, high, count) {
 
 /** @param {number} low @param {number} high @param {number} count @returns {number[]} */
 function logTicks(low, high, count) {
-  for (const factors of [[1, 2, 5], [1, 3], [1]]) {
+  for (const factors of [[1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
     const found = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
       for (const factor of factors) found.push(Number((factor * 10 ** power).toPrecision(12)));
@@ -55,7 +55,7 @@ function logTicks(low, high, count) {
 
 /** @param {number} value @returns {string} with four digits: `12,500`, `0.03125`, `2.5e-6` */
 export function number(value) {
-  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(2).replace(/\.?0+e/, 'e');
+  if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential(2).replace(/\.?0+e/, 'e');
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
   return String(Number(value.toPrecision(4)));
 }
