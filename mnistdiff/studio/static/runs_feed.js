@@ -1,5 +1,5 @@
 // The runs as the server tells of them, live, and the metrics of those that are shown.
-import { get } from './api.js';
+import { ApiError, get } from './api.js';
 
 /**
  * @typedef {{step: number, loss: number, epoch?: number, images_seen?: number, lr?: number, images_per_second?: number,
@@ -80,7 +80,7 @@ export class Records {
     this.byName.set(run.name, known);
     const newest = known.records.at(-1)?.step ?? -1;
     const last = run.last?.step ?? -1;
-    if (!known.isLoading && last !== newest && !known.problem) this.load(run, known, last < newest || known.records.length > MOST_RECORDS ? -1 : newest);
+    if (!known.isLoading && last !== newest) this.load(run, known, last < newest || known.records.length > MOST_RECORDS ? -1 : newest);
     return known;
   }
 
@@ -90,9 +90,10 @@ export class Records {
     try {
       const { records } = await get(address(run.name, `records?after=${after}`));
       known.records = after < 0 ? records : [...known.records, ...records];
+      known.problem = '';
     } catch (error) {
-      known.problem = /** @type {Error} */ (error).message;
-      setTimeout(() => { known.problem = ''; }, RETRY_MILLISECONDS);
+      if (error instanceof ApiError) known.problem = error.message;
+      await new Promise((wake) => setTimeout(wake, RETRY_MILLISECONDS));
     }
     known.isLoading = false;
     this.onload();
