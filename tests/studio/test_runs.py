@@ -111,7 +111,7 @@ def test_what_a_run_holds_is_shown_and_runs_are_compared(studio, open_page, tiny
     expect(page.locator(".files .sheet")).to_contain_text(f"{describe(done.latest).sha256} (valid)")
     accuracy = REPORT.classifiers["conv"].accuracy.share
     expect(page.locator(".evaluation")).to_contain_text(f"{100 * accuracy:.2f} %")
-    expect(page.locator(".evaluation")).to_contain_text("The run is at step 45 now.")
+    expect(page.locator(".evaluation")).to_contain_text("to step 45.")
     legend = page.locator(".loss .legend li")
     expect(legend).to_have_text(["training", "held out"])
     table = page.locator(".loss details")
@@ -135,6 +135,34 @@ def test_what_a_run_holds_is_shown_and_runs_are_compared(studio, open_page, tiny
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert axe_faults(page) == []
+
+
+RANGES = [(0, 1), (0, 499), (1e-9, 3e-9), (0.102, 0.108), (20, 21), (1, 1e6), (-3, 5), (0.03, 2), (1e-8, 1e8)]
+
+
+def test_the_ticks_of_a_plot_are_few_round_numbers_within_its_range(studio, open_page):
+    page = open_page(studio.url)
+    found = page.evaluate(
+        """async (ranges) => {
+            const { range, ticks, number } = await import('/static/scale.js');
+            const answer = [];
+            for (const values of ranges) for (const log of [false, true]) for (const count of [3, 6]) {
+                if (log && values[0] <= 0) continue;
+                const of = range(values, { log });
+                answer.push([of, count, ticks(of, count), ticks(of, count).map(number)]);
+            }
+            return answer;
+        }""",
+        RANGES,
+    )
+    for of, count, ticks, names in found:
+        assert ticks == sorted(set(ticks))
+        assert 2 <= len(ticks) <= 2 * count + 1, (of, ticks)
+        slack = 0.001 * (of["high"] - of["low"])
+        assert of["low"] - slack <= ticks[0]
+        assert ticks[-1] <= of["high"] + slack
+        assert all(tick == float(f"{tick:.3g}") for tick in ticks), ticks
+        assert len(set(names)) == len(names), (ticks, names)
 
 
 def test_the_room_goes_on_when_the_server_is_back(studio, start_studio, open_page, tiny_run, folder):

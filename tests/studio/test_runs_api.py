@@ -1,5 +1,6 @@
 """What is served of a folder of runs: only what a listing names, and nothing that a hostile folder holds besides."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,11 +10,13 @@ from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
+import mnistdiff
 from mnistdiff.engine.checkpoint.describe import describe
 from mnistdiff.engine.checkpoint.pretrained import PRETRAINED
 from mnistdiff.engine.evaluation.model_card import model_card
 from mnistdiff.engine.runs import metrics
 from mnistdiff.engine.runs.run_dir import RunDir
+from mnistdiff.studio import runs as runs_of_studio
 
 HOSTILE_NAME = os.fsdecode(b"\xff<img src=x>%2f'\"")
 REPORT = model_card(PRETRAINED).evaluation
@@ -122,3 +125,31 @@ def test_very_long_metrics_are_thinned_and_keep_their_last_record_and_held_out_l
     assert [record for record in shown if "held_out_loss" in record] == [r for r in records if "held_out_loss" in r]
     assert served.get(address("003-long", "records?after=149980")).json["records"] == records[-2:]
     shutil.rmtree(long.path)
+
+
+def test_one_look_serves_all_pages_and_none_is_taken_without_them(tiny_run, monkeypatch):
+    looks = []
+    listed = mnistdiff.list_runs
+    monkeypatch.setattr(mnistdiff, "list_runs", lambda folder: looks.append(folder) or listed(folder))
+    monkeypatch.setattr(runs_of_studio, "LOOK_SECONDS", 0.02)
+
+    async def listen():
+        watch = runs_of_studio.Watch(tiny_run.parent)
+        pages = [watch.events() for _ in range(20)]
+        for page in pages:
+            assert [run["name"] for run in (await anext(page)).data["runs"]] == ["run"]
+        begun = len(looks)
+        while len(looks) < begun + 3:
+            await asyncio.sleep(0.01)
+        assert len(looks) < begun + 10  # of 20 pages
+        for page in pages:
+            await page.aclose()
+        at_the_end = len(looks)
+        await asyncio.sleep(0.2)
+        assert len(looks) <= at_the_end + 1  # one was under way
+        again = watch.events()
+        await anext(again)
+        assert len(looks) > at_the_end
+        await again.aclose()
+
+    asyncio.run(listen())

@@ -29,7 +29,7 @@ State = Literal["training", "stopped", "finished", "damaged"]
 _SPEED_RECORDS = 20
 """The last records, whose median speed the time left is computed from."""
 _TAIL_BYTES = 8192
-_CACHED_RUNS = 512
+_CACHED_RUNS = 4096
 _Signature = tuple[tuple[int, int, int] | None, ...]
 """Inode, size and modification time of the files that a view is read from."""
 

@@ -42,7 +42,7 @@ export function previews() {
       if (!epochs.length) return;
       const picture = (/** @type {number} */ index) => {
         at = index;
-        const name = `${run.name} ${epochs[index]}`;
+        const name = `${run.name} ${run.started} ${epochs[index]}`;
         if (name !== shown) place.replaceChildren(previewOf(run, epochs[index]));
         shown = name;
       };
@@ -123,7 +123,7 @@ export function evaluation(announce) {
   return {
     element: section,
     async show(run) {
-      const now = `${run.is_evaluated} ${run.is_evaluated ? run.written : run.evaluate}`;
+      const now = `${run.is_evaluated} ${run.state} ${run.state === 'training' ? '' : run.written}`;
       section.hidden = !run.is_evaluated && run.state !== 'finished';
       if (now === shown) return;
       shown = now;
@@ -158,7 +158,7 @@ function report(found, run) {
   const table = element('div.wide', { tabindex: 0, role: 'region', 'aria-label': 'Evaluation, table' }, element('table', {}, element('thead', {}, head), element('tbody', {}, ...body)));
   const { model, sampling } = found;
   const lines = [`${whole(found.num_images)} images of step ${whole(model.step)} (SHA-256 ${model.sha256.slice(0, 12)}), sampler ${sampling.sampler}, steps ${sampling.steps}, guidance ${sampling.guidance}, seed ${sampling.seed}.`];
-  if (model.step !== run.step) lines.push(`The run is at step ${whole(run.step)} now.`);
+  if (model.step !== run.step) lines.push(`The run has gone on since, to step ${whole(run.step)}.`);
   if (found.cas) lines.push(`CAS ${percent(found.cas.score)}; with real images ${percent(found.cas.score_of_real_images)}.`);
   if (found.memorization) lines.push(`${whole(found.memorization.images.copies)} copies of training images.`);
   return [table, ...[...lines, ...found.notices].map((line) => element('p.muted.small', {}, line))];

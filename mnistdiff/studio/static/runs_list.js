@@ -70,7 +70,7 @@ function row(name, onselect) {
       const isUnderWay = run.state === 'training' || (run.state === 'stopped' && run.total_steps);
       const lines = run.state === 'damaged' ? [element('span.muted', {}, 'It cannot be read.')] : [element('span.muted', {}, described(run))];
       button.replaceChildren(
-        element('span.head', {}, element('b', {}, name), stateOf(run)),
+        element('span.top-line', {}, element('b', {}, name), stateOf(run)),
         ...(run.dataset ? [element('span.muted', {}, `${run.dataset} · ${run.settings?.preset}`)] : []),
         ...lines,
         ...(isUnderWay ? [progressOf(run)] : []),
