@@ -87,7 +87,13 @@ NEEDS = (
     Need(
         "Chromium, on PATH, and playwright",
         find_chromium() is not None and find_spec("playwright") is not None,
-        files=("studio/test_explain.py", "studio/test_frame.py", "studio/test_hand.py", "studio/test_runs.py"),
+        files=(
+            "studio/test_draw_page.py",
+            "studio/test_explain.py",
+            "studio/test_frame.py",
+            "studio/test_hand.py",
+            "studio/test_runs.py",
+        ),
         fixtures=("browser",),
     ),
     Need("file names of any bytes", os.name == "posix", files=("studio/test_runs_api.py",)),

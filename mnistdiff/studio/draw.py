@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -117,10 +117,12 @@ class Steps:
     def __init__(self, emit: Emit, of: int) -> None:
         self._emit, self._of, self._number = emit, of, 0
         self._every = -(-of // MAX_STEPS)
+        self.timesteps: list[int] = []
 
     def __call__(self, step: SampleStep) -> None:
         """Send a step."""
         self._number += 1
+        self.timesteps.append(step.t)
         self._emit.check()
         if self._number % self._every == 0 or self._number == self._of:
             self.send(self._number, step.t, step.x_t, step.x_0_pred)
@@ -142,7 +144,13 @@ def _draw(model: Model, wanted: Draw, emit: Emit) -> None:
     steps = Steps(emit, model.sample_settings(**wanted.given).steps)
     steps.send(0, model.settings.timesteps - 1, model.noise([spec.seed for spec in specs]), None)
     images = model.sample(labels, wanted.n, seed=wanted.seed, on_step=steps, **wanted.given)
-    emit("done", drawn(images, time.perf_counter() - began))
+    emit("done", {**drawn(images, time.perf_counter() - began), "evaluations": _evaluations(images, steps.timesteps)})
+
+
+def _evaluations(images: Images, timesteps: Sequence[int]) -> int:
+    """Evaluations of the network for each image: two in a guided step."""
+    settings, of = images.origin.settings, images.origin.model.settings.timesteps
+    return sum(1 if settings.guidance_at(t, of) in (0, 1) else 2 for t in timesteps)
 
 
 async def draw(request: Request) -> Response:

@@ -86,11 +86,13 @@ export async function post(path, body, { signal } = {}) {
  */
 export async function stream(path, body, { onEvent = () => {}, signal } = {}) {
   const response = await request(path, posting(body, signal));
+  let result;
   for await (const { name, data } of events(response)) {
     if (name === 'failed') throw new ApiError(response.status, data.error || data);
     onEvent(name, data);
-    if (name === 'done') return data;
+    if (name === 'done') result = data;
   }
+  if (result !== undefined) return result;
   throw failure(new Error('The stream ended early.'));
 }
 
@@ -99,9 +101,11 @@ async function* events(response) {
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
+  let isRead = false;
   try {
     for (;;) {
       const { value, done } = await reader.read().catch((error) => Promise.reject(failure(error)));
+      isRead = done;
       if (done) return;
       const blocks = (rest + value).split('\n\n');
       rest = blocks.pop() || '';
@@ -111,7 +115,7 @@ async function* events(response) {
       }
     }
   } finally {
-    reader.cancel().catch(() => {});
+    if (!isRead) reader.cancel().catch(() => {});
   }
 }
 

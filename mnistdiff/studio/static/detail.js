@@ -15,7 +15,7 @@ export function openDetail(picture, { announce, isKept, onkeep, onmorph }) {
   const more = element('div.more', {}, element('p.muted.small', {}, 'Reading its provenance …'));
   /** @type {string[]} */
   const addresses = [];
-  const keep = element('button', { type: 'button', onclick: () => closing(onkeep) }, isKept ? 'Remove from gallery' : 'Keep in gallery');
+  const keep = element('button', { type: 'button', title: isKept ? 'Remove from the gallery' : 'Keep in the gallery', onclick: () => closing(onkeep) }, isKept ? 'Remove' : 'Keep');
   const morph = element('button', { type: 'button', onclick: () => closing(onmorph) }, 'Morph into …');
   const facts = element('div.facts', {}, factsOf(picture), element('div.tools', {}, save, keep, morph), more);
   const dialog = openDialog(picture.name, [element('div.detail', {}, large, facts)], () => addresses.forEach((address) => URL.revokeObjectURL(address)));
@@ -60,7 +60,8 @@ function factsOf({ seed, model, settings }) {
 
 /** @param {Record<string, any>} provenance @returns {HTMLElement} all of it, folded */
 function provenanceOf(provenance) {
-  const rows = Object.entries(provenance).map(([name, value]) => /** @type {[string, string]} */ ([name, typeof value === 'object' ? JSON.stringify(value) : String(value)]));
+  const { settings, ...others } = provenance;
+  const rows = Object.entries({ ...others, ...settings }).map(([name, value]) => /** @type {[string, string]} */ ([name, typeof value === 'string' ? value : JSON.stringify(value)]));
   return element('details', {}, element('summary', {}, 'Provenance in the PNG'), definitions(rows));
 }
 

@@ -32,7 +32,7 @@ export function openDialog(title, content, onclose = () => {}) {
  * @returns {HTMLElement} the command with a button that copies it
  */
 export function commandLine(command, announce) {
-  const text = element('code', { tabindex: 0, role: 'textbox', 'aria-readonly': 'true', 'aria-label': 'Command' }, command);
+  const text = element('code', { tabindex: 0, role: 'textbox', 'aria-readonly': 'true', 'aria-label': 'Command' }, ...command.split(' ').flatMap((word) => [element('span', {}, word), ' ']));
   const button = element('button.quiet', { type: 'button' }, 'Copy');
   button.addEventListener('click', async () => {
     try {

@@ -27,7 +27,12 @@ export function emptyState(sentence, hint = '') {
 /** @param {any} error of api.js @returns {HTMLElement} the server's sentence and its hint */
 export function errorState(error) {
   const hint = error.hint ? [element('p.muted', {}, ...marked(error.hint))] : [];
-  return element('div.state.failed', { role: 'alert' }, element('p', {}, ...marked(error.message)), ...hint);
+  return element('div.state.failed', { role: 'alert' }, element('p', {}, ...marked(sentence(error.message))), ...hint);
+}
+
+/** @param {string} text @returns {string} with a capital letter and a full stop */
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?…]$/.test(text) ? '' : '.'}`;
 }
 
 /** @param {string} text @returns {(Node | string)[]} the text, with what stands in backticks as code */

@@ -41,7 +41,7 @@ class Room {
     this.gallery = new Gallery({ onopen, announce });
     this.#screen = new Screen(model.image_size, { onopen, onkeep: (pictures) => this.gallery.keep(pictures) });
     this.#screen.wall.resize(this.controls.images, this.prompt.layout(this.controls.images).columns);
-    this.stage = element('div.stage', {}, this.prompt.root, this.#message, this.#screen.root, this.#status);
+    this.stage = element('div.stage', {}, this.prompt.root, this.#message, this.#asking, this.#screen.root, this.#status);
     document.addEventListener('keydown', (event) => event.key === 'Escape' && this.#ask(null));
   }
 
@@ -49,6 +49,7 @@ class Room {
   #announce;
   #screen;
   #message = element('div.message');
+  #asking = element('div.message');
   #status = element('p.status.muted.small');
   /** @type {Drawing | null} the newest */
   #drawing = null;
@@ -68,6 +69,7 @@ class Room {
     clearTimeout(this.#timer);
     this.#drawing?.abort();
     if (!this.prompt.text) return this.#say(emptyState('Nothing to draw', 'Type the name of a class, or press a key.'));
+    this.#screen.busy = true;
     this.#began = performance.now();
     const { n, columns } = this.prompt.layout(this.controls.images);
     const drawing = new Drawing({ ...this.prompt.request, n, seed: this.controls.seed, ...this.controls.given });
@@ -77,6 +79,7 @@ class Room {
       this.#finished(drawing);
     } catch (error) {
       if (isAbort(error) || drawing !== this.#drawing) return undefined;
+      this.#screen.busy = false;
       this.#say(errorState(error));
     }
     return undefined;
@@ -102,17 +105,17 @@ class Room {
   }
 
   /** @param {Drawing} drawing @returns {(Node | string)[]} which model drew, and what it cost */
-  #summary(drawing) {
-    const { drawn } = drawing;
+  #summary({ drawn }) {
     if (!drawn) return [];
     const images = drawn.labels.length === 1 ? '1 image' : `${drawn.labels.length} images`;
-    const times = drawing.evaluations(this.#model.timesteps);
+    const times = drawn.evaluations;
     return [element('code', {}, drawn.model), `: ${images} in ${drawn.seconds.toFixed(2)} s, ${times === 1 ? 'one evaluation' : `${times} evaluations`} of the network each`];
   }
 
   /** @param {number} position how many drawings are before this one */
   #queued(position) {
-    if (position > 0) this.#status.textContent = position === 1 ? 'Waiting. One drawing is before this one.' : `Waiting. ${position} drawings are before this one.`;
+    if (position === 0) this.#status.textContent = 'Drawing …';
+    else this.#status.textContent = position === 1 ? 'Waiting: one computation is before this one.' : `Waiting: ${position} computations are before this one.`;
   }
 
   /** @param {...HTMLElement} blocks shown above the images; none removes them */
@@ -138,10 +141,10 @@ class Room {
   #ask(start) {
     if (!start && !this.#start) return;
     this.#start = start;
-    if (!start) return this.#say();
+    if (!start) return this.#asking.replaceChildren();
     const cancel = element('button', { type: 'button', onclick: () => this.#ask(null) }, 'Cancel');
     const sentence = `Choose the image that ${start.title} becomes, here or in the gallery.`;
-    this.#say(element('div.asking.panel', {}, canvasOf(start.pixels, start.size), element('p', {}, sentence), cancel));
+    this.#asking.replaceChildren(element('div.asking.panel', {}, canvasOf(start.pixels, start.size), element('p', {}, sentence), cancel));
     this.#announce(sentence);
     return cancel.focus();
   }

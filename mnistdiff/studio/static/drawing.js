@@ -8,7 +8,6 @@ import { pixels, stream } from './api.js';
 
 /** A drawing of few steps is shown in this time, so that each step can be seen. */
 const SHORTEST_FILM_MS = 180;
-const MOST_FRAMES = 120;
 
 export class Drawing {
   /** @param {Record<string, any>} body of `/api/draw` */
@@ -18,8 +17,6 @@ export class Drawing {
     this.frames = [];
     /** @type {Drawn | null} */
     this.drawn = null;
-    /** @type {number[]} timestep of each evaluated step */
-    this.timesteps = [];
     this.#abort = new AbortController();
   }
 
@@ -54,24 +51,8 @@ export class Drawing {
     return drawn;
   }
 
-  /**
-   * @param {number} timesteps of the model
-   * @returns {number} evaluations of the network for each image: two in a guided step
-   */
-  evaluations(timesteps) {
-    const { guidance = 1, guidance_interval: [from, to] = [0, 1] } = this.drawn?.settings || {};
-    const isGuided = (/** @type {number} */ t) => {
-      const part = (timesteps - 1 - t) / timesteps;
-      return guidance > 1 ? from <= part && part < to : guidance !== 0 && guidance !== 1;
-    };
-    return this.timesteps.reduce((sum, t) => sum + (isGuided(t) ? 2 : 1), 0);
-  }
-
   /** @param {{number: number, of: number, t: number, x_t: string, x_0: string | null}} step */
   #add(step) {
-    if (step.number > 0) this.timesteps.push(step.t);
-    const every = Math.ceil(step.of / MOST_FRAMES);
-    if (step.number % every !== 0 && step.number !== step.of) return;
     const x_t = pixels(step.x_t);
     this.frames.push({ ...step, x_t, x_0: step.x_0 ? pixels(step.x_0) : x_t });
   }
@@ -85,12 +66,14 @@ export class Drawing {
 
 /** Shows frames one after the other, as soon as they are there, but not faster than the eye follows. */
 export class Player {
-  /** @param {(index: number) => void} show */
-  constructor(show) {
+  /** @param {(index: number) => void} show @param {() => void} onpause called when the frames that are there have been shown */
+  constructor(show, onpause) {
     this.#show = show;
+    this.#paused = onpause;
   }
 
   #show;
+  #paused;
   /** @type {Frame[]} */
   #frames = [];
   #at = -1;
@@ -111,6 +94,7 @@ export class Player {
     this.wake();
   }
 
+  /** Leave it to the user which frame is shown. */
   stop() {
     cancelAnimationFrame(this.#request);
     this.#request = 0;
@@ -118,27 +102,30 @@ export class Player {
   }
 
   wake() {
-    if (!this.#request && this.#at < this.#frames.length - 1) this.#request = requestAnimationFrame((now) => this.#tick(now));
+    if (!this.#request && this.#at !== Infinity) this.#request = requestAnimationFrame((now) => this.#tick(now));
   }
 
-  /** The last frame is there: while the images before stay, it is shown at once. */
+  /** The last frame is there. While the images before stay, it is shown at once. */
   end() {
-    if (performance.now() >= this.#holdUntil || this.#at === Infinity) return;
-    this.stop();
-    this.#show(this.#frames.length - 1);
+    const last = this.#frames.length - 1;
+    if (performance.now() < this.#holdUntil || this.#at === last) {
+      this.stop();
+      this.#show(last);
+    }
+    if (this.#at === Infinity) this.#paused();
   }
 
   /** @param {number} now */
   #tick(now) {
     this.#request = 0;
     const waiting = this.#frames.length - 1 - this.#at;
-    if (waiting <= 0) return;
+    if (waiting <= 0) return this.#paused();
     const pause = this.#last ? Math.min(SHORTEST_FILM_MS / 2, (3 * SHORTEST_FILM_MS) / this.#frames[0].of) : 0;
     if (now >= this.#holdUntil && now - this.#last >= pause) {
       this.#at += Math.ceil(waiting / 12); // never far behind the server
       this.#last = now;
       this.#show(this.#at);
     }
-    this.wake();
+    return this.wake();
   }
 }

@@ -113,11 +113,11 @@ async function watch() {
   let isGone = false;
   server.addEventListener('gone', () => {
     isGone = true;
-    tell('The server does not answer. Start it again: `mnistdiff studio`. What is on this page stays.');
+    tell(`The server does not answer. Start it again: \`mnistdiff studio --port ${location.port}\`. What is on this page stays.`);
   });
   server.addEventListener('denied', () => {
     isGone = true;
-    tell('The server was started again. Open the address that it printed; this page then works too.');
+    tell('The server was started again. Open the address that it printed: then this page works again, too.');
   });
   for (;;) {
     await new Promise((wake) => setTimeout(wake, 1000 * (isGone ? PING_GONE_SECONDS : PING_SECONDS)));

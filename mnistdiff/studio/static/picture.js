@@ -4,7 +4,7 @@ import { post } from './api.js';
 /**
  * @typedef {{sampler: string, steps: number, guidance: number, guidance_interval: [number, number], eta: number}} Settings
  * @typedef {{labels: number[], classes: string[], seeds: number[], images: string, seconds: number, settings: Settings,
- *   model: string}} Drawn
+ *   model: string, evaluations: number}} Drawn
  */
 
 export class Picture {

@@ -18,7 +18,7 @@ export class Screen {
   constructor(size, { onopen, onkeep }) {
     this.#size = size;
     this.wall = new Wall('Drawn images', { onopen });
-    this.#player = new Player((index) => this.#show(index));
+    this.#player = new Player((index) => this.#show(index), () => this.#settle());
     this.#scrubber = slider('Step', {
       min: 0, max: 1, value: 1, text: (index) => this.#named(index), onchange: (index) => {
         this.#player.stop();
@@ -58,6 +58,15 @@ export class Screen {
     this.#replay.disabled = true;
     this.#keep.disabled = true;
     this.#play(holdMs, isStill.matches);
+  }
+
+  /** @param {boolean} busy whether images are being drawn */
+  set busy(busy) {
+    this.wall.root.setAttribute('aria-busy', String(busy));
+  }
+
+  #settle() {
+    if (this.#drawing?.drawn) this.busy = false;
   }
 
   /** A frame has arrived. */

@@ -8,6 +8,7 @@ import { paint } from './image.js';
 export function dragOut(event, picture, canvas) {
   if (!event.dataTransfer) return;
   const address = picture.blob ? URL.createObjectURL(picture.blob) : canvas.toDataURL('image/png');
+  canvas.parentElement?.addEventListener('dragend', () => URL.revokeObjectURL(address), { once: true });
   event.dataTransfer.effectAllowed = 'copy';
   event.dataTransfer.setData('DownloadURL', `image/png:${picture.fileName}:${address}`);
   event.dataTransfer.setData('text/plain', picture.title);
@@ -76,7 +77,9 @@ export class Wall {
     };
     tile.addEventListener('click', () => withPicture(this.#open));
     tile.addEventListener('focus', () => this.#makeReachable(this.tiles.indexOf(tile)));
-    tile.addEventListener('pointerdown', () => withPicture((picture) => { picture.png().catch(() => {}); }));
+    tile.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
+      if (event.pointerType === 'mouse') withPicture((picture) => { picture.png().catch(() => {}); }); // for dragging out
+    });
     tile.addEventListener('dragstart', (/** @type {DragEvent} */ event) => withPicture((picture) => dragOut(event, picture, canvas)));
     return tile;
   }
