@@ -39,7 +39,7 @@ class Registry(Mapping[str, T]):
         reserved: a name that settings accept, and that has no entry.
     """
 
-    def __init__(self, kind: str, names: Sequence[str], module: str, *, reserved: str = "") -> None:
+    def __init__(self, kind: str, names: Sequence[str], module: str, *, reserved: str | None = None) -> None:
         self.kind, self._reserved = kind, reserved
         self._names, self._builtin = list(names), frozenset(names)
         self._module = module

@@ -254,6 +254,7 @@ WRONG = {
     "eta": lambda m, _: m.sample(7, eta=1),
     "guidance_interval": lambda m, nine: m.edit(nine, 4, guidance=1, guidance_interval=(0, 1)),
     "spacing": lambda m, _: mnistdiff.evaluate(m, n=10, steps=1, spacing="even"),
+    "sampler ": lambda m, _: m.sample(7, sampler=""),
     "sampler": lambda m, nine: m.inpaint(nine, "left", sampler="ddim"),
     "strength": lambda m, nine: m.edit(nine, 4, strength=0),
     "image": lambda m, _: m.edit(np.zeros((28, 28)), 4),

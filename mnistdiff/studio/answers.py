@@ -24,7 +24,8 @@ _STATUS: Mapping[type[Exception], int] = {
     errors.MissingLibraryError: 503,
 }
 _BUG = 500
-_FIELD = re.compile(r"`(\w+)`")
+_FIELD = re.compile(r"`((\w+)[\w.-]*)`")
+"""A field in a message, and the first part of its name where it is a place within it, such as `labels.0`."""
 _SENTENCES: Mapping[int, str] = {404: "there is nothing at this address", 405: "this address has another method"}
 
 
@@ -69,7 +70,7 @@ def error_content(error: Exception) -> dict[str, object]:
     else:
         message, hint = "out of memory", "Close other programs, or ask for fewer images."
     field = _FIELD.search(message)
-    return {"error": {"message": _plain(message), "hint": _plain(hint), "field": field[1] if field else ""}}
+    return {"error": {"message": _plain(message), "hint": _plain(hint), "field": field[2] if field else ""}}
 
 
 class Json(JSONResponse):

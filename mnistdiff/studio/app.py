@@ -37,18 +37,7 @@ def create_app(studio: Studio, access: Access) -> ASGIApp:
         studio: its state.
         access: who may use it.
     """
-    app = Starlette(
-        routes=[
-            Route("/", _page),
-            Route("/static/{name}", _file),
-            Route("/api/ping", _ping),
-            *draw.ROUTES,
-            *hand.ROUTES,
-            *explain.ROUTES,
-            *runs.ROUTES,
-        ],
-        exception_handlers=dict.fromkeys(_ANSWERED, _error),
-    )
+    app = Starlette(routes=ROUTES, exception_handlers=dict.fromkeys(_ANSWERED, _error))
     app.router.redirect_slashes = False  # one address for each thing
     app.state.studio = studio
     return Guard(app, access)
@@ -76,3 +65,15 @@ def _served(name: str) -> Response:
 
 async def _error(request: Request, error: Exception) -> Response:
     return error_answer(error)
+
+
+ROUTES = (
+    Route("/", _page),
+    Route("/static/{name}", _file),
+    Route("/api/ping", _ping),
+    *draw.ROUTES,
+    *hand.ROUTES,
+    *explain.ROUTES,
+    *runs.ROUTES,
+)
+"""Every address that is served."""

@@ -16,9 +16,9 @@ from mnistdiff.studio.answers import RequestError
 T = TypeVar("T")
 MAX_WAITING = 32
 """Jobs that wait for their turn; more are refused."""
-MAX_EVENTS = 64
+MAX_EVENTS = 8
 """Events of a job that its reader has not taken yet."""
-SLOW_READER_SECONDS = 5.0
+SLOW_READER_SECONDS = 3.0
 """A job whose reader takes no event for as long ends."""
 
 
@@ -75,36 +75,33 @@ class Jobs:
         """
         if len(self._line) > MAX_WAITING:
             raise RequestError(503, f"{MAX_WAITING} computations are waiting already", "Try again in a moment.")
-        job = _Job(work)
+        job = _Job(work, on_end=self._remove)
         self._line.append(job)
-        try:
-            async for position in self._positions(job):
-                yield Event("queued", {"position": position})
-            job.ended.clear()
+        if self._line == [job]:
             self._tasks.put(job.compute)
+        try:
+            position = -1
+            while position:
+                job.moved.clear()
+                position = self._line.index(job) if job in self._line else 0
+                yield Event("queued", {"position": position})
+                if position:
+                    await job.moved.wait()
             async for event in job.events():
                 yield event
         finally:
-            await self._leave(job)
+            job.cancel()
+            if job in self._line[1:]:
+                self._remove(job)
 
-    async def _positions(self, job: "_Job") -> AsyncGenerator[int]:
-        """The number of jobs before this one, at first and whenever it changes, down to 0."""
-        while position := self._line.index(job):
-            yield position
-            job.moved.clear()
-            await job.moved.wait()
-        yield 0
-
-    async def _leave(self, job: "_Job") -> None:
-        """Take a job out of the line, once it computes no longer."""
-        job.cancel()
-        try:
-            await job.ended.wait()
-        finally:
-            place = self._line.index(job)
-            del self._line[place]
-            for other in self._line[place:]:
-                other.moved.set()
+    def _remove(self, job: "_Job") -> None:
+        """Take a job out of the line. The first one computes until it ends: the next does not wait for its reader."""
+        place = self._line.index(job)
+        del self._line[place]
+        for other in self._line[place:]:
+            other.moved.set()
+        if place == 0 and self._line:
+            self._tasks.put(self._line[0].compute)
 
     async def result(self, compute: Callable[[Emit], T]) -> T:
         """Wait in line, compute, and return what the computation returns; its events are dropped.
@@ -122,24 +119,26 @@ class Jobs:
 class _Job:
     """A computation, and its events on their way from its thread to the event loop.
 
+    Args:
+        work: the computation.
+        on_end: called with this job, in the event loop, when it has ended.
+
     Attributes:
-        moved: set when fewer jobs are before it than were.
-        ended: cleared while it computes.
+        moved: set when fewer jobs are before this one than were.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, on_end: Callable[["_Job"], None]) -> None:
         self.moved = asyncio.Event()
-        self.ended = asyncio.Event()
-        self.ended.set()
-        self._work = work
+        self._work, self._on_end = work, on_end
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_EVENTS)
-        self._is_cancelled = threading.Event()
+        self._is_cancelled, self._has_ended = threading.Event(), False
         self._error: Exception | None = None
 
     def compute(self) -> None:
         """Do the work. For the thread of the computations."""
         try:
+            self.check()
             self._work(self)
         except JobCancelled:
             self._error = RequestError(409, "the computation was cancelled", "Ask for it again.")
@@ -149,8 +148,9 @@ class _Job:
             self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        """Let the reader know; one that has events to read sees it after them."""
-        self.ended.set()
+        """Let the line and the reader know; a reader that has events to read sees it after them."""
+        self._has_ended = True
+        self._on_end(self)
         with suppress(asyncio.QueueFull):
             self._events.put_nowait(None)
 
@@ -175,7 +175,7 @@ class _Job:
         Raises:
             Exception: that of the work.
         """
-        while not (self.ended.is_set() and self._events.empty()):
+        while not (self._has_ended and self._events.empty()):
             event = await self._events.get()
             if event is not None:
                 yield event

@@ -50,13 +50,13 @@ async def read_body(request: Request, kind: str) -> bytes:
 
     Args:
         request: what arrived.
-        kind: the media type that it must have: ``application/json``, or only the first part of it, such as ``image/``.
+        kind: the media type that it must have: ``application/json``, or its first part, as in ``image/``.
 
     Raises:
         RequestError: if it is of another type, too large, or does not arrive in time.
     """
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not given.startswith(kind):
+    if not (given == kind or (kind.endswith("/") and given.startswith(kind))):
         raise RequestError(415, f"the body should be {kind}{'*' * kind.endswith('/')}, not {given or 'of no type'}")
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -21,6 +21,8 @@ from mnistdiff.studio.room import Studio
 from mnistdiff.studio.safety import Access
 
 _BACKLOG = 128
+_SEND_BUFFER = 2**18
+"""Bytes of a connection that the system keeps for a client that does not read; by default they become megabytes."""
 
 
 def serve(
@@ -69,6 +71,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
     with listener:
