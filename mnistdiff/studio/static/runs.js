@@ -57,7 +57,7 @@ export function mount(section, { announce }) {
       return;
     }
     if (split.parentElement !== section) section.replaceChildren(split);
-    folder.textContent = listing.folder;
+    folder.textContent = `in ${listing.folder}`;
     hint.hidden = listing.runs.length < 2;
     list.set(listing.runs, chosen);
     const runs = listing.runs.filter((run) => chosen.includes(run.name));
