@@ -1,8 +1,17 @@
-"""The frame of the page: tabs, colours, accessibility, and a server that goes and comes back."""
+"""The frame of the page: tabs, colours, accessibility, widths, and a server that goes and comes back."""
 
+import pytest
+from browsers import axe_faults
 from playwright.sync_api import expect
 
 ROOMS = ("Draw", "Your hand", "How it works", "Runs")
+SIZES = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1280, "height": 800}}
+
+
+def show(page, room):
+    page.get_by_role("tab", name=room, exact=True).click()
+    expect(page.get_by_role("tabpanel", name=room)).to_be_visible()
+    page.wait_for_load_state("networkidle") if room == "Draw" else page.wait_for_timeout(300)
 
 
 def test_tabs_are_walked_by_arrow_keys_and_named_by_the_address(page):
@@ -16,3 +25,52 @@ def test_tabs_are_walked_by_arrow_keys_and_named_by_the_address(page):
     page.keyboard.press("End")
     page.reload()
     expect(page.get_by_role("tabpanel", name="Runs")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_room_is_accessible_in_both_colours_and_no_wider_than_the_screen(open_page, studio, size):
+    page = open_page(studio.url, viewport=SIZES[size])
+    page.get_by_role("button", name="Keep all").click()
+    for room in ROOMS:
+        show(page, room)
+        assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"], room
+        for colours in ("light", "dark"):
+            page.emulate_media(color_scheme=colours)
+            assert axe_faults(page) == [], (room, colours)
+    show(page, "Draw")
+    page.get_by_role("group", name="Gallery").get_by_role("button").first.click()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Copy")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+    assert axe_faults(page) == []
+
+
+def test_colours_follow_the_system_until_they_are_chosen(open_page, studio):
+    page = open_page(studio.url, color_scheme="dark")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    button = page.get_by_role("button", name="Dark colours")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    dark = page.evaluate(paper)
+    button.click()
+    assert page.evaluate(paper) != dark
+    button.click()
+    assert page.evaluate(paper) == dark
+
+
+def test_the_page_says_that_the_server_has_gone_and_works_again_when_it_is_back(open_page, start_studio):
+    studio = start_studio("--checkpoint", "bundled")
+    page = open_page(studio.url, expected="ERR_CONNECTION|403")
+    expect(page.get_by_text("bundled-2: 16 images in")).to_be_visible()
+    studio.process.kill()
+    studio.process.wait()
+    page.keyboard.press("3")
+    banner = page.get_by_role("alert").filter(has_text="Start it again")
+    expect(banner).to_contain_text(f"mnistdiff studio --port {studio.port}")
+    expect(page.get_by_role("group", name="Drawn images").get_by_role("button")).to_have_count(16)  # they stay
+
+    again = start_studio("--checkpoint", "bundled", "--port", studio.port)
+    expect(page.get_by_role("alert").filter(has_text="started again")).to_be_visible()
+    page.context.new_page().goto(again.url)  # its token becomes the cookie of both
+    expect(page.get_by_role("alert").filter(has_text="again")).to_have_count(0)
+    page.keyboard.press("4")
+    expect(page.get_by_role("button", name="4, seed 0", exact=True)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)

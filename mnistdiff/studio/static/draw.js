@@ -1,5 +1,5 @@
 // The Draw room: digits come out of noise, step by step.
-import { isAbort } from './api.js';
+import { isAbort, ServerGone } from './api.js';
 import { openDetail } from './detail.js';
 import { element, emptyState, errorState } from './dom.js';
 import { Drawing } from './drawing.js';
@@ -80,7 +80,7 @@ class Room {
     } catch (error) {
       if (isAbort(error) || drawing !== this.#drawing) return undefined;
       this.#screen.busy = false;
-      this.#say(errorState(error));
+      if (!(error instanceof ServerGone)) this.#say(errorState(error)); // the frame of the page says that
     }
     return undefined;
   }
