@@ -136,6 +136,19 @@ def test_every_sampler_draws_what_python_draws(node, tiny_run):
         assert np.abs(pixels_of(images) - np.array(expected, int)).max() <= 1, variant
 
 
+def test_the_teacher_draws_what_python_draws(node):
+    found = node(
+        OPEN
+        + """
+        import { sample, toLevels } from './samplers.js';
+        const model = open(given.parts);
+        result([0, 1, 2].map((seed) => [...toLevels([...sample(model, 7, seed, model.facts.sampling)].at(-1).x)]));""",
+        parts=parts_of(page_of(bundled_models()["bundled-teacher"])),
+    )
+    expected = mnistdiff.load("bundled-teacher").sample(7, 3, seed=0)
+    assert np.abs(pixels_of(found) - np.asarray(expected, int)).max() <= 1
+
+
 def test_a_model_reads_and_completes_as_python_does(node, tiny_run):
     model = mnistdiff.load(tiny_run)
     image = mnistdiff.load("bundled").sample(7, seed=1)[0]
