@@ -173,7 +173,7 @@ def test_the_mouse_draws_and_the_model_reads_redraws_and_completes(page):
     mask = images(asked.value.post_data_json["mask"])[0] > 0
     assert mask[16:23, 7:21].all()
     assert not mask[:14].any()
-    expect(hand.said).to_have_text("4 variants of 0.")
+    expect(hand.said).to_have_text("4 variants of 3.")
     page.get_by_role("button", name="Undo").nth(1).click()
     expect(page.get_by_role("button", name="Complete")).to_be_disabled()
     page.get_by_role("button", name="Read this one").click()
@@ -199,7 +199,7 @@ def test_the_keyboard_alone_draws_rubs_out_and_completes(page):
         keys.press(key)
     page.get_by_role("button", name="Complete").focus()
     keys.press("Enter")
-    expect(hand.said).to_have_text("4 variants of 0.")
+    expect(hand.said).to_have_text("4 variants of 1.")
 
 
 def test_pictures_are_chosen_pasted_and_dropped(page, nine):

@@ -10,6 +10,8 @@ const STROKE = 0.075;
 const EXPORT_SIDE = 280;
 /** Longest side of a picture that is sent, in pixels. */
 const PICTURE_SIDE = 1024;
+/** What the server takes. */
+export const MAX_BYTES = 2 ** 20;
 const PAPER = '#0b0b0d';
 
 export class Drawing {
@@ -89,8 +91,9 @@ export class Drawing {
     const side = Math.max(width, height);
     context.translate((width - side) / 2, (height - side) / 2); // as on the screen, where the picture is in the middle
     paintStrokes(context, strokes, side, inkOn(picture));
-    const isPhotograph = width * height > EXPORT_SIDE ** 2;
-    return sheet.convertToBlob(isPhotograph ? { type: 'image/jpeg', quality: 0.9 } : { type: 'image/png' });
+    if (width * height <= EXPORT_SIDE ** 2) return sheet.convertToBlob({ type: 'image/png' });
+    const fine = await sheet.convertToBlob({ type: 'image/jpeg', quality: 0.9 });
+    return fine.size <= MAX_BYTES ? fine : sheet.convertToBlob({ type: 'image/jpeg', quality: 0.5 });
   }
 
   /** @param {Point} point */
@@ -172,16 +175,22 @@ function paintStrokes(context, strokes, side, ink) {
   context.lineCap = 'round';
   context.lineJoin = 'round';
   for (const points of strokes) {
-    for (let i = 0; i < points.length; i += 1) {
-      const [before, from, to] = [points[Math.max(0, i - 2)], points[Math.max(0, i - 1)], points[i]];
-      context.lineWidth = STROKE * side * (0.5 + to.pressure);
-      context.beginPath();
+    let width = 0;
+    points.forEach((to, i) => {
+      const [before, from] = [points[Math.max(0, i - 2)], points[Math.max(0, i - 1)]];
+      if (to.pressure !== width) {
+        // One path for as long as the width remains: edges of several would show where they overlap.
+        if (i) context.stroke();
+        width = to.pressure;
+        context.lineWidth = STROKE * side * (0.5 + width);
+        context.beginPath();
+        context.moveTo((side * (before.x + from.x)) / 2, (side * (before.y + from.y)) / 2);
+      }
       // From the middle of one segment to the middle of the next: no corners.
-      context.moveTo((side * (before.x + from.x)) / 2, (side * (before.y + from.y)) / 2);
       context.quadraticCurveTo(side * from.x, side * from.y, (side * (from.x + to.x)) / 2, (side * (from.y + to.y)) / 2);
       if (i === points.length - 1) context.lineTo(side * to.x, side * to.y);
-      context.stroke();
-    }
+    });
+    context.stroke();
   }
 }
 

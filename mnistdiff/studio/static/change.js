@@ -8,6 +8,7 @@ import { Variants } from './variants.js';
 
 /** @typedef {{model: any, announce: (text: string) => void, use: (bitmap: ImageBitmap) => void}} Page */
 
+export const DISTILLED = 'It was distilled: start the studio with its teacher.';
 const NUMBER = 4;
 const STRENGTH = 0.8;
 const NO_PICTURE = 'Draw first.';
@@ -15,13 +16,14 @@ const NO_MASK = 'Rub out a part of the picture: paint over it.';
 
 /**
  * @param {Page} page `use` makes an image the picture that is read
- * @returns {{element: HTMLElement, show: (levels: Uint8Array | null) => void}} `show` takes the picture to change
+ * @returns {{element: HTMLElement, show: (levels: Uint8Array | null) => void, suggest: (label: number) => void}} `show`
+ *   takes the picture to change, `suggest` the class that was read: to complete it as that is the first thought
  */
 export function changes(page) {
   const { model } = page;
   const missing = ['edit', 'inpaint'].filter((task) => !model.can.includes(task));
   if (missing.length) {
-    return { element: emptyState('This model cannot change pictures.', 'It was distilled: start the studio with its teacher.'), show() {} };
+    return { element: emptyState('This model cannot change pictures.', DISTILLED), show() {}, suggest() {} };
   }
   const variants = new Variants(model, page);
   const redraw = redrawPanel(model, (body) => variants.run('/api/redraw', body));
@@ -32,6 +34,7 @@ export function changes(page) {
       redraw.show(levels);
       complete.show(levels);
     },
+    suggest: complete.suggest,
   };
 }
 
@@ -47,7 +50,7 @@ function seeds(onchange) {
       seed += NUMBER;
       onchange();
     },
-  }, 'Others');
+  }, 'Other noise');
   return { other, get value() { return seed; } };
 }
 
@@ -67,7 +70,7 @@ function redrawPanel(model, run) {
   });
   how.input.addEventListener('change', go);
   seed.other.disabled = true;
-  const note = element('p.small.muted', {}, 'Noise is added to your picture, and the model takes it away as the digit that you choose (SDEdit). Little noise keeps your strokes.');
+  const note = element('p.small.muted', {}, 'Noise is added to your picture, and the model takes it away as the class that you choose (SDEdit). Little noise keeps your strokes.');
   return {
     element: element('div.panel.tool', {}, element('h2', {}, 'Redraw as another'), note, wanted.field, how.row, element('div.tools', {}, button, seed.other)),
     /** @param {Uint8Array | null} levels */
@@ -88,7 +91,8 @@ function completePanel(model, run) {
   const clear = element('button.quiet', { type: 'button' }, 'Clear');
   const button = element('button.primary', { type: 'button', disabled: true }, 'Complete');
   const note = element('p.small.muted', { role: 'status' });
-  const wanted = classPicker('Complete as', model.class_names);
+  let isChosen = false;
+  const wanted = classPicker('Complete as', model.class_names, () => { isChosen = true; });
   const update = () => {
     undo.disabled = !mask.canUndo;
     redo.disabled = !mask.canRedo;
@@ -111,9 +115,14 @@ function completePanel(model, run) {
     show(levels) {
       if (image && levels && image.every((level, i) => level === levels[i])) return;
       image = levels;
+      isChosen = false;
       const small = document.createElement('canvas');
       if (levels) paint(small, levels, model.image_size);
       mask.show(levels ? small : null);
+    },
+    /** @param {number} label */
+    suggest(label) {
+      if (!isChosen) wanted.set(label);
     },
   };
 }

@@ -1,5 +1,6 @@
 // How it works: one image at one timestep: noise is added, and the network predicts it.
 import { get, isAbort, pixels, post, stream } from './api.js';
+import { DISTILLED } from './change.js';
 import { classPicker } from './classes.js';
 import { element, emptyState, errorState, slider } from './dom.js';
 import { base64, current } from './seen.js';
@@ -16,6 +17,10 @@ const FIRST_SHARE = 0.4;
  */
 export function mount(section, { model, announce }) {
   section.classList.add('explain');
+  if (!model.can.includes('classify')) {
+    section.append(emptyState('This model has no predictions at single timesteps.', DISTILLED));
+    return {};
+  }
   section.append(emptyState('Loading …'));
   get('/api/schedule').then(
     (schedule) => {

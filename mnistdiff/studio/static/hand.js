@@ -1,14 +1,12 @@
 // Your hand: draw a digit, see what the program sees and reads; have it drawn as another, or completed.
 import { pixels } from './api.js';
 import { Bars, percent } from './bars.js';
-import { Drawing } from './canvas.js';
-import { changes } from './change.js';
-import { element, errorState, marked } from './dom.js';
+import { Drawing, MAX_BYTES } from './canvas.js';
+import { DISTILLED, changes } from './change.js';
+import { element, emptyState, errorState, marked } from './dom.js';
 import { paint } from './image.js';
 import { current } from './seen.js';
 import { Reader } from './reader.js';
-
-const MAX_BYTES = 2 ** 20;
 
 /**
  * @param {HTMLElement} section the room's place in the page
@@ -38,10 +36,11 @@ export function mount(section, { model, announce }) {
       view.verdict.textContent = model.class_names[label];
       view.verdict.classList.toggle('unsure', values[label] < 0.5);
       if (current.seen) current.set({ ...current.seen, label });
+      change.suggest(label);
       if (isFinal) announce(`Reads ${model.class_names[label]}, ${percent(values[label])}.`);
     },
     failed(error) {
-      view.problem.replaceChildren(errorState(error));
+      if (canRead(model)) view.problem.replaceChildren(errorState(error));
     },
   });
 
@@ -115,10 +114,11 @@ function makeView(model) {
   const bars = new Bars(model.class_names);
   const verdict = element('p.verdict', { 'aria-hidden': 'true' });
   const problem = element('div.problem');
+  const reading = canRead(model) ? element(`div.reading${hasWords(model) ? '.words' : ''}`, {}, verdict, bars.list) : emptyState('This model cannot read.', DISTILLED);
   const top = element('div.read', {},
     element('div.draw-here', {}, heading('Draw'), pad, element('div.tools', {}, undo, redo, clear, element('span.rest'), photo, open, file, camera), help),
     element('div.sees', {}, heading('What the program sees'), seenBox, element('p.small.muted.size', {}, `${model.image_size} × ${model.image_size} pixels`), notices),
-    element('div.reads', {}, heading('What the model reads'), element('div.reading', {}, verdict, bars.list), problem),
+    element('div.reads', {}, heading('What the model reads'), reading, problem),
   );
   /** @param {string[]} sentences */
   const say = (sentences) => notices.replaceChildren(...sentences.map((each) => element('li', {}, ...marked(each))));
@@ -127,6 +127,12 @@ function makeView(model) {
 
 /** @param {string} text */
 const heading = (text) => element('h3', {}, text);
+
+/** @param {any} model @returns {boolean} */
+const canRead = (model) => model.can.includes('classify');
+
+/** @param {any} model @returns {boolean} whether its classes have names and not characters */
+const hasWords = (model) => model.class_names.some((/** @type {string} */ name) => name.length > 2);
 
 /** @param {any} model @returns {boolean} */
 function isDigits(model) {
