@@ -79,9 +79,9 @@ class Studio:
             names = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, names, response.read())
 
-    def stream(self, path: str, body: object = None) -> Iterator[Event]:
+    def stream(self, path: str, body: object = None, **headers: str) -> Iterator[Event]:
         """The events of a computation, or of what changes, one by one; closing the iterator closes the connection."""
-        with self.open("GET" if body is None else "POST", path, body) as response:
+        with self.open("GET" if body is None else "POST", path, body, **headers) as response:
             if response.status != 200:
                 raise AssertionError(f"{response.status} {response.read()!r}")
             yield from events(response)

@@ -106,15 +106,15 @@ def test_the_slider_moves_the_noise_and_the_predictions_follow(page, studio, mod
     panel = page.get_by_role("tabpanel", name="How it works")
     expect(panel.locator("code.function")).to_have_count(len(functions))
     assert sorted(panel.locator("code.function").all_inner_texts()) == sorted(functions)
-    expect(panel.locator(".at-t .t dd")).to_have_text("200")
+    expect(panel.locator(".at-t .of-t dd")).to_have_text("200")
     seven = model.sample([7], seed=0)[0]
     assert np.array_equal(levels(page, ".sum .term:nth-child(1) canvas"), seven)
 
     slider.focus()
     page.keyboard.press("End")
     own = model.denoise(seven, 7, 499, seed=1, guidance=1.7)
-    expect(panel.locator(".at-t .t dd")).to_have_text("499")
-    expect(panel.locator(".at-t .loss dd")).to_have_text(f"{own.loss:.4f}")
+    expect(panel.locator(".at-t .of-t dd")).to_have_text("499")
+    expect(panel.locator(".at-t .of-loss dd")).to_have_text(f"{own.loss:.4f}")
     np.testing.assert_allclose(levels(page, ".sum .term:nth-child(3) canvas"), grey(own.x_t), atol=0.51)
     np.testing.assert_allclose(levels(page, ".matrix canvas:nth-of-type(7)"), grey(own.guided.x_0), atol=1.01)
 
@@ -122,12 +122,12 @@ def test_the_slider_moves_the_noise_and_the_predictions_follow(page, studio, mod
     strength = panel.get_by_role("slider", name="Guidance s")
     strength.fill("4")
     told = model.denoise(seven, 3, 499, seed=1, guidance=4)
-    expect(panel.locator(".at-t .loss dd")).to_have_text(f"{told.loss:.4f}")
+    expect(panel.locator(".at-t .of-loss dd")).to_have_text(f"{told.loss:.4f}")
     expect(panel.get_by_text("guided, s = 4.0")).to_be_visible()
     np.testing.assert_allclose(levels(page, ".matrix canvas:nth-of-type(7)"), grey(told.guided.x_0), atol=1.01)
 
     box = panel.locator(".curves").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 100 / 499, box["y"] + 20)
-    expect(panel.locator(".at-t .t dd")).to_have_text("100")
+    expect(panel.locator(".at-t .of-t dd")).to_have_text("100")
     # The curve of losses comes in parts, all of one image and noise.
-    expect(panel.locator(".curve.loss")).to_have_attribute("points", re.compile(r"^(\S+ ){47}\S+$"))
+    expect(panel.locator(".curve.of-loss")).to_have_attribute("points", re.compile(r"^(\S+ ){47}\S+$"))

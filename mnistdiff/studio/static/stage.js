@@ -47,7 +47,7 @@ export function makeStage(model, schedule) {
 /** @param {string} name @param {string} symbol @param {string} value @param {string} [word] */
 function reading(name, symbol, value, word = '') {
   const term = element('dt', {}, ...(word ? [`${word} `] : []), ...(symbol ? [formula(symbol)] : []));
-  return element(`div.${name}`, {}, term, element('dd', {}, value));
+  return element(`div.of-${name}`, {}, term, element('dd', {}, value));
 }
 
 /** @param {string} name what a screen reader says */

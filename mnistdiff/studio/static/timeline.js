@@ -25,7 +25,7 @@ export class Timeline {
       this.plot.append(svg('line', { x1: 0, x2: WIDTH, y1: this.#y(share), y2: this.#y(share), class: 'rule' }));
     }
     for (const name of ['loss', 'sigma', 'alpha']) {
-      const line = svg('polyline', { class: `curve ${name}`, points: '' });
+      const line = svg('polyline', { class: `curve of-${name}`, points: '' });
       this.lines.set(name, line);
       this.plot.append(line);
     }

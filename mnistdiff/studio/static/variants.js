@@ -77,10 +77,13 @@ export class Variants {
     const ended = asked.finally(() => { isDone = true; });
     ended.catch(() => {}); // awaited below
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    let isShown = false;
     while (!signal.aborted && (!isDone || (waiting.length && !still))) {
       const next = waiting.shift();
       if (next) this.#states.push(next);
       if (next && !still) this.#paint(next.x_t);
+      if (next && !isShown) this.element.scrollIntoView({ block: 'nearest', behavior: still ? 'auto' : 'smooth' });
+      isShown ||= Boolean(next);
       await new Promise((wake) => setTimeout(wake, next && !still ? Math.min(STEP_MS, SHOWN_MS / this.steps) : 10));
     }
     this.#states.push(...waiting);
