@@ -105,7 +105,8 @@ def _is_held_by_its_process(file: Path) -> bool:
         locks = Path("/proc/locks").read_text()
     except OSError:  # not on Linux
         return True
-    return file.name == OWNER or f" {holder.pid} " in locks and f":{file.stat().st_ino} " in locks
+    line = rf" {holder.pid} \S+:{file.stat().st_ino} "  # its process, then the device and the inode of its file
+    return file.name == OWNER or re.search(line, locks) is not None
 
 
 def _is_unreadable(file: Path) -> bool:

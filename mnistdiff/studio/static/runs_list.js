@@ -43,7 +43,10 @@ export function runList(onselect) {
       }
       const order = runs.map((run) => /** @type {any} */ (rows.get(run.name)).element);
       // Only where the order has changed: an element that is moved loses the focus.
-      if (order.length !== list.children.length || order.some((one, k) => one !== list.children[k])) list.replaceChildren(...order);
+      if (order.length === list.children.length && order.every((one, k) => one === list.children[k])) return;
+      const focused = /** @type {HTMLElement} */ (document.activeElement);
+      list.replaceChildren(...order);
+      if (list.contains(focused)) focused.focus();
     },
   };
 }

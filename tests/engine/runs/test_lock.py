@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mnistdiff.engine.runs.lock import LOCK, OWNER, held, require_unheld
+from mnistdiff.engine.runs.lock import LOCK, OWNER, held, is_held, require_unheld
 from mnistdiff.errors import RunInUseError
 
 NO_LOCKS = [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK]
@@ -55,9 +55,11 @@ def test_without_kernel_locks_a_file_names_the_process(tmp_path, monkeypatch, co
         error = refused(tmp_path)
         with pytest.raises(RunInUseError):
             require_unheld(tmp_path)
+        assert is_held(tmp_path)
     assert f"process {os.getpid()} on this machine" in error.message
     assert f"rm {tmp_path / OWNER}" in error.hint
     require_unheld(tmp_path)
+    assert not is_held(tmp_path)
     with held(tmp_path):
         pass
     assert not (tmp_path / OWNER).exists()
