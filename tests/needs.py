@@ -53,7 +53,10 @@ NEEDS = (
         "a POSIX shell and its tools",
         os.name == "posix",
         fixtures=("shell",),
-        tests=("cli/test_examples.py::test_a_line_does_what_it_shows",),
+        tests=(
+            "cli/test_examples.py::test_a_line_does_what_it_shows",
+            "studio/test_server.py::test_the_browser_is_opened_with_the_address_and_what_it_prints_is_dropped",
+        ),
     ),
     Need(
         "folders that can be flushed, and open files that can be replaced",
