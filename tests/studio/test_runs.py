@@ -99,7 +99,7 @@ def test_what_a_run_holds_is_shown_and_runs_are_compared(studio, open_page, tiny
     changed = checkpoint.metadata.settings.model_copy(update={"lr": 0.5})
     metadata = checkpoint.metadata.model_copy(update={"settings": changed})
     other.weights.write_bytes(encode_checkpoint(metadata, checkpoint.tensors))
-    page = open_page(studio.url + "#runs")
+    page = open_page(studio.url + "#runs", reduced_motion="reduce")  # no colour is under way when axe looks at it
     page.get_by_role("button", name="done").click()
 
     preview = page.get_by_alt_text("done after epoch 2")
