@@ -1,7 +1,6 @@
 """How it works: what the page shows is what `Model.denoise` computes; its equations are in the code; the slider."""
 
 import base64
-import importlib
 import re
 
 import numpy as np
@@ -11,6 +10,7 @@ from documents import table, text_of
 from playwright.sync_api import expect
 
 import mnistdiff
+from mnistdiff.setting_types import SCHEDULES
 from mnistdiff.studio import explain
 
 expect.set_options(timeout=TIME_OUT_MS)
@@ -76,15 +76,12 @@ def test_a_wrong_value_is_named(studio, change, field):
     assert (answer.status, answer.json["error"]["field"]) == (422, field)
 
 
-def test_each_equation_of_the_page_is_a_function_of_the_table():
+def test_each_equation_of_the_page_is_in_the_table_whose_functions_are_tested():
     rows = [row[2] for row in table(text_of(".github/docs/paper-to-code.md"))]
     for equation in (*explain.EQUATIONS, *explain.SCHEDULES.values()):
         file, name = equation.function.split(" ")
         assert f"`{file}` `{name}`" in rows
-        found = importlib.import_module(f"mnistdiff.engine.{file.removesuffix('.py').replace('/', '.')}")
-        for part in name.split("."):
-            found = getattr(found, part)
-        assert callable(found)
+    assert set(explain.SCHEDULES) == set(SCHEDULES.names)
 
 
 def levels(page, selector):

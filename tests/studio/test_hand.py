@@ -249,3 +249,14 @@ def test_a_finger_draws_on_a_small_screen_in_the_dark(open_page, studio):
     expect(hand.said).to_have_text(re.compile("^Reads 7, "))
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     expect(page.get_by_role("button", name="Camera …")).to_be_visible()
+
+
+def test_a_distilled_model_alone_says_what_it_cannot_do(start_studio, open_page):
+    page = open_page(start_studio("--checkpoint", "bundled-2").url)
+    hand = Hand(page)
+    hand.draw(SEVEN)
+    expect(page.get_by_text("This model cannot read.")).to_be_visible()
+    expect(page.get_by_text("This model cannot change pictures.")).to_be_visible()
+    page.get_by_role("tab", name="How it works").click()
+    expect(page.get_by_text("This model has no predictions at single timesteps.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)

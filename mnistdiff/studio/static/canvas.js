@@ -74,7 +74,6 @@ export class Drawing {
 
   /** @param {ImageBitmap} picture takes the place of all that is drawn */
   show(picture) {
-    this.#history.push({ isClear: true });
     this.#history.push({ picture });
     this.#changed(false);
   }
@@ -128,7 +127,7 @@ export class Drawing {
     let strokes = [];
     for (const mark of this.#history.items) {
       if ('isClear' in mark) [picture, strokes] = [null, []];
-      else if ('picture' in mark) picture = mark.picture;
+      else if ('picture' in mark) [picture, strokes] = [mark.picture, []];
       else strokes.push(mark.points);
     }
     if (this.#stroke) strokes.push(this.#stroke.points);

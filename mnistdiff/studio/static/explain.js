@@ -21,15 +21,22 @@ export function mount(section, { model, announce }) {
     section.append(emptyState('This model has no predictions at single timesteps.', DISTILLED));
     return {};
   }
-  section.append(emptyState('Loading …'));
-  get('/api/schedule').then(
-    (schedule) => {
+  let isLoaded = false;
+  /** Load what the room needs; if that fails, again when the room is next shown. */
+  async function show() {
+    if (isLoaded) return;
+    isLoaded = true;
+    section.replaceChildren(emptyState('Loading …'));
+    try {
+      const schedule = await get('/api/schedule');
       section.replaceChildren();
       new Room(section, model, announce, schedule).begin();
-    },
-    (error) => section.replaceChildren(errorState(error)),
-  );
-  return {};
+    } catch (error) {
+      isLoaded = false;
+      section.replaceChildren(errorState(error));
+    }
+  }
+  return { show };
 }
 
 class Room {
@@ -108,6 +115,7 @@ class Room {
       this.isDrawing = false;
       if (wanted !== `${this.label} ${this.seed}`) return this.draw();
       this.image = pixels(done.images);
+      this.of.set(this.label);
       this.told.set(this.label);
       this.changed();
     } catch (error) {
@@ -119,6 +127,7 @@ class Room {
   useMine() {
     if (!current.seen) return;
     this.image = current.seen.pixels;
+    this.of.clear();
     if (current.seen.label !== null) this.told.set(current.seen.label);
     this.changed();
     this.announce('Your drawing is the image now.');
