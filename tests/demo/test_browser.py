@@ -45,7 +45,7 @@ def test_100_seeds_give_the_images_of_sample(open_page, student):
         wait_until_drawn(page, 20)
         found.append(images_of(page))
     expected = np.concatenate([np.asarray(model.sample("0123456789", seed=10 * row), int) for row in range(10)])
-    assert page.evaluate("document.documentElement.dataset.kernel") == "wasm"
+    assert page.evaluate("document.documentElement.dataset.engine") == "worker wasm"
     assert np.abs(np.concatenate(found) - expected).max() <= 1
 
 
@@ -125,7 +125,7 @@ def test_without_workers_and_webassembly_the_page_itself_computes_in_javascript(
     page.reload()
     page.fill("#digits", "42")
     wait_until_drawn(page, 2)
-    assert page.evaluate("document.documentElement.dataset.kernel") == "js"
+    assert page.evaluate("document.documentElement.dataset.engine") == "page js"
     expected = mnistdiff.load("bundled-2").sample("42", seed=7)
     assert np.abs(images_of(page) - np.asarray(expected, int)).max() <= 1
 

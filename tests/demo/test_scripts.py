@@ -96,7 +96,7 @@ def test_the_code_of_the_fast_kernel_is_made_of_its_source(tmp_path):
 def test_timesteps_are_those_of_the_samplers_and_of_classification(node):
     cases = [(T, S, spacing) for T in (10, 500, 1000) for S in (1, 2, 3, 7, 10) for spacing in ("even", "trailing")]
     found = node(
-        """import { Schedule } from './model.js';
+        """import { Schedule } from './schedule.js';
         import { noisyTimesteps } from './reading.js';
         const schedule = (T) => new Schedule(new Float64Array(T), new Float64Array(T));
         result(given.cases.map(([T, S, spacing]) =>
@@ -163,7 +163,7 @@ def test_a_model_reads_and_completes_as_python_does(node, tiny_run):
         const read = [...readByDiffusion(model, levels, { evaluations: 5, seed: 0 })].filter(Boolean);
         const task = { known: fromLevels(levels), missing: given.missing, label: 4, seed: 9, rounds: 3 };
         const steps = [...complete(model, task, model.facts.sampling)];
-        result({ read: read.at(-1).values, completed: [...toLevels(steps.at(-1).x)] });""",
+        result({ read: read.at(-1), completed: [...toLevels(steps.at(-1).x)] });""",
         parts=parts_of(page_of(tiny_run / "conditional_diffusion_mnist.safetensors")),
         image=image.ravel().tolist(),
         missing=half("left", 28).astype(int).ravel().tolist(),
@@ -206,7 +206,7 @@ def test_a_drawing_becomes_as_large_and_as_centred_as_digits_of_mnist(node):
     drawing = np.zeros((280, 280), np.float32)
     drawing[20:140, 200:230] = drawing[20:50, 160:230] = 255
     found = node(
-        """import { centred } from './drawing.js';
+        """import { centred } from './centring.js';
         const levels = centred(Float32Array.from(given.levels), 280, 28, 20);
         result([[...levels], [...centred(new Float32Array(280 * 280), 280, 28, 20)]]);""",
         levels=drawing.ravel().tolist(),

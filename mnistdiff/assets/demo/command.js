@@ -1,13 +1,18 @@
 /** The command that samples the same image. */
 
 /**
- * @param {object} facts of the page
- * @param {object} settings of sampling
+ * @param {import('./model.js').Facts} facts
+ * @param {import('./model.js').Settings} settings
  * @param {number} label
  * @param {number} seed
  */
 export function commandOf(facts, settings, label, seed) {
-  const { sampler, steps, guidance, guidance_interval: [start, stop] } = settings;
+  const {
+    sampler,
+    steps,
+    guidance,
+    guidance_interval: [start, stop],
+  } = settings;
   const usual = facts.sampling;
   const isGuided = guidance !== usual.guidance; // with a guidance scale of its own, a command has other defaults
   const words = ['mnistdiff sample', `-c ${facts.checkpoint}`, facts.options[label], `--seed ${seed}`];

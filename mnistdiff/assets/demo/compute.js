@@ -2,83 +2,83 @@
 
 import { Engine } from './engine.js';
 
-/** In a worker: serve the page that started it. */
+/** @typedef {import('./engine.js').Reply} Reply */
+/** @typedef {import('./engine.js').Request} Request */
+
+/**
+ * In a worker: serve the page that started it.
+ * @param {any} scope of the worker
+ */
 export function serve(scope) {
   const engine = new Engine((reply) => scope.postMessage(reply));
-  scope.onmessage = ({ data }) => engine.handle(data);
+  scope.onmessage = (/** @type {MessageEvent<Request>} */ { data }) => engine.handle(data);
 }
 
 /**
- * The engine in a worker made of the page's own script, or in the page where a browser refuses that.
- * @param {string} script text of the page's script
- * @param {(reply: object) => void} reply
+ * An engine in a worker made of the page's own script, or in the page where a browser refuses that.
+ * @param {string} script of the page
+ * @param {(reply: Reply & {id: number}) => void} take
+ * @returns {{send: (request: Request) => void, place: () => 'worker' | 'page'}}
  */
-function transport(script, reply) {
-  const here = () => {
-    const engine = new Engine(reply);
-    return (message) => engine.handle(message);
+function connect(script, take) {
+  /** @type {Request[]} */
+  const unanswered = [];
+  /** @type {Engine | undefined} */
+  let here;
+  const computeHere = () => {
+    here = new Engine(take);
+    for (const request of unanswered) here.handle(request);
   };
-  const waiting = [];
-  let send = (message) => waiting.push(message);
-  const settle = (final) => {
-    send = final;
-    waiting.splice(0).forEach(send);
-  };
+  /** @type {Worker | undefined} */
+  let worker;
   try {
-    const worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
-    const sent = [];
-    const toWorker = (message) => {
-      sent.push(message);
-      worker.postMessage(message);
-    };
+    worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
+    worker.onerror = computeHere;
     worker.onmessage = ({ data }) => {
-      sent.length = 0;
-      reply(data);
+      if (worker) worker.onerror = null; // it has begun
+      take(data);
     };
-    worker.onerror = () => {
-      worker.terminate();
-      waiting.push(...sent);
-      settle(here());
-    };
-    send = toWorker;
   } catch {
-    settle(here());
+    computeHere();
   }
-  return (message) => send(message);
+  return {
+    send(request) {
+      if (here) here.handle(request);
+      else {
+        if (worker?.onerror) unanswered.push(request);
+        worker?.postMessage(request);
+      }
+    },
+    place: () => (here ? 'page' : 'worker'),
+  };
 }
 
 /** Requests to the engine. */
 export class Compute {
+  /** @param {string} script of the page */
   constructor(script) {
     this.count = 0;
+    /** @type {Map<number, (reply: Reply) => void>} */
     this.listeners = new Map();
-    this.send = transport(script, (reply) => this.take(reply));
-  }
-
-  take(reply) {
-    const listener = this.listeners.get(reply.id);
-    if (!listener) return;
-    if (reply.type === 'done' || reply.type === 'failed' || reply.type === 'ready') this.listeners.delete(reply.id);
-    listener(reply);
-  }
-
-  /** Give the engine the model; `listener` gets `ready` or `failed`. */
-  load(parts, listener) {
-    this.listeners.set(0, listener);
-    this.send({ id: 0, kind: 'load', ...parts });
+    /** @type {Record<string, number>} */
+    this.newest = {};
+    const { send, place } = connect(script, (reply) => this.listeners.get(reply.id)?.(reply));
+    this.send = send;
+    this.place = place;
   }
 
   /**
-   * Ask for work; it ends an earlier request of this kind, whose listener hears no more.
-   * @param {'draw' | 'read' | 'complete'} kind
-   * @param {object} task
-   * @param {(reply: object) => void} listener gets every reply; the last is `done` or `failed`
+   * Ask for something; it ends an earlier request of this kind, whose listener hears no more.
+   * @template {Request['kind']} Kind
+   * @param {Kind} kind
+   * @param {Omit<Request & {kind: Kind}, 'id' | 'kind'>} task
+   * @param {(reply: Reply) => void} listener gets every reply; the last is `ready`, `done` or `failed`
    */
   ask(kind, task, listener) {
     const id = ++this.count;
-    this.listeners.delete(this[kind]);
-    this[kind] = id;
+    this.listeners.delete(this.newest[kind]);
+    this.newest[kind] = id;
     this.listeners.set(id, listener);
-    this.send({ id, kind, ...task });
+    this.send(/** @type {any} */ ({ id, kind, ...task }));
   }
 }

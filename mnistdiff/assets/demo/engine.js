@@ -4,42 +4,64 @@
  * A request is {id, kind, ...}; a later one of the same kind ends the earlier. Replies are {id, type, ...}.
  */
 
+/**
+ * @typedef {object} Spec an image to draw
+ * @property {number} label
+ * @property {number} seed
+ */
+/**
+ * A request, with what its kind needs.
+ * @typedef {{id: number, kind: 'load', facts: Facts, weights: string, code: string}
+ *   | {id: number, kind: 'draw', images: Spec[], settings: Settings}
+ *   | {id: number, kind: 'read', levels: Uint8Array, evaluations: number}
+ *   | {id: number, kind: 'complete', levels: Uint8Array, missing: Uint8Array, images: Spec[], rounds: number,
+ *       settings: Settings}} Request
+ */
+/**
+ * A reply. `x` and `x0` are grey levels: the state after a step, and the predicted image.
+ * @typedef {{type: 'ready', isFast: boolean} | {type: 'done', seconds: number} | {type: 'failed', message: string}
+ *   | {type: 'step', image: number, x: Uint8Array, x0: Uint8Array}
+ *   | {type: 'probabilities', values: number[]}} Reply
+ */
+/** @typedef {import('./model.js').Facts} Facts */
+/** @typedef {import('./model.js').Settings} Settings */
+
 import { complete } from './completing.js';
 import { Kernel } from './kernel.js';
 import { Model, decodeBase64 } from './model.js';
 import { Classifier, readByDiffusion } from './reading.js';
 import { fromLevels, sample, toLevels } from './samplers.js';
 
-/** What the requests do: each yields replies without id and type, or nothing. */
-const KINDS = {
-  *draw({ model }, { images, settings }) {
-    for (const [image, { label, seed }] of images.entries()) {
-      let number = 0;
-      for (const { t, x, x0 } of sample(model, label, seed, settings)) {
-        yield { type: 'step', image, number: ++number, t, x: toLevels(x), x0: toLevels(x0) };
+/**
+ * Do what a request asks for, in slices.
+ * @param {Model} model
+ * @param {Classifier | undefined} classifier
+ * @param {Request} request
+ * @returns {Generator<Reply | undefined>}
+ */
+function* work(model, classifier, request) {
+  if (request.kind === 'draw') {
+    for (const [image, { label, seed }] of request.images.entries()) {
+      for (const { x, x0 } of sample(model, label, seed, request.settings)) {
+        yield { type: 'step', image, x: toLevels(x), x0: toLevels(x0) };
       }
     }
-  },
-
-  *read({ model, classifier }, { levels, evaluations }) {
-    if (classifier) {
-      yield { type: 'probabilities', values: classifier.probabilities(levels), evaluations: 0 };
-      return;
+  } else if (request.kind === 'read' && classifier) {
+    yield { type: 'probabilities', values: classifier.probabilities(request.levels) };
+  } else if (request.kind === 'read') {
+    for (const values of readByDiffusion(model, request.levels, { evaluations: request.evaluations, seed: 0 })) {
+      yield values && { type: 'probabilities', values };
     }
-    for (const found of readByDiffusion(model, levels, { evaluations, seed: 0 })) {
-      yield found && { type: 'probabilities', ...found };
-    }
-  },
-
-  *complete({ model }, { levels, missing, images, rounds, settings }) {
+  } else if (request.kind === 'complete') {
+    const { levels, missing, images, rounds, settings } = request;
     const known = fromLevels(levels);
     for (const [image, { label, seed }] of images.entries()) {
-      for (const { x } of complete(model, { known, missing, label, seed, rounds }, settings)) {
-        yield { type: 'step', image, x: toLevels(x) };
+      for (const { x, x0 } of complete(model, { known, missing, label, seed, rounds }, settings)) {
+        yield { type: 'step', image, x: toLevels(x), x0: toLevels(x0) };
       }
     }
-  },
-};
+  }
+}
 
 /** Let other messages, or the page, have their turn. */
 function pause() {
@@ -55,21 +77,25 @@ function pause() {
 
 /** The model, and the requests that it works at. */
 export class Engine {
-  /** @param {(reply: object) => void} reply */
+  /** @param {(reply: Reply & {id: number}) => void} reply */
   constructor(reply) {
     this.reply = reply;
+    /** @type {Record<string, number>} */
     this.newest = {};
   }
 
-  /** @param {{facts: object, weights: string, code?: string}} parts of the page */
-  load({ facts, weights, code }) {
+  /** @param {Request & {kind: 'load'}} parts of the page */
+  load({ id, facts, weights, code }) {
     const kernel = new Kernel(code ? decodeBase64(code) : undefined);
     this.model = new Model(kernel, facts, weights);
     if (facts.read === 'classifier') this.classifier = new Classifier(kernel, this.model.tensors, facts.image_size);
-    this.reply({ id: 0, type: 'ready', isFast: kernel.isFast });
+    this.reply({ id, type: 'ready', isFast: kernel.isFast });
   }
 
-  /** Do what a request asks for. Requests of several kinds take turns, an evaluation each. */
+  /**
+   * Do what a request asks for. Requests of several kinds take turns, an evaluation each.
+   * @param {Request} request
+   */
   async handle(request) {
     const { id, kind } = request;
     const start = performance.now();
@@ -79,7 +105,8 @@ export class Engine {
         this.load(request);
         return;
       }
-      for (const reply of KINDS[kind](this, request)) {
+      if (!this.model) throw new Error('the model is not loaded');
+      for (const reply of work(this.model, this.classifier, request)) {
         if (reply) this.reply({ id, ...reply });
         await pause();
         if (this.newest[kind] !== id) return;

@@ -17,26 +17,36 @@ const PAGE = 65536;
 
 /** Memory that grows, and the product of matrices in it. */
 export class Kernel {
-  /** @param {Uint8Array} [code] of the WebAssembly module; without it, or where a browser refuses it, JavaScript computes */
+  /** @param {Uint8Array<ArrayBuffer>} [code] of the WebAssembly module; without it, JavaScript computes */
   constructor(code) {
     this.used = 16;
     this.memory = new WebAssembly.Memory({ initial: 1 });
     this.numbers = new Float32Array(this.memory.buffer);
-    this.isFast = false;
+    this.fast = code ? this.compile(code) : undefined;
+  }
+
+  /** Whether WebAssembly computes. */
+  get isFast() {
+    return this.fast !== undefined;
+  }
+
+  /**
+   * @param {Uint8Array<ArrayBuffer>} code
+   * @returns {((...numbers: number[]) => void) | undefined} the product; none where the browser has no SIMD
+   */
+  compile(code) {
     try {
-      if (code) this.compile(code);
+      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { page: { memory: this.memory } });
+      return /** @type {(...numbers: number[]) => void} */ (exports.multiply);
     } catch {
-      // The browser has no SIMD, or the page may not compile: the product in JavaScript is the same.
+      return undefined;
     }
   }
 
-  compile(code) {
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { page: { memory: this.memory } });
-    this.fast = exports.multiply;
-    this.isFast = true;
-  }
-
-  /** Places for `count` numbers, which are 0. */
+  /**
+   * Places for numbers, which are 0.
+   * @param {number} count
+   */
   allocate(count) {
     const place = this.used;
     this.used += (count + 15) & ~15;
@@ -50,8 +60,13 @@ export class Kernel {
 
   /**
    * Store a matrix as the left one of a product.
-   * @param {number} place of groups(rows) * 4 * depth numbers
+   * @param {number} place of 4 * depth numbers for each group of 4 rows
+   * @param {number} rows
+   * @param {number} depth columns
    * @param {ArrayLike<number>} from numbers: row r, column k is at start + r * rowStride + k * columnStride
+   * @param {number} start
+   * @param {number} rowStride
+   * @param {number} columnStride
    */
   pack(place, rows, depth, from, start, rowStride, columnStride) {
     const { numbers } = this;
@@ -73,12 +88,21 @@ export class Kernel {
    */
   multiply(left, b, bStride, c, cStride, columns) {
     const { a, bias, groups, depth } = left;
-    if (this.isFast) this.fast(4 * a, 4 * b, 4 * c, 4 * bias, groups, depth, columns, 4 * bStride, 4 * cStride);
+    if (this.fast) this.fast(4 * a, 4 * b, 4 * c, 4 * bias, groups, depth, columns, 4 * bStride, 4 * cStride);
     else multiply(this.numbers, left, b, bStride, c, cStride, columns);
   }
 }
 
-/** The product in JavaScript: a block of 4 rows and 2 columns at a time. */
+/**
+ * The product in JavaScript: a block of 4 rows and 2 columns at a time.
+ * @param {Float32Array} m memory
+ * @param {Product} left
+ * @param {number} b
+ * @param {number} bStride
+ * @param {number} c
+ * @param {number} cStride
+ * @param {number} columns
+ */
 function multiply(m, { a, bias, groups, depth }, b, bStride, c, cStride, columns) {
   for (let j = 0; j < columns; j += 2) {
     for (let g = 0; g < groups; g++) {
@@ -102,7 +126,12 @@ function multiply(m, { a, bias, groups, depth }, b, bStride, c, cStride, columns
         c31 += m[pa + 3] * b1;
       }
       let pc = c + 4 * g * cStride + j;
-      for (const [left, right] of [[c00, c01], [c10, c11], [c20, c21], [c30, c31]]) {
+      for (const [left, right] of [
+        [c00, c01],
+        [c10, c11],
+        [c20, c21],
+        [c30, c31],
+      ]) {
         m[pc] = left;
         m[pc + 1] = right;
         pc += cStride;

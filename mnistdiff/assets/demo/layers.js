@@ -1,35 +1,28 @@
+/** The layers of the networks, for one image. */
+
+import { Plane, strideOf } from './planes.js';
+
+/** @typedef {import('./kernel.js').Kernel} Kernel */
+/** @typedef {{data: Float32Array, shape: number[]}} Tensor */
+
+const EPSILON = 1e-5; // of the normalisation, as in PyTorch
+
 /**
- * The layers of the networks, for one image.
- *
- * A plane of C channels is stored as C rows of `stride` numbers, of which the first height * width are the pixels; the
- * rest, up to a multiple of 8, is filled with anything.
+ * x times the logistic function of x.
+ * @param {number} x
  */
-
-export const EPSILON = 1e-5; // of both normalisations, as in PyTorch
-
-/** Numbers from one channel to the next, for an image of `size` x `size` pixels. */
-export const strideOf = (size) => (size * size + 7) & ~7;
-
-/** x times the logistic function of x. */
 export const silu = (x) => x / (1 + Math.exp(-x));
-
-/** A plane of `channels` (rounded up to a multiple of 4) images of `size` x `size` pixels. */
-export class Plane {
-  constructor(kernel, channels, size) {
-    this.channels = channels;
-    this.size = size;
-    this.stride = strideOf(size);
-    this.place = kernel.allocate(((channels + 3) & ~3) * this.stride);
-  }
-}
 
 /** Memory for unfolded images, shared by all convolutions of a network. */
 export class Scratch {
+  /** @param {Kernel} kernel */
   constructor(kernel) {
     this.kernel = kernel;
     this.count = 0;
+    this.place = 0;
   }
 
+  /** @param {number} count numbers that have to find room */
   require(count) {
     if (count > this.count) {
       this.count = count;
@@ -41,12 +34,20 @@ export class Scratch {
 /** A convolution: 1x1, 3x3 with a border of zeros, or 2x2 without overlap. */
 export class Convolution {
   /**
-   * @param {{data: Float32Array, shape: number[]}} weight (out, in, height, width)
-   * @param {{data: Float32Array}} [bias] (out)
+   * @param {Kernel} kernel
+   * @param {Scratch} scratch
+   * @param {Tensor} weight (out, in, height, width)
+   * @param {Tensor | undefined} bias (out)
+   * @param {number} size of the input
    */
   constructor(kernel, scratch, weight, bias, size) {
     const [rows, channels, side] = weight.shape;
-    Object.assign(this, { kernel, scratch, rows, channels, side, size });
+    this.kernel = kernel;
+    this.scratch = scratch;
+    this.rows = rows;
+    this.channels = channels;
+    this.side = side;
+    this.size = size;
     this.step = side === 2 ? 2 : 1;
     this.border = side === 3 ? 1 : 0;
     this.outSize = size / this.step;
@@ -59,18 +60,25 @@ export class Convolution {
     if (side > 1) scratch.require(this.depth * strideOf(this.outSize));
   }
 
-  /** The output in a plane: a new one, made once. */
+  /** A new plane for the output. */
   output() {
     return new Plane(this.kernel, this.rows, this.outSize);
   }
 
+  /**
+   * @param {Plane} x
+   * @param {Plane} out
+   */
   run(x, out) {
     const stride = strideOf(this.outSize);
     const from = this.side === 1 ? x.place : this.unfold(x);
     this.kernel.multiply(this, from, stride, out.place, stride, stride);
   }
 
-  /** The pixels that each output pixel sees, as columns (im2col). */
+  /**
+   * The pixels that each output pixel sees, as columns (im2col).
+   * @param {Plane} x
+   */
   unfold(x) {
     const { side, step, border, size, outSize } = this;
     const { numbers } = this.kernel;
@@ -97,8 +105,15 @@ export class Convolution {
 
 /** Group normalisation in up to 8 groups, and what follows it: a scale and a shift for each channel, and SiLU. */
 export class GroupNorm {
+  /**
+   * @param {Kernel} kernel
+   * @param {Tensor} weight
+   * @param {Tensor} bias
+   */
   constructor(kernel, weight, bias) {
-    Object.assign(this, { kernel, weight: weight.data, bias: bias.data });
+    this.kernel = kernel;
+    this.weight = weight.data;
+    this.bias = bias.data;
     const channels = this.weight.length;
     this.groups = channels % 8 === 0 ? 8 : 4; // gcd(8, channels): channels are multiples of 4
   }
@@ -119,12 +134,20 @@ export class GroupNorm {
         const shift = scaleShift ? scaleShift[channels + c] : 0;
         const factor = this.weight[c] * inverse * scale;
         this.line(x.place + c * x.stride, out.place + c * out.stride, x.size * x.size, {
-          factor, shift: (this.bias[c] - mean * this.weight[c] * inverse) * scale + shift, activated,
+          factor,
+          shift: (this.bias[c] - mean * this.weight[c] * inverse) * scale + shift,
+          activated,
         });
       }
     }
   }
 
+  /**
+   * @param {number} from place of a channel
+   * @param {number} to
+   * @param {number} count of pixels
+   * @param {{factor: number, shift: number, activated: boolean}} how
+   */
   line(from, to, count, { factor, shift, activated }) {
     const { numbers } = this.kernel;
     for (let i = 0; i < count; i++) {
@@ -133,7 +156,12 @@ export class GroupNorm {
     }
   }
 
-  /** Mean, and 1 / standard deviation, of some channels. */
+  /**
+   * Mean, and 1 / standard deviation, of some channels.
+   * @param {Plane} x
+   * @param {number} first
+   * @param {number} each
+   */
   statistics(x, first, each) {
     const { numbers } = this.kernel;
     const pixels = x.size * x.size;
@@ -152,7 +180,12 @@ export class GroupNorm {
   }
 }
 
-/** A linear layer of a vector: W x + b. */
+/**
+ * A linear layer of a vector: W x + b.
+ * @param {Tensor} weight
+ * @param {Tensor | undefined} bias
+ * @param {Float32Array} x
+ */
 export function linear(weight, bias, x) {
   const [rows, columns] = weight.shape;
   const out = new Float32Array(rows);
@@ -162,38 +195,4 @@ export function linear(weight, bias, x) {
     out[row] = sum;
   }
   return out;
-}
-
-/** to = to + from, for the channels of a plane. */
-export function add(kernel, from, to) {
-  const { numbers } = kernel;
-  const count = to.channels * to.stride;
-  for (let i = 0; i < count; i++) numbers[to.place + i] += numbers[from.place + i];
-}
-
-/** Fold patches of `by` x `by` pixels into channels (pixel unshuffle). */
-export function unshuffle(kernel, image, size, by, out) {
-  const { numbers } = kernel;
-  const coarse = size / by;
-  for (let y = 0; y < size; y++) {
-    for (let x = 0; x < size; x++) {
-      const channel = (y % by) * by + (x % by);
-      numbers[out.place + channel * out.stride + Math.floor(y / by) * coarse + Math.floor(x / by)] = image[y * size + x];
-    }
-  }
-}
-
-/** Unfold groups of by * by channels into patches of pixels (pixel shuffle). */
-export function shuffle(kernel, from, by, channels, store) {
-  const { numbers } = kernel;
-  const size = from.size * by;
-  for (let c = 0; c < channels; c++) {
-    for (let y = 0; y < size; y++) {
-      for (let x = 0; x < size; x++) {
-        const channel = c * by * by + (y % by) * by + (x % by);
-        const at = Math.floor(y / by) * from.size + Math.floor(x / by);
-        store(c, y * size + x, numbers[from.place + channel * from.stride + at]);
-      }
-    }
-  }
 }

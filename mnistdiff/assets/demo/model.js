@@ -1,8 +1,47 @@
 /** The model of the page: decoding of its weights, its schedule, guided predictions. */
 
+import { Schedule } from './schedule.js';
 import { UNet } from './unet.js';
 
-/** The bytes of a base64 text. */
+/**
+ * How images are sampled: `SampleSettings` of the Python code.
+ * @typedef {object} Settings
+ * @property {'ddim' | 'ddpm' | 'dpmpp_2m'} sampler
+ * @property {number} steps
+ * @property {'even' | 'trailing'} spacing
+ * @property {number} eta
+ * @property {number} guidance
+ * @property {[number, number]} guidance_interval
+ */
+
+/**
+ * What the page knows of its model: `_facts` of demo_page.py.
+ * @typedef {object} Facts
+ * @property {string} checkpoint as it is typed in a command
+ * @property {string[]} classes
+ * @property {string[]} options of the command, for each class
+ * @property {boolean} has_digits
+ * @property {number} image_size
+ * @property {number} ink_size
+ * @property {'mnist' | 'pad' | 'crop'} fit
+ * @property {number} border grey level of the paper
+ * @property {boolean} is_distilled
+ * @property {'diffusion' | 'classifier' | ''} read
+ * @property {boolean} complete
+ * @property {number} resample_steps
+ * @property {number} timesteps
+ * @property {'epsilon' | 'v_prediction' | 'sample'} prediction
+ * @property {Settings} sampling
+ * @property {string} alphas base64 of float64 numbers
+ * @property {string} sigmas
+ * @property {import('./unet.js').Shape} network
+ * @property {[string, number[]][]} tensors name and shape, in the order of the weights
+ */
+
+/**
+ * The bytes of a base64 text.
+ * @param {string} text
+ */
 export function decodeBase64(text) {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
@@ -10,7 +49,10 @@ export function decodeBase64(text) {
   return bytes;
 }
 
-/** The numbers of half precision (IEEE 754 binary16) in bytes. */
+/**
+ * The numbers of half precision (IEEE 754 binary16) in bytes.
+ * @param {Uint8Array} bytes
+ */
 function decodeHalves(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = new Float32Array(bytes.length / 2);
@@ -24,12 +66,18 @@ function decodeHalves(bytes) {
   return out;
 }
 
+/** @param {string} text */
 function decodeDoubles(text) {
   return new Float64Array(decodeBase64(text).buffer);
 }
 
-/** Name -> {data, shape}, from a table of [name, shape] and their numbers, one after the other. */
+/**
+ * Tensors by name.
+ * @param {[string, number[]][]} table names and shapes
+ * @param {Float32Array} numbers of one after the other
+ */
 function tensorsOf(table, numbers) {
+  /** @type {Map<string, import('./layers.js').Tensor>} */
   const tensors = new Map();
   let start = 0;
   for (const [name, shape] of table) {
@@ -40,53 +88,12 @@ function tensorsOf(table, numbers) {
   return tensors;
 }
 
-/** The coefficients of x_t = alpha x_0 + sigma eps, in float64 (`engine/diffusion/schedule.py`). */
-export class Schedule {
-  constructor(alphas, sigmas) {
-    Object.assign(this, { alphas, sigmas, timesteps: alphas.length });
-  }
+/** @typedef {(output: number, x: number, alpha: number, sigma: number) => number} Formula */
 
-  /** Coefficient of the image; 1 for t = -1, the clean image. */
-  alpha(t) {
-    return t < 0 ? 1 : this.alphas[t];
-  }
-
-  /** Coefficient of the noise; 0 for t = -1. */
-  sigma(t) {
-    return t < 0 ? 0 : this.sigmas[t];
-  }
-
-  /** lambda = log(alpha / sigma). */
-  halfLogSnr(t) {
-    return Math.log(this.alpha(t)) - Math.log(this.sigma(t));
-  }
-
-  snr(t) {
-    return (this.alpha(t) / this.sigma(t)) ** 2;
-  }
-
-  /** Coefficients of x_(t_prev) and of fresh noise in x_t. */
-  transition(t, tPrev) {
-    const alpha = this.alpha(t) / this.alpha(tPrev);
-    return [alpha, Math.sqrt(Math.max(this.sigma(t) ** 2 - (alpha * this.sigma(tPrev)) ** 2, 0))];
-  }
-
-  /**
-   * The pairs [t, t_prev] of a sampler's steps, down to the clean image (-1).
-   * @param {number} steps 1 ... timesteps
-   * @param {'even' | 'trailing'} spacing
-   */
-  inferenceTimesteps(steps, spacing) {
-    const T = this.timesteps;
-    const t = Array.from({ length: steps }, (_, i) => {
-      if (spacing === 'trailing') return Math.floor(T - i * (T / steps) - 1 + 0.5);
-      return steps === 1 ? T - 1 : Math.floor(T - 1 - i * ((T - 1) / (steps - 1)) + 0.5);
-    });
-    return t.map((each, i) => [each, i + 1 < steps ? t[i + 1] : -1]);
-  }
-}
-
-/** The image and the noise of each prediction type, from the output of the network (`predictions.py`). */
+/**
+ * The image and the noise of each prediction type, from the output of the network (`predictions.py`).
+ * @type {Record<string, {x0: Formula, eps: Formula}>}
+ */
 const PREDICTIONS = {
   epsilon: {
     x0: (output, x, alpha, sigma) => (x - sigma * output) / alpha,
@@ -102,13 +109,13 @@ const PREDICTIONS = {
   },
 };
 
-const clip = (value) => Math.min(Math.max(value, -1), 1);
+const clip = (/** @type {number} */ value) => Math.min(Math.max(value, -1), 1);
 
 /** A trained network with its schedule. */
 export class Model {
   /**
    * @param {import('./kernel.js').Kernel} kernel
-   * @param {object} facts of the page: see `demo_page.py`
+   * @param {Facts} facts
    * @param {string} weights base64 of the numbers in half precision
    */
   constructor(kernel, facts, weights) {
@@ -117,17 +124,27 @@ export class Model {
     this.schedule = new Schedule(decodeDoubles(facts.alphas), decodeDoubles(facts.sigmas));
     this.prediction = PREDICTIONS[facts.prediction];
     this.tensors = tensorsOf(facts.tensors, decodeHalves(decodeBase64(weights)));
-    this.network = new UNet(kernel, { ...facts.network, image_size: facts.image_size }, this.tensors);
+    this.network = new UNet(kernel, facts.network, facts.image_size, this.tensors);
   }
 
-  /** The image that the network predicts for a label, in [-1, 1]. */
+  /**
+   * The image that the network predicts for a label, in [-1, 1].
+   * @param {Float32Array} x
+   * @param {number} t
+   * @param {number} label
+   */
   predictX0(x, t, label) {
     const [alpha, sigma] = [this.schedule.alpha(t), this.schedule.sigma(t)];
     const output = this.network.predict(x, t, label);
     return output.map((value, i) => clip(this.prediction.x0(value, x[i], alpha, sigma)));
   }
 
-  /** The noise that the network predicts for a label. */
+  /**
+   * The noise that the network predicts for a label.
+   * @param {Float32Array} x
+   * @param {number} t
+   * @param {number} label
+   */
   predictEps(x, t, label) {
     const [alpha, sigma] = [this.schedule.alpha(t), this.schedule.sigma(t)];
     const output = this.network.predict(x, t, label);
@@ -136,21 +153,30 @@ export class Model {
 
   /**
    * The guided prediction of the image, in [-1, 1] (`guided_x_0` of `sampling.py`).
-   * @param {{guidance: number, guidance_interval: [number, number]}} settings
+   * @param {Float32Array} x
+   * @param {number} t
+   * @param {number} label
+   * @param {Settings} settings
    */
   guidedX0(x, t, label, settings) {
     const [alpha, sigma] = [this.schedule.alpha(t), this.schedule.sigma(t)];
     const scale = guidanceAt(t, this.schedule.timesteps, settings);
-    let eps = scale === 1 ? undefined : this.predictEps(x, t, this.facts.classes.length);
-    if (scale !== 0) {
-      const cond = this.predictEps(x, t, label);
-      eps = eps ? eps.map((uncond, i) => uncond + scale * (cond[i] - uncond)) : cond;
+    const noLabel = this.facts.classes.length;
+    let eps = this.predictEps(x, t, scale === 0 ? noLabel : label);
+    if (scale !== 0 && scale !== 1) {
+      const cond = eps;
+      eps = this.predictEps(x, t, noLabel).map((uncond, i) => uncond + scale * (cond[i] - uncond));
     }
     return eps.map((value, i) => clip((x[i] - sigma * value) / alpha));
   }
 }
 
-/** The guidance scale at timestep t: above 1 only in its interval. */
+/**
+ * The guidance scale at timestep t: above 1 only in its interval.
+ * @param {number} t
+ * @param {number} timesteps
+ * @param {Settings} settings
+ */
 function guidanceAt(t, timesteps, { guidance, guidance_interval: [start, stop] }) {
   const at = timesteps - 1 - t;
   return start * timesteps <= at && at < stop * timesteps ? guidance : Math.min(guidance, 1);

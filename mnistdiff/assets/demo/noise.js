@@ -63,7 +63,7 @@ const ZIGGURAT = ziggurat();
 
 /** The layers of the ziggurat: widths and acceptance bounds for integers of 23 bits, and densities. */
 function ziggurat() {
-  const density = (x) => Math.exp(-0.5 * x * x);
+  const density = (/** @type {number} */ x) => Math.exp(-0.5 * x * x);
   const area = 0.004928673233974658; // of each layer; the lowest has the tail
   const edges = new Float64Array(257);
   edges[256] = area / density(RIGHT);
@@ -101,7 +101,11 @@ export function normal(random) {
   }
 }
 
-/** A number beyond `RIGHT` (Marsaglia 1964). */
+/**
+ * A number beyond `RIGHT` (Marsaglia 1964).
+ * @param {Philox} random
+ * @param {boolean} isNegative
+ */
 function tail(random, isNegative) {
   const f = Math.fround;
   const right = f(RIGHT);

@@ -1,9 +1,11 @@
 /** Reading an image: by a small classifier of digits, or by the diffusion model itself. */
 
-import { Convolution, Plane, Scratch, linear } from './layers.js';
+import { Convolution, Scratch, linear } from './layers.js';
+import { Plane } from './planes.js';
 import { fromLevels, roundEven } from './samplers.js';
 import { samplingNoise } from './noise.js';
 
+const POOLS = [2, 1, 2, 1, 2, 1]; // of the convolutions of the classifier
 const CLEAN_SHARE = 0.25; // the cleanest timesteps are left out, as in `diffusion_classifier.py`
 
 /**
@@ -13,28 +15,30 @@ const CLEAN_SHARE = 0.25; // the cleanest timesteps are left out, as in `diffusi
 export class Classifier {
   /**
    * @param {import('./kernel.js').Kernel} kernel
-   * @param {Map<string, {data: Float32Array, shape: number[]}>} tensors `classifier.N.weight`, `.scale`, `.shift`
+   * @param {Map<string, import('./layers.js').Tensor>} tensors `classifier.N.weight`, `.scale`, `.shift`
    * @param {number} size of the images
    */
   constructor(kernel, tensors, size) {
+    const tensor = (/** @type {string} */ name) =>
+      /** @type {import('./layers.js').Tensor} */ (tensors.get(`classifier.${name}`));
     const scratch = new Scratch(kernel);
     this.kernel = kernel;
     this.input = new Plane(kernel, 1, size);
-    this.layers = [];
-    for (let number = 0; tensors.get(`classifier.${number}.weight`)?.shape.length === 4; number++) {
-      const name = `classifier.${number}`;
-      const convolution = new Convolution(kernel, scratch, tensors.get(`${name}.weight`), undefined, size);
-      const pool = number % 2 === 0 && number < 5 ? 2 : 1;
+    this.layers = POOLS.map((pool, number) => {
+      const convolution = new Convolution(kernel, scratch, tensor(`${number}.weight`), undefined, size);
       size = Math.floor(size / pool);
       const out = new Plane(kernel, convolution.rows, size);
-      const [scale, shift] = [tensors.get(`${name}.scale`).data, tensors.get(`${name}.shift`).data];
-      this.layers.push({ convolution, wide: convolution.output(), pool, out, scale, shift });
-    }
-    this.dense = ['weight', 'scale', 'shift'].map((part) => tensors.get(`classifier.dense.${part}`));
-    this.head = ['weight', 'bias'].map((part) => tensors.get(`classifier.head.${part}`));
+      const [scale, shift] = [tensor(`${number}.scale`).data, tensor(`${number}.shift`).data];
+      return { convolution, wide: convolution.output(), pool, out, scale, shift };
+    });
+    this.dense = [tensor('dense.weight'), tensor('dense.scale'), tensor('dense.shift')];
+    this.head = [tensor('head.weight'), tensor('head.bias')];
   }
 
-  /** The probabilities of the classes of an image of grey levels. */
+  /**
+   * The probabilities of the classes.
+   * @param {Uint8Array} levels of an image
+   */
   probabilities(levels) {
     const { numbers } = this.kernel;
     levels.forEach((level, i) => {
@@ -54,9 +58,10 @@ export class Classifier {
     }
     const [weight, scale, shift] = this.dense;
     const features = linear(weight, undefined, flat).map((v, i) => Math.max(v * scale.data[i] + shift.data[i], 0));
-    return softmax([...linear(...this.head, features)]);
+    return softmax([...linear(this.head[0], this.head[1], features)]);
   }
 
+  /** @param {{wide: Plane, pool: number, out: Plane, scale: Float32Array, shift: Float32Array}} layer */
   poolAndScale({ wide, pool, out, scale, shift }) {
     const { numbers } = this.kernel;
     for (let c = 0; c < out.channels; c++) {
@@ -82,11 +87,17 @@ function softmax(values) {
   return shares.map((share) => share / sum);
 }
 
-/** Pairs [t, t_prev], evenly spaced over the noisiest 75 % of the timesteps. */
+/**
+ * Pairs [t, t_prev], evenly spaced over the noisiest 75 % of the timesteps.
+ * @param {number} timesteps
+ * @param {number} evaluations at most
+ * @returns {[number, number][]}
+ */
 export function noisyTimesteps(timesteps, evaluations) {
   const last = roundEven(CLEAN_SHARE * timesteps);
   const count = Math.min(evaluations, timesteps - 1 - last);
-  const t = Array.from({ length: count + 1 }, (_, i) => Math.floor(timesteps - 1 - (i * (timesteps - 1 - last)) / count + 0.5));
+  const span = timesteps - 1 - last;
+  const t = Array.from({ length: count + 1 }, (_, i) => Math.floor(timesteps - 1 - (i * span) / count + 0.5));
   return t.slice(1).map((tPrev, i) => [t[i], tPrev]);
 }
 
@@ -94,10 +105,11 @@ export function noisyTimesteps(timesteps, evaluations) {
  * Read an image with the diffusion model (Li et al. 2023, arXiv 2303.16203): the label with which the model predicts it
  * best from its noisy versions is the likeliest.
  *
- * Yields nothing after an evaluation, and {values, evaluations} after each timestep: the probabilities so far.
+ * Yields undefined after an evaluation, and the probabilities so far after each timestep.
  * @param {import('./model.js').Model} model
  * @param {Uint8Array} levels
  * @param {{evaluations: number, seed: number}} options
+ * @returns {Generator<number[] | undefined>}
  */
 export function* readByDiffusion(model, levels, { evaluations, seed }) {
   const { schedule } = model;
@@ -113,6 +125,6 @@ export function* readByDiffusion(model, levels, { evaluations, seed }) {
       bounds[label] -= weight * predicted.reduce((sum, value, i) => sum + (x0[i] - value) ** 2, 0);
       yield undefined;
     }
-    yield { values: softmax(bounds), evaluations: index + 1 };
+    yield softmax(bounds);
   }
 }

@@ -7,7 +7,25 @@
 
 import { samplingNoise } from './noise.js';
 
-/** Mean and standard deviation of q(x_prev | x_t, x_0) (Ho et al. 2020, Eq. 6 and 7). */
+/**
+ * @typedef {object} Task what a sampler is given
+ * @property {(x: Float32Array, t: number) => Float32Array} predict the (guided) prediction of the image
+ * @property {import('./schedule.js').Schedule} schedule
+ * @property {[number, number][]} timesteps
+ * @property {(draw: number) => Float32Array} noise
+ * @property {number} eta
+ */
+/** @typedef {{t: number, x: Float32Array, x0: Float32Array}} Step */
+
+/**
+ * Mean and standard deviation of q(x_prev | x_t, x_0) (Ho et al. 2020, Eq. 6 and 7).
+ * @param {import('./schedule.js').Schedule} schedule
+ * @param {Float32Array} x0
+ * @param {Float32Array} x
+ * @param {number} t
+ * @param {number} tPrev
+ * @returns {[Float32Array, number]}
+ */
 export function posterior(schedule, x0, x, t, tPrev) {
   const [alphaStep, sigmaStep] = schedule.transition(t, tPrev);
   const [sigma, sigmaPrev] = [schedule.sigma(t), schedule.sigma(tPrev)];
@@ -18,13 +36,21 @@ export function posterior(schedule, x0, x, t, tPrev) {
   return [x0.map((value, i) => ofImage * value + ofState * x[i]), sigmaPrev * Math.sqrt(fresh)];
 }
 
-/** x + scale * noise, or x itself without noise. */
+/**
+ * x + scale * noise.
+ * @param {Float32Array} x
+ * @param {number} scale
+ * @param {Float32Array} noise
+ */
 function withNoise(x, scale, noise) {
-  if (scale === 0) return x;
   return x.map((value, i) => value + scale * noise[i]);
 }
 
-/** Ancestral sampling (Ho et al. 2020, Algorithm 2). */
+/**
+ * Ancestral sampling (Ho et al. 2020, Algorithm 2).
+ * @param {Task} task
+ * @returns {Generator<Step>}
+ */
 function* ddpm({ predict, schedule, timesteps, noise }) {
   let x = noise(0);
   for (const [index, [t, tPrev]] of timesteps.entries()) {
@@ -35,7 +61,11 @@ function* ddpm({ predict, schedule, timesteps, noise }) {
   }
 }
 
-/** Implicit sampling (Song et al. 2021, Eq. 12). */
+/**
+ * Implicit sampling (Song et al. 2021, Eq. 12).
+ * @param {Task} task
+ * @returns {Generator<Step>}
+ */
 function* ddim({ predict, schedule, timesteps, noise, eta }) {
   let x = noise(0);
   for (const [index, [t, tPrev]] of timesteps.entries()) {
@@ -51,9 +81,14 @@ function* ddim({ predict, schedule, timesteps, noise, eta }) {
   }
 }
 
-/** DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2). */
+/**
+ * DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2).
+ * @param {Task} task
+ * @returns {Generator<Step>}
+ */
 function* dpmpp2m({ predict, schedule, timesteps, noise }) {
   let x = noise(0);
+  /** @type {{x0: Float32Array, lambda: number} | undefined} */
   let history;
   for (const [t, tPrev] of timesteps) {
     const x0 = predict(x, t);
@@ -65,7 +100,8 @@ function* dpmpp2m({ predict, schedule, timesteps, noise }) {
       let d = x0;
       if (history) {
         const r = (lambda - history.lambda) / h;
-        d = x0.map((value, i) => (1 + 1 / (2 * r)) * value - (1 / (2 * r)) * history.x0[i]);
+        const before = history.x0;
+        d = x0.map((value, i) => (1 + 1 / (2 * r)) * value - (1 / (2 * r)) * before[i]);
       }
       const kept = schedule.sigma(tPrev) / schedule.sigma(t);
       const added = schedule.alpha(tPrev) * Math.expm1(-h);
@@ -83,7 +119,7 @@ const SAMPLERS = { ddpm, ddim, dpmpp_2m: dpmpp2m };
  * @param {import('./model.js').Model} model
  * @param {number} label
  * @param {number} seed 0 ... 2**32 - 1
- * @param {object} settings `sampler`, `steps`, `spacing`, `eta`, `guidance`, `guidance_interval`
+ * @param {import('./model.js').Settings} settings
  */
 export function sample(model, label, seed, settings) {
   const { schedule, pixels } = model;
@@ -97,10 +133,16 @@ export function sample(model, label, seed, settings) {
 }
 
 /** The nearest integer, of two the even one, as Python and NumPy round. */
-export const roundEven = (value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
+export const roundEven = (/** @type {number} */ value) =>
+  value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
 
-/** Grey levels 0 ... 255 of an image in [-1, 1]. */
-export const toLevels = (x) => Uint8Array.from(x, (value) => roundEven((Math.min(Math.max(value, -1), 1) + 1) * 127.5));
+/**
+ * Grey levels 0 ... 255 of an image in [-1, 1].
+ * @param {Float32Array} x
+ */
+export function toLevels(x) {
+  return Uint8Array.from(x, (value) => roundEven((Math.min(Math.max(value, -1), 1) + 1) * 127.5));
+}
 
 /** An image in [-1, 1] of grey levels 0 ... 255. */
-export const fromLevels = (levels) => Float32Array.from(levels, (level) => level / 127.5 - 1);
+export const fromLevels = (/** @type {Uint8Array} */ levels) => Float32Array.from(levels, (level) => level / 127.5 - 1);

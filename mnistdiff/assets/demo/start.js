@@ -3,29 +3,38 @@
 import { Compute, serve } from './compute.js';
 import { DrawRoom } from './draw_room.js';
 import { HandRoom } from './hand_room.js';
-import { samplingNoise } from './noise.js';
-import { toLevels } from './samplers.js';
 
-const textOf = (id) => document.getElementById(id).textContent;
+/**
+ * What the parts of the page share.
+ * @typedef {object} Page
+ * @property {import('./model.js').Facts} facts
+ * @property {Compute} compute
+ * @property {(text: string) => void} announce to a screen reader
+ */
+
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const textOf = (/** @type {string} */ id) => byId(id).textContent ?? '';
 
 function startPage() {
   const facts = JSON.parse(textOf('facts'));
-  facts.noise = (seed) => toLevels(samplingNoise(seed, 0, facts.image_size ** 2));
-  const announce = (text) => {
-    document.getElementById('live').textContent = text;
-  };
   const compute = new Compute(textOf('program'));
-  const page = { facts, compute, announce };
-  compute.load({ facts: { ...facts, noise: undefined }, weights: textOf('weights'), code: textOf('kernel') }, (reply) => {
-    const state = document.getElementById('state');
-    if (reply.type === 'failed') {
-      state.textContent = `This page cannot draw: ${reply.message}`;
+  /** @type {Page} */
+  const page = {
+    facts,
+    compute,
+    announce(text) {
+      byId('live').textContent = text;
+    },
+  };
+  compute.ask('load', { facts, weights: textOf('weights'), code: textOf('kernel') }, (reply) => {
+    if (reply.type !== 'ready') {
+      byId('state').textContent = `This page cannot draw: ${'message' in reply ? reply.message : reply.type}`;
       return;
     }
-    state.hidden = true;
-    document.documentElement.dataset.kernel = reply.isFast ? 'wasm' : 'js';
-    const draw = new DrawRoom(document.getElementById('draw'), page);
-    new HandRoom(document.getElementById('hand'), page, () => draw.finished);
+    byId('state').hidden = true;
+    document.documentElement.dataset.engine = `${compute.place()} ${reply.isFast ? 'wasm' : 'js'}`;
+    const draw = new DrawRoom(byId('draw'), page);
+    new HandRoom(byId('hand'), page, () => draw.finished);
   });
 }
 

@@ -1,13 +1,28 @@
 /** The network `unet` of `engine/network/unet.py`: (x_t, t, label) -> prediction, for one image. */
 
-import { Convolution, GroupNorm, Plane, Scratch, add, linear, shuffle, silu, strideOf, unshuffle } from './layers.js';
+import { SelfAttention } from './attention.js';
+import { Convolution, GroupNorm, Scratch, linear, silu } from './layers.js';
+import { Plane, add, shuffle, unshuffle } from './planes.js';
 
-const HEADS = 4;
+/** @typedef {import('./kernel.js').Kernel} Kernel */
+/** @typedef {import('./layers.js').Tensor} Tensor */
+
+/**
+ * The shape of the network.
+ * @typedef {object} Shape
+ * @property {number[]} channels of each level, finest first
+ * @property {number[]} down_blocks of each level
+ * @property {number[]} up_blocks of each level
+ * @property {number} patch_size
+ */
+
 const TIME_WIDTH = 64;
 const MAX_PERIOD = 10000;
-const QUERIES_AT_ONCE = 256;
 
-/** Sinusoids of the timestep (Vaswani et al. 2017, Section 3.5), in float32 as in Python. */
+/**
+ * Sinusoids of the timestep (Vaswani et al. 2017, Section 3.5), in float32 as in Python.
+ * @param {number} t
+ */
 function timestepEmbedding(t) {
   const half = TIME_WIDTH / 2;
   const out = new Float32Array(TIME_WIDTH);
@@ -22,6 +37,11 @@ function timestepEmbedding(t) {
 
 /** Two convolutions and a skip connection; time and label scale and shift the second normalisation. */
 class ResidualBlock {
+  /**
+   * @param {UNet} net
+   * @param {string} name
+   * @param {number} size
+   */
   constructor(net, name, size) {
     this.kernel = net.kernel;
     this.norm1 = net.norm(`${name}.norm_1`);
@@ -33,7 +53,11 @@ class ResidualBlock {
     this.result = this.conv2.output();
   }
 
-  /** Adds the residual to x, in place. */
+  /**
+   * Add the residual to x, in place.
+   * @param {Plane} x
+   * @param {Float32Array} embedding
+   */
   run(x, embedding) {
     this.norm1.run(x, this.inside);
     this.conv1.run(this.inside, this.result);
@@ -43,78 +67,13 @@ class ResidualBlock {
   }
 }
 
-/** Self-attention over all positions of the image, with 4 heads. */
-class SelfAttention {
-  constructor(net, name, channels, size) {
-    const { kernel } = net;
-    Object.assign(this, { kernel, width: channels / HEADS, pixels: size * size });
-    this.norm = net.norm(`${name}.norm`);
-    this.expand = net.convolution(`${name}.query_key_value`, size);
-    this.project = net.convolution(`${name}.project`, size);
-    this.normalised = new Plane(kernel, channels, size);
-    this.all = this.expand.output();
-    this.mixed = new Plane(kernel, channels, size);
-    this.result = this.project.output();
-    this.keyGroups = (this.pixels + 3) >> 2;
-    this.valueGroups = (this.width + 3) >> 2;
-    this.columns = Math.min(QUERIES_AT_ONCE, strideOf(size));
-    this.keys = kernel.allocate(this.keyGroups * 4 * this.width);
-    this.values = kernel.allocate(this.valueGroups * 4 * this.pixels);
-    this.scores = kernel.allocate(this.keyGroups * 4 * this.columns);
-    this.mix = kernel.allocate(this.valueGroups * 4 * this.columns);
-    this.zeros = kernel.allocate(Math.max(this.keyGroups, this.valueGroups) * 4);
-  }
-
-  /** Adds what the positions see of each other to x, in place. */
-  run(x) {
-    this.norm.run(x, this.normalised, undefined, false);
-    this.expand.run(this.normalised, this.all);
-    for (let head = 0; head < HEADS; head++) this.attend(head);
-    this.project.run(this.mixed, this.result);
-    add(this.kernel, this.result, x);
-  }
-
-  attend(head) {
-    const { kernel, width, pixels, all } = this;
-    const part = (number) => all.place + (number * HEADS + head) * width * all.stride; // query, key, value
-    kernel.pack(this.keys, pixels, width, kernel.numbers, part(1), 1, all.stride);
-    kernel.pack(this.values, width, pixels, kernel.numbers, part(2), all.stride, 1);
-    const keys = { a: this.keys, bias: this.zeros, groups: this.keyGroups, depth: width };
-    const values = { a: this.values, bias: this.zeros, groups: this.valueGroups, depth: pixels };
-    for (let first = 0; first < pixels; first += this.columns) {
-      const columns = Math.min(this.columns, all.stride - first);
-      kernel.multiply(keys, part(0) + first, all.stride, this.scores, this.columns, columns);
-      this.softmax(columns);
-      kernel.multiply(values, this.scores, this.columns, this.mix, this.columns, columns);
-      for (let row = 0; row < width; row++) {
-        const from = this.mix + row * this.columns;
-        const to = this.mixed.place + (head * width + row) * this.mixed.stride + first;
-        kernel.numbers.copyWithin(to, from, from + columns);
-      }
-    }
-  }
-
-  /** The softmax of each column of the scores, over the keys. */
-  softmax(columns) {
-    const { scores, pixels } = this;
-    const { numbers } = this.kernel;
-    const scale = 1 / Math.sqrt(this.width);
-    for (let column = scores; column < scores + columns; column++) {
-      let largest = -Infinity;
-      let sum = 0;
-      const end = column + pixels * this.columns;
-      for (let i = column; i < end; i += this.columns) largest = Math.max(largest, numbers[i]);
-      for (let i = column; i < end; i += this.columns) {
-        numbers[i] = Math.exp((numbers[i] - largest) * scale);
-        sum += numbers[i];
-      }
-      for (let i = column; i < end; i += this.columns) numbers[i] /= sum;
-    }
-  }
-}
-
 /** Double height and width by a pixel shuffle, and merge the skip connection of this level. */
 class Upsample {
+  /**
+   * @param {UNet} net
+   * @param {string} name
+   * @param {number} size
+   */
   constructor(net, name, size) {
     this.kernel = net.kernel;
     this.expand = net.convolution(`${name}.expand`, size);
@@ -124,6 +83,10 @@ class Upsample {
     this.result = this.merge.output();
   }
 
+  /**
+   * @param {Plane} x
+   * @param {Plane} skip
+   */
   run(x, skip) {
     const { both, kernel } = this;
     const channels = both.channels / 2;
@@ -140,14 +103,19 @@ class Upsample {
 /** The network with its weights. */
 export class UNet {
   /**
-   * @param {import('./kernel.js').Kernel} kernel
-   * @param {{channels: number[], down_blocks: number[], up_blocks: number[], patch_size: number, image_size: number}}
-   *   settings of the training
-   * @param {Map<string, {data: Float32Array, shape: number[]}>} weights by the names of PyTorch
+   * @param {Kernel} kernel
+   * @param {Shape} settings
+   * @param {number} size of the images
+   * @param {Map<string, Tensor>} weights by the names of PyTorch
    */
-  constructor(kernel, settings, weights) {
-    Object.assign(this, { kernel, settings, weights, scratch: new Scratch(kernel) });
-    const sizes = settings.channels.map((_, level) => settings.image_size / settings.patch_size / 2 ** level);
+  constructor(kernel, settings, size, weights) {
+    this.kernel = kernel;
+    this.settings = settings;
+    this.size = size;
+    this.weights = weights;
+    this.scratch = new Scratch(kernel);
+    const sizes = settings.channels.map((_, level) => size / settings.patch_size / 2 ** level);
+    /** @param {string} way @param {number} number @param {number} count */
     const level = (way, number, count) =>
       Array.from({ length: count }, (_, block) => new ResidualBlock(this, `${way}.${number}.${block}`, sizes[number]));
     this.embedTime = [this.parameters('embed_time.0'), this.parameters('embed_time.2')];
@@ -156,8 +124,9 @@ export class UNet {
     this.down = settings.down_blocks.map((count, number) => level('down', number, count));
     this.downsample = sizes.slice(1).map((_, number) => this.convolution(`downsample.${number}`, sizes[number]));
     this.planes = [this.stem, ...this.downsample].map((convolution) => convolution.output());
-    this.attention = new SelfAttention(this, 'attention', settings.channels.at(-1), sizes.at(-1));
-    this.upsample = sizes.slice(1).map((size, number) => new Upsample(this, `upsample.${number}`, size));
+    const lowest = sizes.length - 1;
+    this.attention = new SelfAttention(this, 'attention', settings.channels[lowest], sizes[lowest]);
+    this.upsample = sizes.slice(1).map((each, number) => new Upsample(this, `upsample.${number}`, each));
     this.up = settings.up_blocks.map((count, number) => level('up', number, count));
     this.lastNorm = this.norm('norm');
     this.head = this.convolution('head', sizes[0]);
@@ -165,23 +134,37 @@ export class UNet {
     this.pixels = this.head.output();
   }
 
-  parameters(name) {
-    return [this.weights.get(`${name}.weight`), this.weights.get(`${name}.bias`)];
+  /** @param {string} name */
+  tensor(name) {
+    const found = this.weights.get(name);
+    if (!found) throw new Error(`the page lacks the weight ${name}`);
+    return found;
   }
 
+  /** @param {string} name @returns {[Tensor, Tensor]} weight and bias */
+  parameters(name) {
+    return [this.tensor(`${name}.weight`), this.tensor(`${name}.bias`)];
+  }
+
+  /** @param {string} name @param {number} size */
   convolution(name, size) {
     return new Convolution(this.kernel, this.scratch, ...this.parameters(name), size);
   }
 
+  /** @param {string} name */
   norm(name) {
     return new GroupNorm(this.kernel, ...this.parameters(name));
   }
 
-  /** The condition that all blocks see: timestep and label. */
+  /**
+   * The condition that all blocks see.
+   * @param {number} t
+   * @param {number} label
+   */
   embedding(t, label) {
     const [first, second] = this.embedTime;
     const time = linear(...second, linear(...first, timestepEmbedding(t)).map(silu));
-    const labels = this.weights.get('embed_label.weight').data;
+    const labels = this.tensor('embed_label.weight').data;
     return time.map((value, i) => silu(value + labels[label * time.length + i]));
   }
 
@@ -195,13 +178,13 @@ export class UNet {
   predict(image, t, label) {
     const { kernel, settings, planes } = this;
     const embedding = this.embedding(t, label);
-    unshuffle(kernel, image, settings.image_size, settings.patch_size, this.patches);
+    unshuffle(kernel, image, this.size, settings.patch_size, this.patches);
     this.stem.run(this.patches, planes[0]);
     this.down.forEach((blocks, number) => {
       if (number > 0) this.downsample[number - 1].run(planes[number - 1], planes[number]);
       for (const block of blocks) block.run(planes[number], embedding);
     });
-    let x = planes.at(-1);
+    let x = planes[planes.length - 1];
     this.attention.run(x);
     for (let number = planes.length - 1; number >= 0; number--) {
       for (const block of this.up[number]) block.run(x, embedding);
