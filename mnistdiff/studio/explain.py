@@ -1,6 +1,5 @@
 """How it works: one image at one timestep, the schedule, the loss at each timestep, and the equations."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -42,20 +41,7 @@ class Equation:
     function: str
 
 
-SCHEDULES = {
-    "linear": Equation(
-        "schedule",
-        "α_t² = Π (1 − β_s),  σ_t² = 1 − α_t²",
-        "Ho et al. 2020, Eq. 4",
-        "diffusion/schedule.py NoiseSchedule.linear",
-    ),
-    "cosine": Equation(
-        "schedule",
-        "α_t² ∝ cos² of t,  σ_t² = 1 − α_t²",
-        "Nichol & Dhariwal 2021, Eq. 17",
-        "diffusion/schedule.py NoiseSchedule.cosine",
-    ),
-}
+_UNET = "network/unet.py ConditionalUNet.forward"
 EQUATIONS = (
     Equation("forward", "x_t = α_t x_0 + σ_t ε", "Ho et al. 2020, Eq. 4", "diffusion/predictions.py diffuse"),
     Equation("image", "x̂_0 = (x_t − σ_t ε̂) / α_t", "Ho et al. 2020, Eq. 15", "diffusion/predictions.py x_0_from_eps"),
@@ -63,8 +49,29 @@ EQUATIONS = (
     Equation(
         "loss", "‖target − network(x_t, t, c)‖²", "Ho et al. 2020, Eq. 14", "training/objective.py DiffusionLoss.loss"
     ),
-    Equation("network", "network(x_t, t, c)", "Ho et al. 2020, Appendix B", "network/unet.py ConditionalUNet.forward"),
 )
+BY_SETTING = {
+    ("beta_schedule", "linear"): Equation(
+        "schedule",
+        "α_t² = Π (1 − β_s),  σ_t² = 1 − α_t²",
+        "Ho et al. 2020, Eq. 4",
+        "diffusion/schedule.py NoiseSchedule.linear",
+    ),
+    ("beta_schedule", "cosine"): Equation(
+        "schedule",
+        "α_t² ∝ cos² of t,  σ_t² = 1 − α_t²",
+        "Nichol & Dhariwal 2021, Eq. 17",
+        "diffusion/schedule.py NoiseSchedule.cosine",
+    ),
+    ("network", "unet"): Equation("network", "network(x_t, t, c)", "Ho et al. 2020, Appendix B", _UNET),
+    ("prediction", "v_prediction"): Equation(
+        "target",
+        "target: v = α_t ε − σ_t x_0",
+        "Salimans & Ho 2022, Section 4",
+        "diffusion/predictions.py Velocity.target",
+    ),
+}
+"""Equations of models with a setting: its name and its value."""
 
 
 class Noisy(Body):
@@ -148,13 +155,13 @@ def _losses(model: Model, wanted: Losses, emit: Emit) -> list[float]:
 def _schedule(model: Model) -> dict[str, object]:
     trained = model.able_to("`denoise`")
     curves, settings = trained.schedule, trained.settings
-    found: Sequence[Equation] = [*EQUATIONS, *filter(None, [SCHEDULES.get(settings.beta_schedule)])]
+    own = (equation for (name, value), equation in BY_SETTING.items() if getattr(settings, name) == value)
     return {
         "alphas": curves.alphas.tolist(),
         "sigmas": curves.sigmas.tolist(),
         "prediction": settings.prediction,
         "model": trained.info.checkpoint,
-        "equations": {each.name: asdict(each) for each in found},
+        "equations": {each.name: asdict(each) for each in (*EQUATIONS, *own)},
     }
 
 

@@ -78,10 +78,10 @@ def test_a_wrong_value_is_named(studio, change, field):
 
 def test_each_equation_of_the_page_is_in_the_table_whose_functions_are_tested():
     rows = [row[2] for row in table(text_of(".github/docs/paper-to-code.md"))]
-    for equation in (*explain.EQUATIONS, *explain.SCHEDULES.values()):
+    for equation in (*explain.EQUATIONS, *explain.BY_SETTING.values()):
         file, name = equation.function.split(" ")
         assert f"`{file}` `{name}`" in rows
-    assert set(explain.SCHEDULES) == set(SCHEDULES.names)
+    assert {name for field, name in explain.BY_SETTING if field == "beta_schedule"} == set(SCHEDULES.names)
 
 
 def levels(page, selector):

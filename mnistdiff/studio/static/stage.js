@@ -97,8 +97,8 @@ function makeMatrix(equations) {
     ...heads.map((head) => element('p.head.small', {}, ...head)),
     ...names.map((name) => eps[name]), element('p.line.small', {}, 'predicted noise ', formula('ε̂')),
     ...names.map((name) => x_0[name]), element('p.line.small', {}, 'predicted image ', formula('x̂_0')));
-  const key = element('p.small.muted.key', {}, element('span.plus', {}, 'more ink'), element('span.minus', {}, 'less ink'), 'in the last column');
-  return { element: step('The network predicts the noise', [table, key], [equations.network, equations.image, equations.guided]), eps, x_0, told, scale };
+  const key = element('p.small.muted.key', {}, element('span.plus', {}, 'more'), element('span.minus', {}, 'less'), 'ink or noise in the last column');
+  return { element: step('The network predicts the noise', [table, key], [equations.network, equations.target, equations.image, equations.guided]), eps, x_0, told, scale };
 }
 
 /** @param {any} schedule */
