@@ -6,7 +6,7 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,8 +62,16 @@ async def _serve(
         backlog=_BACKLOG,
     )
     ready(access)
-    # Not serve(), which sets handlers of signals: those of the program end it.
-    await Server(config)._serve([listener])
+    await _Server(config).serve([listener])
+
+
+class _Server(Server):
+    """A server that leaves signals to the program."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Set no handlers."""
+        yield
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Many pages at once: each has its turn, in bounded memory; too many are refused; those that go are forgotten."""
 
+import http.client
 import json
 import socket
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from mnistdiff.studio.connections import MAX_CONNECTIONS
 from mnistdiff.studio.jobs import MAX_WAITING
 
 PAGES, DRAWINGS = 20, 3
@@ -88,3 +91,25 @@ def test_a_page_that_does_not_read_holds_neither_the_line_nor_the_memory(studio)
         *_, done = studio.stream("/api/draw", SHORT)
     assert done.name == "done"
     assert resident_mb(studio) - before < MEMORY_MB
+
+
+def test_too_many_connections_are_closed_and_those_that_are_open_go_on(studio):
+    mine = http.client.HTTPConnection("127.0.0.1", studio.port, timeout=20)
+    mine.connect()
+    with ExitStack() as stack:
+        others = [socket.create_connection(("127.0.0.1", studio.port), 20) for _ in range(MAX_CONNECTIONS + 10)]
+        for other in others:
+            stack.enter_context(other)
+        for other in others[-5:]:
+            with suppress(ConnectionResetError):
+                assert other.recv(1) == b""
+        mine.request("GET", "/api/ping", headers={"cookie": studio.cookie})
+        assert mine.getresponse().status == 200
+        mine.close()
+    for _ in range(100):
+        with suppress(ConnectionResetError, http.client.RemoteDisconnected):
+            assert studio.get("/api/ping").status == 200
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("it accepts no connection any more")

@@ -161,3 +161,5 @@ def test_the_newest_run_is_used_as_by_sample(start_studio, tiny_run, tmp_path):
     assert (model["other"], model["is_distilled"]) == (None, False)
     assert "edit" in model["can"]
     assert model["notices"]
+    *_, done = studio.stream("/api/draw", {"labels": [2], "seed": 3})
+    assert np.array_equal(pixels(done.data), mnistdiff.load(tiny_run).sample(2, seed=3))
