@@ -11,7 +11,7 @@ const EXPORT_SIDE = 280;
 /** Longest side of a picture that is sent, in pixels. */
 const PICTURE_SIDE = 1024;
 /** What the server takes. */
-export const MAX_BYTES = 2 ** 20;
+export const MAX_BYTES = 1_000_000;
 const PAPER = '#0b0b0d';
 
 export class Drawing {

@@ -20,6 +20,9 @@ export function mount(section, { model, announce }) {
   section.append(change.element);
 
   const reader = new Reader({
+    waiting(sentence) {
+      view.say([sentence]);
+    },
     seen({ image, notices }) {
       const levels = pixels(image);
       paint(view.seen, levels, model.image_size);

@@ -1,8 +1,11 @@
 // Reading a drawing while it grows: one request at a time, and the newest drawing wins.
 import { isAbort, stream } from './api.js';
 
+const PATIENCE_MS = 500;
+
 /**
  * @typedef {object} Listener
+ * @property {(sentence: string) => void} waiting for other computations
  * @property {(seen: {image: string, notices: string[]}) => void} seen
  * @property {() => void} nothing no digit was found
  * @property {(values: number[], isFinal: boolean) => void} probabilities
@@ -47,7 +50,14 @@ export class Reader {
     try {
       const picture = await draw();
       if (controller.signal.aborted) return;
-      await stream('/api/read', picture, { signal: controller.signal, onEvent: (name, data) => this.#heard(controller, name, data) });
+      const wait = patience((sentence) => this.#running === controller && this.listener.waiting(sentence));
+      await stream('/api/read', picture, {
+        signal: controller.signal,
+        onEvent: (name, data) => {
+          wait(name, data);
+          this.#heard(controller, name, data);
+        },
+      });
     } catch (error) {
       if (this.#running === controller && !isAbort(error)) this.listener.failed(error);
     }
@@ -66,4 +76,19 @@ export class Reader {
     this.listener.probabilities(data.values, data.is_final && !this.#next);
     if (this.#next) this.#start();
   }
+}
+
+/**
+ * Tells, after a moment, of a computation that waits for others; any later event of it ends the wait.
+ * @param {(sentence: string) => void} tell
+ * @returns {(name: string, data: any) => void} to be called with every event
+ */
+export function patience(tell) {
+  let timer = 0;
+  return (name, data) => {
+    clearTimeout(timer);
+    if (name !== 'queued' || !data.position) return;
+    const sentence = data.position > 1 ? `Waits for ${data.position} other computations.` : 'Waits for another computation.';
+    timer = setTimeout(() => tell(sentence), PATIENCE_MS);
+  };
 }

@@ -2,6 +2,7 @@
 import { isAbort, pixels, stream } from './api.js';
 import { element, emptyState, errorState } from './dom.js';
 import { canvasOf, paint } from './image.js';
+import { patience } from './reader.js';
 
 /** How long all steps are shown together, and one of them at most. */
 const SHOWN_MS = 1000;
@@ -45,10 +46,16 @@ export class Variants {
     /** @type {State[]} */
     const waiting = [];
     this.element.setAttribute('aria-busy', 'true');
+    const wait = patience((sentence) => {
+      if (this.#running !== controller) return;
+      this.result.hidden = true;
+      this.state.replaceChildren(emptyState(sentence));
+    });
     try {
       const asked = stream(path, body, {
         signal: controller.signal,
         onEvent: (name, data) => {
+          wait(name, data);
           if (name !== 'step') return;
           this.steps = data.of;
           waiting.push({ t: data.t, x_t: pixels(data.x_t) });
