@@ -16,6 +16,7 @@ from mnistdiff.settings import TrainSettings
 IMAGES = """() => [...document.querySelectorAll('.digits canvas')].map((canvas) =>
   [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].filter((_, i) => i % 4 === 0))"""
 COMPLETED = IMAGES.replace(".digits", ".few")
+SEEN = "() => document.querySelector('.seen canvas').toDataURL()"
 HOSTILE = ["</script><script>document.title='no'</script>", "<img src=x onerror=alert(1)>", "-rf '$(x)`", "夜\u2028"]
 
 
@@ -163,4 +164,7 @@ def test_hostile_names_of_classes_are_only_shown(open_page, tmp_path):
     assert page.locator("img").count() == 0
     page.locator(".tile").nth(2).click()
     assert """--class='-rf '"'"'$(x)`'""" in page.locator(".command code").inner_text()
+    page.get_by_role("button", name="Use the image").click()
+    page.locator(".verdict").filter(has_text=re.compile("Reads|No class")).wait_for()
+    assert page.evaluate(SEEN) == page.evaluate(SEEN.replace(".seen", ".tile[aria-pressed=true]"))
     assert axe_faults(page) == []

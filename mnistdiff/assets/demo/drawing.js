@@ -2,9 +2,9 @@
 
 import { centred, resized, toBytes } from './centring.js';
 
-const SIDE = 280;
-const PEN = 21; // wide: two pixels of 28
-const KEY_STEP = 10;
+const SIDE = 448; // a multiple of 28, 32 and 64
+const PEN = 34; // wide: two pixels of 28
+const KEY_STEP = 16;
 /** @typedef {[number, number]} Point */
 
 /** @type {Record<string, Point>} */
@@ -160,7 +160,7 @@ export class Drawing {
     const cell = SIDE / size;
     levels.forEach((level, i) => {
       this.context.fillStyle = `rgb(${level} ${level} ${level})`;
-      this.context.fillRect((i % size) * cell, Math.floor(i / size) * cell, cell + 1, cell + 1);
+      this.context.fillRect((i % size) * cell, Math.floor(i / size) * cell, cell, cell);
     });
   }
 

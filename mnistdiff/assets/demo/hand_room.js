@@ -42,6 +42,7 @@ export class HandRoom {
     this.compute = compute;
     this.announce = announce;
     this.finished = finished;
+    this.isOnWhite = facts.border > 127;
     /** @type {Side} */
     this.side = 'bottom';
     this.seed = 0;
@@ -52,7 +53,7 @@ export class HandRoom {
     this.verdict = element('p.verdict');
     this.completed = element('div.wall.few', { role: 'group', 'aria-label': 'Completions' });
     const size = this.facts.image_size;
-    const canvas = element('canvas.paper', {
+    const canvas = element(this.isOnWhite ? 'canvas.paper.white' : 'canvas.paper', {
       tabindex: 0,
       role: 'application',
       'aria-label':
@@ -91,7 +92,7 @@ export class HandRoom {
 
   use() {
     const levels = this.finished();
-    if (levels) this.drawing.show(levels, this.facts.image_size);
+    if (levels) this.drawing.show(this.onBlack(levels), this.facts.image_size);
   }
 
   reading() {
@@ -161,9 +162,17 @@ export class HandRoom {
    * @param {boolean} isWhole
    */
   image(isWhole) {
-    const { image_size: size, ink_size: inkSize, fit, border } = this.facts;
+    const { image_size: size, ink_size: inkSize, fit } = this.facts;
     const levels = isWhole || fit !== 'mnist' ? this.drawing.whole(size) : this.drawing.centred(size, inkSize);
-    return border > 127 ? levels.map((level) => 255 - level) : levels;
+    return this.onBlack(levels);
+  }
+
+  /**
+   * An image of the model as one of white on black, and the reverse.
+   * @param {Uint8Array} levels
+   */
+  onBlack(levels) {
+    return this.isOnWhite ? levels.map((level) => 255 - level) : levels;
   }
 
   change() {
