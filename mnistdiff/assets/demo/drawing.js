@@ -4,6 +4,7 @@ import { centred, resized, toBytes } from './centring.js';
 
 const SIDE = 448; // a multiple of 28, 32 and 64
 const PEN = 34; // wide: two pixels of 28
+const STROKE = 2.1; // width of the strokes of MNIST, in pixels
 const KEY_STEP = 16;
 /** @typedef {[number, number]} Point */
 
@@ -140,13 +141,16 @@ export class Drawing {
     context.fill();
   }
 
-  /** Paint what was drawn, without the mark of the pen. */
-  ink() {
+  /**
+   * Paint what was drawn, without the mark of the pen.
+   * @param {number} [width] of the pen
+   */
+  ink(width = PEN) {
     const { context } = this;
     context.fillStyle = '#000';
     context.fillRect(0, 0, SIDE, SIDE);
     if (this.picture) this.inkOf(this.picture);
-    Object.assign(context, { lineWidth: PEN, lineCap: 'round', lineJoin: 'round', strokeStyle: '#fff' });
+    Object.assign(context, { lineWidth: width, lineCap: 'round', lineJoin: 'round', strokeStyle: '#fff' });
     for (const [first, ...others] of this.strokes) {
       context.beginPath();
       context.moveTo(first[0], first[1]);
@@ -164,9 +168,24 @@ export class Drawing {
     });
   }
 
-  /** Grey levels of the drawing, SIDE * SIDE. */
-  levels() {
-    this.ink();
+  /**
+   * The width of the pen with which the drawing has strokes of two pixels, once it is scaled to a box.
+   * @param {number} inkSize of the box
+   */
+  penFor(inkSize) {
+    const points = this.strokes.flat();
+    if (this.picture || points.length === 0) return PEN;
+    const [across, down] = [0, 1].map((axis) => points.map((point) => point[axis]));
+    const span = Math.max(Math.max(...across) - Math.min(...across), Math.max(...down) - Math.min(...down));
+    return Math.max((span * STROKE) / (inkSize - STROKE), 1);
+  }
+
+  /**
+   * Grey levels of the drawing, SIDE * SIDE.
+   * @param {number} [width] of the pen
+   */
+  levels(width) {
+    this.ink(width);
     const { data } = this.context.getImageData(0, 0, SIDE, SIDE);
     this.paint();
     return Float32Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i]);
@@ -186,6 +205,6 @@ export class Drawing {
    * @param {number} inkSize of the box around the ink
    */
   centred(size, inkSize) {
-    return toBytes(centred(this.levels(), SIDE, size, inkSize));
+    return toBytes(centred(this.levels(this.penFor(inkSize)), SIDE, size, inkSize));
   }
 }
