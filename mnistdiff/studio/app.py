@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mnistdiff.errors import MnistDiffError
-from mnistdiff.studio import draw, explain, hand, runs
+from mnistdiff.studio import about, draw, explain, hand, runs
 from mnistdiff.studio.answers import Json, RequestError, error_answer
 from mnistdiff.studio.room import Studio
 from mnistdiff.studio.safety import Access, Guard
@@ -71,6 +71,7 @@ ROUTES = (
     Route("/", _page),
     Route("/static/{name}", _file),
     Route("/api/ping", _ping),
+    *about.ROUTES,
     *draw.ROUTES,
     *hand.ROUTES,
     *explain.ROUTES,

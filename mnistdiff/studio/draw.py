@@ -1,8 +1,8 @@
-"""Drawing: what the model is, and sampling from noise step by step."""
+"""Drawing: sampling from noise step by step, one image as a file, and the way from one image to another."""
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from starlette.routing import Route
 from mnistdiff import Images, Model, SampleStep, to_uint8
 from mnistdiff.arguments import specs_of
 from mnistdiff.errors import SettingsError
-from mnistdiff.setting_types import SAMPLERS
 from mnistdiff.studio.answers import Json
 from mnistdiff.studio.events import job_stream
 from mnistdiff.studio.jobs import Emit
@@ -28,8 +27,6 @@ MAX_STEPS = 100
 FloatArray = NDArray[np.float32]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Label = int | _Name
-_OF_TEACHER = ("steps", "guidance", "sampler", "edit", "inpaint", "classify")
-"""What a distilled model leaves to its teacher."""
 
 
 class Settings(Body):
@@ -198,43 +195,7 @@ def _morph(model: Model, wanted: Morph, emit: Emit) -> None:
     emit("done", {**images, "seconds": seconds, "command": morphed.command})
 
 
-def _defaults(model: Model) -> Mapping[str, object]:
-    return model.sample_settings().model_dump(mode="json")
-
-
-def _facts(model: Model) -> dict[str, object]:
-    """What the page shows of the model, and which controls it has."""
-    info, spec = model.info, model.settings.spec
-    has_teacher, is_distilled = model.teacher_file is not None, model.settings.distillation is not None
-    return {
-        "name": info.checkpoint,
-        "sha256": info.sha256[:12],
-        "dataset": spec.title,
-        "class_names": list(spec.class_names),
-        "image_size": spec.image_size,
-        "timesteps": model.settings.timesteps,
-        "step": info.step,
-        "total_steps": info.total_steps,
-        "images_seen": info.images_seen,
-        "samplers": list(SAMPLERS.names),
-        "defaults": _defaults(model),
-        "is_distilled": is_distilled,
-        "can": list(_OF_TEACHER) if has_teacher or not is_distilled else [],
-        "notices": list(info.notices),
-        "other": {"name": model.teacher.info.checkpoint, "defaults": _defaults(model.teacher)}
-        if model.teacher is not None
-        else None,
-    }
-
-
-async def show_model(request: Request) -> Response:
-    """The model, and the defaults of its teacher where that is loaded as well."""
-    studio = studio_of(request)
-    return Json(await studio.jobs.result(lambda emit: _facts(studio.model)))
-
-
 ROUTES = [
-    Route("/api/model", show_model),
     Route("/api/draw", draw, methods=["POST"]),
     Route("/api/image.png", show_image, methods=["POST"]),
     Route("/api/provenance", show_provenance, methods=["POST"]),
