@@ -109,7 +109,7 @@ class Room {
     if (!drawn) return [];
     const images = drawn.labels.length === 1 ? '1 image' : `${drawn.labels.length} images`;
     const times = drawn.evaluations;
-    return [element('code', {}, drawn.model), `: ${images} in ${drawn.seconds.toFixed(2)} s, ${times === 1 ? 'one evaluation' : `${times} evaluations`} of the network each`];
+    return [element('code', {}, drawn.model), `: ${images} in ${drawn.seconds.toFixed(2)} s, ${times === 1 ? '1 evaluation' : `${times} evaluations`} each`];
   }
 
   /** @param {number} position how many drawings are before this one */

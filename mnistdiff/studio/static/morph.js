@@ -29,7 +29,9 @@ export function openMorph(start, end, announce) {
     try {
       const done = await stream('/api/morph', requestOf(start, end), { signal: abort.signal });
       film = new Film(pixels(done.images), start, end);
-      place.replaceChildren(film.root, commandLine(done.command, announce));
+      const same = JSON.stringify(start.settings) === JSON.stringify(end.settings);
+      const note = same ? [] : [element('p.muted.small', {}, 'All are drawn with the settings of the first.')];
+      place.replaceChildren(film.root, ...note, commandLine(done.command, announce));
       if (!matchMedia('(prefers-reduced-motion: reduce)').matches) film.play();
       announce(`${film.count} images from ${start.title} to ${end.title}.`);
     } catch (error) {
