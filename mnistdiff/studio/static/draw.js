@@ -68,7 +68,8 @@ class Room {
   async draw(holdMs = 0) {
     clearTimeout(this.#timer);
     this.#drawing?.abort();
-    if (!this.prompt.text) return this.#say(emptyState('Nothing to draw', 'Type the name of a class, or press a key.'));
+    if (!this.prompt.text) return this.#say(emptyState('Nothing to draw', 'Type what is to be drawn.'));
+    this.#say();
     this.#screen.busy = true;
     this.#began = performance.now();
     const { n, columns } = this.prompt.layout(this.controls.images);
@@ -89,10 +90,7 @@ class Room {
   #frame(drawing, columns, holdMs) {
     if (drawing !== this.#drawing || drawing.frames.length === 0) return;
     if (this.#screen.shows(drawing)) this.#screen.grow();
-    else {
-      this.#say();
-      this.#screen.begin(drawing, columns, holdMs);
-    }
+    else this.#screen.begin(drawing, columns, holdMs);
   }
 
   /** @param {Drawing} drawing */
