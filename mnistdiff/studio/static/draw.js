@@ -68,20 +68,19 @@ class Room {
   async draw(holdMs = 0) {
     clearTimeout(this.#timer);
     this.#drawing?.abort();
-    if (!this.prompt.text) return this.#say(emptyState('Nothing to draw', 'Type what is to be drawn.'));
+    if (!this.prompt.text) return this.#rest(emptyState('Nothing to draw', 'Type what is to be drawn.'));
     this.#say();
-    this.#screen.busy = true;
     this.#began = performance.now();
     const { n, columns } = this.prompt.layout(this.controls.images);
     const drawing = new Drawing({ ...this.prompt.request, n, seed: this.controls.seed, ...this.controls.given });
     this.#drawing = drawing;
+    this.#screen.expect(drawing);
     try {
       await drawing.run({ onqueue: (position) => this.#queued(position), onframe: () => this.#frame(drawing, columns, holdMs) });
       this.#finished(drawing);
     } catch (error) {
       if (isAbort(error) || drawing !== this.#drawing) return undefined;
-      this.#screen.busy = false;
-      if (!(error instanceof ServerGone)) this.#say(errorState(error)); // the frame of the page says that
+      this.#rest(...(error instanceof ServerGone ? [] : [errorState(error)])); // the frame of the page says that
     }
     return undefined;
   }
@@ -114,6 +113,13 @@ class Room {
   #queued(position) {
     if (position === 0) this.#status.textContent = 'Drawing …';
     else this.#status.textContent = position === 1 ? 'Waiting: one computation is before this one.' : `Waiting: ${position} computations are before this one.`;
+  }
+
+  /** Nothing is being drawn. @param {...HTMLElement} blocks that say why */
+  #rest(...blocks) {
+    this.#drawing = null;
+    this.#screen.expect(null);
+    this.#say(...blocks);
   }
 
   /** @param {...HTMLElement} blocks shown above the images; none removes them */

@@ -44,6 +44,8 @@ export class Screen {
   #view = 'x_t';
   /** @type {Drawing | null} */
   #drawing = null;
+  /** @type {Drawing | null} */
+  #expected = null;
 
   /** @param {Drawing} drawing @returns {boolean} */
   shows(drawing) {
@@ -60,13 +62,14 @@ export class Screen {
     this.#play(holdMs, isStill.matches);
   }
 
-  /** @param {boolean} busy whether images are being drawn */
-  set busy(busy) {
-    this.wall.root.setAttribute('aria-busy', String(busy));
+  /** Say that images are being drawn until this drawing has been shown. @param {Drawing | null} drawing null: none is */
+  expect(drawing) {
+    this.#expected = drawing;
+    this.wall.root.setAttribute('aria-busy', String(drawing !== null));
   }
 
   #settle() {
-    if (this.#drawing?.drawn) this.busy = false;
+    if (this.#drawing === this.#expected && this.#drawing?.drawn) this.expect(null);
   }
 
   /** A frame has arrived. */
