@@ -141,7 +141,7 @@ def test_an_image_is_opened_kept_saved_and_becomes_another_by_keys_alone(page, s
     expect(wall(page).nth(5)).to_be_focused()
     expect(gallery(page)).to_have_count(1)
 
-    drawing(page, lambda: page.keyboard.press("8"))
+    drawing(page, lambda: page.get_by_role("button", name="8", exact=True).press("Enter"))
     gallery(page).first.press("Enter")
     dialog.get_by_role("button", name="Morph").press("Enter")
     expect(page.get_by_role("tabpanel").get_by_text("Choose the image that 3, seed 5 becomes")).to_be_visible()

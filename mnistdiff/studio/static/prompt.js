@@ -30,7 +30,7 @@ export class Prompt {
   #areLetters;
   #chips;
   #timer = 0;
-  #lastKey = 0;
+  #lastKey = -Infinity;
 
   /** @returns {string} */
   get text() {
