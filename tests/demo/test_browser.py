@@ -108,9 +108,11 @@ def test_what_is_drawn_by_mouse_and_by_keys_is_read_and_completed(open_page, stu
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
 def test_it_is_accessible_and_fits_the_screen(open_page, student, width, scheme):
-    page = open_page(student, viewport={"width": width, "height": 740}, color_scheme=scheme)
+    screen = {"width": width, "height": 740}
+    page = open_page(student, viewport=screen, color_scheme=scheme, reduced_motion="reduce")
     wait_until_drawn(page)
     assert axe_faults(page) == []
+    assert not re.search(r"\[object|undefined|NaN", page.locator("body").inner_text())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("body").focus()
     reached = set()
@@ -136,6 +138,7 @@ def test_a_teacher_has_settings_and_reads_by_itself(open_page, forked, tmp_path)
     file.write_bytes(page_of(bundled_models()["bundled-teacher"]))
     page = open_page(file.as_uri(), reduced_motion="reduce")
     page.fill("#digits", "5")
+    assert "[object" not in page.locator("body").inner_text()
     for name, keys in (("Steps", ["Home", *["ArrowRight"] * 3]), ("Guidance", ["ArrowRight"] * 5)):
         for key in keys:
             page.get_by_role("slider", name=name).press(key)
@@ -157,7 +160,7 @@ def test_hostile_names_of_classes_are_only_shown(open_page, tmp_path):
     checkpoint, _ = random_network(TrainSettings.model_validate({**settings, "timesteps": 10}))
     file = tmp_path / "hostile.html"
     file.write_bytes(demo_page(checkpoint))
-    page = open_page(file.as_uri())
+    page = open_page(file.as_uri(), reduced_motion="reduce")
     wait_until_drawn(page, 4)
     assert page.title().endswith(HOSTILE[0])
     assert page.locator("#draw .chip").all_text_contents() == HOSTILE

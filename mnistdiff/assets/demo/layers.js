@@ -48,9 +48,8 @@ export class Convolution {
     this.channels = channels;
     this.side = side;
     this.size = size;
-    this.step = side === 2 ? 2 : 1;
     this.border = side === 3 ? 1 : 0;
-    this.outSize = size / this.step;
+    this.outSize = side === 2 ? size / 2 : size;
     this.depth = channels * side * side;
     this.groups = (rows + 3) >> 2;
     this.a = kernel.allocate(this.groups * 4 * this.depth);
@@ -80,26 +79,54 @@ export class Convolution {
    * @param {Plane} x
    */
   unfold(x) {
-    const { side, step, border, size, outSize } = this;
-    const { numbers } = this.kernel;
-    const stride = strideOf(outSize);
+    const { side, border } = this;
+    const stride = strideOf(this.outSize);
     let row = this.scratch.place;
     for (let channel = 0; channel < this.channels; channel++) {
       const image = x.place + channel * x.stride;
       for (let dy = -border; dy < side - border; dy++) {
         for (let dx = -border; dx < side - border; dx++, row += stride) {
-          let to = row;
-          for (let y = dy; y < dy + outSize * step; y += step) {
-            const line = image + y * size;
-            const isInside = y >= 0 && y < size;
-            for (let i = dx; i < dx + outSize * step; i += step) {
-              numbers[to++] = isInside && i >= 0 && i < size ? numbers[line + i] : 0;
-            }
-          }
+          if (side === 3) this.shift(image, row, dy, dx);
+          else this.thin(image, row, dy, dx);
         }
       }
     }
     return this.scratch.place;
+  }
+
+  /**
+   * An image moved by at most a pixel, with zeros where it leaves the frame.
+   * @param {number} from
+   * @param {number} to
+   * @param {number} dy
+   * @param {number} dx
+   */
+  shift(from, to, dy, dx) {
+    const { numbers } = this.kernel;
+    const { size } = this;
+    const count = size * size;
+    const offset = dy * size + dx;
+    numbers.copyWithin(to + Math.max(-offset, 0), from + Math.max(offset, 0), from + count + Math.min(offset, 0));
+    if (dy < 0) numbers.fill(0, to, to + size);
+    if (dy > 0) numbers.fill(0, to + count - size, to + count);
+    if (dx === 0) return;
+    for (let edge = to + (dx < 0 ? 0 : size - 1); edge < to + count; edge += size) numbers[edge] = 0;
+  }
+
+  /**
+   * Every second pixel of an image, in both directions.
+   * @param {number} from
+   * @param {number} to
+   * @param {number} dy of the first
+   * @param {number} dx of the first
+   */
+  thin(from, to, dy, dx) {
+    const { numbers } = this.kernel;
+    const { size, outSize } = this;
+    for (let y = 0; y < outSize; y++) {
+      const line = from + (2 * y + dy) * size + dx;
+      for (let i = 0; i < outSize; i++) numbers[to++] = numbers[line + 2 * i];
+    }
   }
 }
 
