@@ -145,7 +145,8 @@ class _Job:
         except Exception as error:
             self._error = error
         finally:
-            self._loop.call_soon_threadsafe(self._end)
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
         """Let the line and the reader know; a reader that has events to read sees it after them."""
