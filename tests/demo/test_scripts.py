@@ -142,10 +142,10 @@ def test_the_teacher_draws_what_python_draws(node):
         + """
         import { sample, toLevels } from './samplers.js';
         const model = open(given.parts);
-        result([0, 1, 2].map((seed) => [...toLevels([...sample(model, 7, seed, model.facts.sampling)].at(-1).x)]));""",
+        result([0, 1].map((seed) => [...toLevels([...sample(model, 7, seed, model.facts.sampling)].at(-1).x)]));""",
         parts=parts_of(page_of(bundled_models()["bundled-teacher"])),
     )
-    expected = mnistdiff.load("bundled-teacher").sample(7, 3, seed=0)
+    expected = mnistdiff.load("bundled-teacher").sample(7, 2, seed=0)
     assert np.abs(pixels_of(found) - np.asarray(expected, int)).max() <= 1
 
 
