@@ -24,32 +24,31 @@ class Connection(H11Protocol):
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             return
-        self._await_head()
+        self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
         """Read what the client sends. Bytes that arrive slowly do not extend the time for a head."""
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._forget()
-        else:
-            self._await_head()
+        self._set_deadline()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, which may be there already."""
         super().on_response_complete()
-        self._await_head()
+        self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up."""
-        self._forget()
+        self._drop_deadline()
         super().connection_lost(exc)
 
-    def _await_head(self) -> None:
-        """Close the connection in a while, unless it is to be closed earlier."""
-        if self._deadline is None:
+    def _set_deadline(self) -> None:
+        """Close the connection in a while, or earlier if that was said before; not while a request is answered."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._drop_deadline()
+        elif self._deadline is None:
             self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
-    def _forget(self) -> None:
+    def _drop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None

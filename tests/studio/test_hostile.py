@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import time
+from typing import NamedTuple
 
 import pytest
 from hostile_pictures import HOSTILE
@@ -37,9 +38,17 @@ def answered(port: int, content: bytes, *, is_all: bool) -> set[int]:
     return {int(status) for status in re.findall(rb"^HTTP/1\.1 (\d{3}) ", received, re.MULTILINE)} or {0}
 
 
+class Slow(NamedTuple):
+    """Connections that say nothing, or begin to and do not end; one with a stream of events; when they were opened."""
+
+    connections: list[socket.socket]
+    stream: socket.socket
+    began: float
+
+
 @pytest.fixture(scope="module")
 def slow(studio):
-    """Connections that say nothing, or begin to and do not end; when they were opened."""
+    """Connections of slow clients, and one of a page."""
     write = Writer(studio)
     beginnings = [
         b"",
@@ -55,8 +64,10 @@ def slow(studio):
         connection = socket.create_connection(("127.0.0.1", studio.port), ANSWER_SECONDS)
         connection.sendall(beginning)
         connections.append(connection)
-    yield connections, time.monotonic()
-    for connection in connections:
+    stream = socket.create_connection(("127.0.0.1", studio.port), ANSWER_SECONDS)
+    stream.sendall(write(connection="keep-alive") + write(path="/api/runs/events", connection="keep-alive"))
+    yield Slow(connections, stream, time.monotonic())
+    for connection in (*connections, stream):
         connection.close()
 
 
@@ -95,8 +106,8 @@ def test_a_hostile_picture_is_refused(studio, name):
 
 
 def test_a_slow_client_is_not_waited_for(slow):
-    connections, began = slow
-    for connection in connections:
+    began = slow.began
+    for connection in slow.connections:
         connection.settimeout(max(0.1, began + HEADER_SECONDS + 5 - time.monotonic()))
         for byte in b"x" * 1000:  # it goes on to send, slowly
             try:
@@ -109,6 +120,20 @@ def test_a_slow_client_is_not_waited_for(slow):
                 assert time.monotonic() < began + HEADER_SECONDS + 5
             except (ConnectionResetError, BrokenPipeError):
                 break
+
+
+def test_a_stream_goes_on_though_no_request_follows(slow):
+    time.sleep(max(0, slow.began + HEADER_SECONDS + 1 - time.monotonic()))
+    slow.stream.settimeout(0.5)
+    received, is_open = b"", False
+    try:
+        while block := slow.stream.recv(65536):
+            received += block
+    except TimeoutError:
+        is_open = True
+    assert is_open
+    assert received.count(b"HTTP/1.1 200") == 2
+    assert b"event: runs" in received
 
 
 def test_nothing_unexpected_was_printed(studio):
