@@ -145,19 +145,20 @@ def test_the_mouse_draws_and_the_model_reads_redraws_and_completes(open_page, st
     hand = Hand(page)
     expect(page.get_by_text("Nothing is drawn.")).to_be_visible()
     expect(page.get_by_role("button", name="Redraw")).to_be_disabled()
-    for digit, stroke in (("7", SEVEN), ("3", THREE)):
-        hand.draw(stroke)
-        expect(hand.said).to_have_text(re.compile(f"^Reads {digit}, "))
-        expect(hand.verdict).to_have_text(digit)
-        assert hand.shares()[int(digit)] == max(hand.shares()) > 50
-        three = hand.seen()
-        assert 20 < (three > 127).sum() < 200
-        page.get_by_role("button", name="Clear").first.click()
-        expect(page.get_by_text("Nothing is drawn.")).to_be_visible()
-        assert not hand.seen().any()
+    hand.draw(SEVEN)
+    expect(hand.said).to_have_text(re.compile("^Reads 7, "))
+    expect(hand.verdict).to_have_text("7")
+    assert hand.shares()[7] == max(hand.shares()) > 50
+    assert 20 < (hand.seen() > 127).sum() < 200
+    page.get_by_role("button", name="Clear").first.click()
+    expect(page.get_by_text("Nothing is drawn.")).to_be_visible()
+    assert not hand.seen().any()
+    hand.draw(THREE)
+    expect(hand.verdict).to_have_text("3")
+    page.get_by_role("button", name="Clear").first.click()
+    expect(page.get_by_text("Nothing is drawn.")).to_be_visible()
     page.get_by_role("button", name="Undo").first.click()  # of clearing
     expect(hand.verdict).to_have_text("3")
-    assert np.array_equal(hand.seen(), three)
 
     page.get_by_role("group", name="Redraw as").get_by_role("radio", name="8").check()
     page.get_by_role("button", name="Redraw").click()
@@ -177,8 +178,9 @@ def test_the_mouse_draws_and_the_model_reads_redraws_and_completes(open_page, st
     expect(hand.said).to_have_text("4 variants of 3.")
     page.get_by_role("button", name="Undo").nth(1).click()
     expect(page.get_by_role("button", name="Complete")).to_be_disabled()
-    page.get_by_role("button", name="Read this one").click()
-    expect(hand.said).to_have_text(re.compile("^Reads "))
+    with page.expect_response("**/api/read"):
+        page.get_by_role("button", name="Read this one").click()
+    expect(hand.said).to_have_text("Variant 3 is read.")
     page.get_by_role("tab", name="How it works").click()
     page.get_by_role("button", name="My drawing").click()
     expect(hand.said).to_have_text("Your drawing is the image now.")
@@ -188,7 +190,7 @@ def test_the_keyboard_alone_draws_rubs_out_and_completes(page):
     hand = Hand(page)
     hand.canvas.focus()
     keys = page.keyboard
-    for key in ["ArrowUp"] * 8 + [" "] + ["ArrowDown"] * 18 + [" "]:
+    for key in ["ArrowUp"] * 6 + [" "] + ["ArrowDown"] * 13 + [" "]:
         keys.press(key)
     expect(hand.said).to_have_text(re.compile("^Reads 1, "))
     keys.press("Control+z")
@@ -205,11 +207,10 @@ def test_the_keyboard_alone_draws_rubs_out_and_completes(page):
 
 def test_pictures_are_chosen_pasted_and_dropped(page, nine):
     hand = Hand(page)
-    photograph = picture(np.kron(page_of(), np.ones((40, 40), np.uint8)), "JPEG")
     choose = page.locator("#hand-file")
+    photograph = picture(np.kron(page_of(), np.ones((40, 40), np.uint8)), "JPEG")
     choose.set_input_files({"name": "1.jpg", "mimeType": "image/jpeg", "buffer": photograph})
-    expect(hand.said).to_have_text(re.compile("^Reads 1"))
-    large = hand.seen()
+    expect(hand.verdict).to_have_text("1")
     give = """({canvas, kind, bytes}) => {
       const files = new DataTransfer();
       files.items.add(new File([Uint8Array.from(bytes)], 'digit.png', {type: 'image/png'}));
@@ -223,11 +224,9 @@ def test_pictures_are_chosen_pasted_and_dropped(page, nine):
         expect(hand.verdict).to_have_text({"paste": "9", "drop": "1"}[kind])
         if kind == "paste":
             assert np.array_equal(hand.seen(), nine.ravel())  # an image of the data set remains as it is
-    assert not np.array_equal(hand.seen(), large)
-    hand.draw([(0.2, 0.5), (0.8, 0.5)])  # on the picture
-    tiff = picture(page_of(), "TIFF")  # of which the browser knows nothing
-    choose.set_input_files({"name": "1.tif", "mimeType": "image/tiff", "buffer": tiff})
-    expect(hand.said).to_have_text(re.compile("^Reads 1"))
+    tiff = picture(np.kron(255 - nine, np.ones((8, 8), np.uint8)), "TIFF")  # of which the browser knows nothing
+    choose.set_input_files({"name": "9.tif", "mimeType": "image/tiff", "buffer": tiff})
+    expect(hand.verdict).to_have_text("9")
 
 
 def test_a_finger_draws_on_a_small_screen_in_the_dark(open_page, studio):
