@@ -53,7 +53,8 @@ export function slider(label, { min, max, step = 1, value, text = String, onchan
   const show = () => {
     shown.textContent = text(Number(input.value));
     input.setAttribute('aria-valuetext', shown.textContent);
-    input.style.setProperty('--part', `${(100 * (Number(input.value) - min)) / (max - min || 1)}%`);
+    const from = Number(input.min);
+    input.style.setProperty('--part', `${(100 * (Number(input.value) - from)) / (Number(input.max) - from || 1)}%`);
   };
   input.addEventListener('input', () => {
     show();

@@ -21,19 +21,22 @@ const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role=
 
 /** Say a sentence to a screen reader. @param {string} text */
 function announce(text) {
-  byId('live').textContent = text;
+  byId('live').textContent = '';
+  requestAnimationFrame(() => { byId('live').textContent = text; }); // a sentence that is said again is heard again
 }
 
 /** @param {string} name @returns {Promise<Room>} */
 async function mount(name) {
   const section = byId(`room-${name}`);
+  section.replaceChildren(emptyState('Loading …'));
   try {
     const room = await import(ROOMS[name]);
     section.replaceChildren();
     return room.mount(section, { model, announce }) || {};
   } catch (error) {
+    console.error(error);
     delete mounted[name];
-    section.replaceChildren(errorState(error));
+    section.replaceChildren(errorState({ message: 'This room could not be loaded', hint: 'Load the page again.' }));
     return {};
   }
 }
@@ -51,7 +54,8 @@ async function show(name) {
   }
   if (!model) return;
   mounted[name] ||= mount(name);
-  (await mounted[name]).show?.();
+  const shown = await mounted[name];
+  if (!byId(`room-${name}`).hidden) shown.show?.();
 }
 
 /** @returns {string} the room that the address names */

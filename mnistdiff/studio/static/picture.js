@@ -35,7 +35,7 @@ export class Picture {
 
   /** @returns {string} */
   get fileName() {
-    return `digit_${this.name.replace(/[^\p{L}\p{N}]+/gu, '_')}_${this.seed}.png`;
+    return `${/^\d$/.test(this.name) ? 'digit' : 'class'}_${this.name.replace(/[^\p{L}\p{N}]+/gu, '_')}_${this.seed}.png`;
   }
 
   get request() {

@@ -20,9 +20,9 @@ export class Screen {
     this.wall = new Wall('Drawn images', { onopen });
     this.#player = new Player((index) => this.#show(index), () => this.#settle());
     this.#scrubber = slider('Step', {
-      min: 0, max: 1, value: 1, text: (index) => this.#named(index), onchange: (index) => {
+      min: 0, max: 1, value: 1, text: (number) => this.#named(number), onchange: (number) => {
         this.#player.stop();
-        this.#paint(index);
+        this.#paint(number);
       },
     });
     this.#replay = element('button', { type: 'button', disabled: true, onclick: () => this.#play(0, false) }, 'Replay');
@@ -57,6 +57,7 @@ export class Screen {
     this.#drawing = drawing;
     this.wall.resize(drawing.frames[0].x_t.length / (this.#size * this.#size), columns);
     this.wall.name([]);
+    this.#scrubber.input.max = String(drawing.frames[0].of);
     this.#replay.disabled = true;
     this.#keep.disabled = true;
     this.#play(holdMs, isStill.matches);
@@ -74,8 +75,6 @@ export class Screen {
 
   /** A frame has arrived. */
   grow() {
-    if (!this.#drawing) return;
-    this.#scrubber.input.max = String(Math.max(1, this.#drawing.frames.length - 1));
     this.#player.wake();
   }
 
@@ -91,24 +90,29 @@ export class Screen {
   /** @param {number} holdMs @param {boolean} still */
   #play(holdMs, still) {
     this.#player.play(this.#drawing?.frames || [], still ? Infinity : holdMs);
-    this.grow();
   }
 
-  /** @param {number} index */
+  /** @param {number} index of a frame */
   #show(index) {
-    this.#scrubber.set(index);
-    this.#paint(index);
+    const number = this.#drawing?.frames[index].number || 0;
+    this.#scrubber.set(number);
+    this.#paint(number);
   }
 
-  /** @param {number} index */
-  #paint(index) {
-    const frame = this.#drawing?.frames[index];
+  /** @param {number} number of a step @returns {import('./drawing.js').Frame | undefined} of many steps not all are there */
+  #frame(number) {
+    return this.#drawing?.frames.findLast((frame) => frame.number <= number);
+  }
+
+  /** @param {number} number of a step */
+  #paint(number) {
+    const frame = this.#frame(number);
     if (frame) this.wall.show(frame[this.#view], this.#size);
   }
 
-  /** @param {number} index @returns {string} */
-  #named(index) {
-    const frame = this.#drawing?.frames[index];
+  /** @param {number} number of a step @returns {string} */
+  #named(number) {
+    const frame = this.#frame(number);
     if (!frame) return '';
     if (frame.number === 0) return 'noise';
     return frame.number === frame.of ? `${frame.of} of ${frame.of}` : `${frame.number} of ${frame.of}, t = ${frame.t}`;
