@@ -15,10 +15,20 @@ export function openDetail(picture, { announce, isKept, onkeep, onmorph }) {
   const more = element('div.more', {}, element('p.muted.small', {}, 'Reading its provenance …'));
   /** @type {string[]} */
   const addresses = [];
-  const keep = element('button', { type: 'button', title: isKept ? 'Remove from the gallery' : 'Keep in the gallery', onclick: () => closing(onkeep) }, isKept ? 'Remove' : 'Keep');
+  const keep = element(
+    'button',
+    {
+      type: 'button',
+      title: isKept ? 'Remove from the gallery' : 'Keep in the gallery',
+      onclick: () => closing(onkeep),
+    },
+    isKept ? 'Remove' : 'Keep',
+  );
   const morph = element('button', { type: 'button', onclick: () => closing(onmorph) }, 'Morph into …');
   const facts = element('div.facts', {}, factsOf(picture), element('div.tools', {}, save, keep, morph), more);
-  const dialog = openDialog(picture.name, [element('div.detail', {}, large, facts)], () => addresses.forEach((address) => URL.revokeObjectURL(address)));
+  const dialog = openDialog(picture.name, [element('div.detail', {}, large, facts)], () =>
+    addresses.forEach((address) => URL.revokeObjectURL(address)),
+  );
   /** @param {() => void} act */
   const closing = (act) => {
     dialog.close();
@@ -54,18 +64,34 @@ function draggable(picture, address) {
 /** @param {Picture} picture @returns {HTMLElement} */
 function factsOf({ seed, model, settings }) {
   const [from, to] = settings.guidance_interval;
-  const guidance = from === 0 && to === 1 ? `${settings.guidance}` : `${settings.guidance} from ${100 * from} to ${100 * to} % of the steps`;
-  return definitions([['Seed', `${seed}`], ['Model', model], ['Steps', `${settings.steps}`], ['Sampler', settings.sampler], ['Guidance', guidance]]);
+  const guidance =
+    from === 0 && to === 1
+      ? `${settings.guidance}`
+      : `${settings.guidance} from ${100 * from} to ${100 * to} % of the steps`;
+  return definitions([
+    ['Seed', `${seed}`],
+    ['Model', model],
+    ['Steps', `${settings.steps}`],
+    ['Sampler', settings.sampler],
+    ['Guidance', guidance],
+  ]);
 }
 
 /** @param {Record<string, any>} provenance @returns {HTMLElement} all of it, folded */
 function provenanceOf(provenance) {
   const { settings, ...others } = provenance;
-  const rows = Object.entries({ ...others, ...settings }).map(([name, value]) => /** @type {[string, string]} */ ([name, typeof value === 'string' ? value : JSON.stringify(value)]));
+  const rows = Object.entries({ ...others, ...settings }).map(
+    ([name, value]) =>
+      /** @type {[string, string]} */ ([name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
   return element('details', {}, element('summary', {}, 'Provenance in the PNG'), definitions(rows));
 }
 
 /** @param {[string, string][]} rows @returns {HTMLElement} */
 function definitions(rows) {
-  return element('dl', {}, ...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
+  return element(
+    'dl',
+    {},
+    ...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))),
+  );
 }

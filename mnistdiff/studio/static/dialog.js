@@ -9,10 +9,18 @@ import { element } from './dom.js';
  * @returns {HTMLDialogElement}
  */
 export function openDialog(title, content, onclose = () => {}) {
-  const close = element('button.quiet.close', { type: 'button', 'aria-label': 'Close', onclick: () => dialog.close() }, '✕');
+  const close = element(
+    'button.quiet.close',
+    { type: 'button', 'aria-label': 'Close', onclick: () => dialog.close() },
+    '✕',
+  );
   const heading = element('h2', { id: 'dialog-title' }, title);
   const dialog = /** @type {HTMLDialogElement} */ (
-    element('dialog', { 'aria-labelledby': 'dialog-title' }, element('div.body', {}, element('div.tools', {}, heading, element('span.rest'), close), ...content))
+    element(
+      'dialog',
+      { 'aria-labelledby': 'dialog-title' },
+      element('div.body', {}, element('div.tools', {}, heading, element('span.rest'), close), ...content),
+    )
   );
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
@@ -32,7 +40,11 @@ export function openDialog(title, content, onclose = () => {}) {
  * @returns {HTMLElement} the command with a button that copies it
  */
 export function commandLine(command, announce) {
-  const text = element('code', { tabindex: 0, role: 'textbox', 'aria-readonly': 'true', 'aria-label': 'Command' }, ...command.split(' ').flatMap((word) => [element('span', {}, word), ' ']));
+  const text = element(
+    'code',
+    { tabindex: 0, role: 'textbox', 'aria-readonly': 'true', 'aria-label': 'Command' },
+    ...command.split(' ').flatMap((word) => [element('span', {}, word), ' ']),
+  );
   const button = element('button.quiet', { type: 'button' }, 'Copy');
   button.addEventListener('click', async () => {
     try {

@@ -13,7 +13,8 @@ export function element(tag, attributes = {}, ...children) {
   if (classes.length) made.className = classes.join(' ');
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith('on')) made.addEventListener(key.slice(2), value);
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value === true ? '' : value);
+    else if (value !== false && value !== null && value !== undefined)
+      made.setAttribute(key, value === true ? '' : value);
   }
   made.append(...children);
   return made;
@@ -21,7 +22,12 @@ export function element(tag, attributes = {}, ...children) {
 
 /** @param {string} sentence @param {string} [hint] @returns {HTMLElement} what a room shows while it has nothing */
 export function emptyState(sentence, hint = '') {
-  return element('div.state', {}, element('p', {}, sentence), ...(hint ? [element('p.muted', {}, ...marked(hint))] : []));
+  return element(
+    'div.state',
+    {},
+    element('p', {}, sentence),
+    ...(hint ? [element('p.muted', {}, ...marked(hint))] : []),
+  );
 }
 
 /** @param {any} error of api.js @returns {HTMLElement} the server's sentence and its hint */
@@ -83,7 +89,12 @@ export function slider(label, { min, max, step = 1, value, text = String, onchan
 export function choice(legend, choices, value, onchange) {
   const name = `choice-${legend.toLowerCase().replace(/\W+/g, '-')}`;
   const options = choices.map(([key, label]) =>
-    element('label', {}, element('input', { type: 'radio', name, value: key, checked: key === value, onchange: () => onchange(key) }), element('span', {}, label)),
+    element(
+      'label',
+      {},
+      element('input', { type: 'radio', name, value: key, checked: key === value, onchange: () => onchange(key) }),
+      element('span', {}, label),
+    ),
   );
   const row = element('fieldset.choice', {}, element('legend', {}, legend), element('div.bar', {}, ...options));
   return {

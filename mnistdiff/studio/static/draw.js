@@ -41,7 +41,15 @@ class Room {
     this.gallery = new Gallery({ onopen, announce });
     this.#screen = new Screen(model.image_size, { onopen, onkeep: (pictures) => this.gallery.keep(pictures) });
     this.#screen.wall.resize(this.controls.images, this.prompt.layout(this.controls.images).columns);
-    this.stage = element('div.stage', {}, this.prompt.root, this.#message, this.#asking, this.#screen.root, this.#status);
+    this.stage = element(
+      'div.stage',
+      {},
+      this.prompt.root,
+      this.#message,
+      this.#asking,
+      this.#screen.root,
+      this.#status,
+    );
     document.addEventListener('keydown', (event) => event.key === 'Escape' && this.#ask(null));
   }
 
@@ -76,7 +84,10 @@ class Room {
     this.#drawing = drawing;
     this.#screen.expect(drawing);
     try {
-      await drawing.run({ onqueue: (position) => this.#queued(position), onframe: () => this.#frame(drawing, columns, holdMs) });
+      await drawing.run({
+        onqueue: (position) => this.#queued(position),
+        onframe: () => this.#frame(drawing, columns, holdMs),
+      });
       this.#finished(drawing);
     } catch (error) {
       if (isAbort(error) || drawing !== this.#drawing) return undefined;
@@ -96,7 +107,9 @@ class Room {
   #finished(drawing) {
     if (!drawing.drawn || drawing !== this.#drawing) return;
     const { labels } = drawing.drawn;
-    this.#screen.finish(picturesOf(drawing.drawn, drawing.frames[drawing.frames.length - 1].x_t, this.#model.image_size));
+    this.#screen.finish(
+      picturesOf(drawing.drawn, drawing.frames[drawing.frames.length - 1].x_t, this.#model.image_size),
+    );
     this.#status.replaceChildren(...this.#summary(drawing));
     this.#announce(labels.length === 1 ? 'One image is drawn.' : `${labels.length} images are drawn.`);
   }
@@ -106,13 +119,20 @@ class Room {
     if (!drawn) return [];
     const images = drawn.labels.length === 1 ? '1 image' : `${drawn.labels.length} images`;
     const times = drawn.evaluations;
-    return [element('code', {}, drawn.model), `: ${images} in ${drawn.seconds.toFixed(2)} s, ${times === 1 ? '1 evaluation' : `${times} evaluations`} each`];
+    return [
+      element('code', {}, drawn.model),
+      `: ${images} in ${drawn.seconds.toFixed(2)} s, ${times === 1 ? '1 evaluation' : `${times} evaluations`} each`,
+    ];
   }
 
   /** @param {number} position how many drawings are before this one */
   #queued(position) {
     if (position === 0) this.#status.textContent = 'Drawing …';
-    else this.#status.textContent = position === 1 ? 'Waiting: one computation is before this one.' : `Waiting: ${position} computations are before this one.`;
+    else
+      this.#status.textContent =
+        position === 1
+          ? 'Waiting: one computation is before this one.'
+          : `Waiting: ${position} computations are before this one.`;
   }
 
   /** Nothing is being drawn. @param {...HTMLElement} blocks that say why */
@@ -148,7 +168,9 @@ class Room {
     if (!start) return this.#asking.replaceChildren();
     const cancel = element('button', { type: 'button', onclick: () => this.#ask(null) }, 'Cancel');
     const sentence = `Choose the image that ${start.title} becomes, here or in the gallery.`;
-    this.#asking.replaceChildren(element('div.asking.panel', {}, canvasOf(start.pixels, start.size), element('p', {}, sentence), cancel));
+    this.#asking.replaceChildren(
+      element('div.asking.panel', {}, canvasOf(start.pixels, start.size), element('p', {}, sentence), cancel),
+    );
     this.#announce(sentence);
     return cancel.focus();
   }

@@ -66,7 +66,10 @@ export class Drawing {
 
 /** Shows frames one after the other, as soon as they are there, but not faster than the eye follows. */
 export class Player {
-  /** @param {(index: number) => void} show @param {() => void} onpause called when the frames that are there have been shown */
+  /**
+   * @param {(index: number) => void} show
+   * @param {() => void} onpause called when the frames that are there have been shown
+   */
   constructor(show, onpause) {
     this.#show = show;
     this.#paused = onpause;

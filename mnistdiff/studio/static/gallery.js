@@ -13,9 +13,19 @@ export class Gallery {
     this.pictures = [];
     this.#announce = announce;
     this.#wall = new Wall('Gallery', { onopen, ondelete: (picture) => this.toggle(picture) });
-    this.#clear = element('button.quiet', { type: 'button', onclick: () => this.#become([], 'The gallery is empty.') }, 'Clear');
+    this.#clear = element(
+      'button.quiet',
+      { type: 'button', onclick: () => this.#become([], 'The gallery is empty.') },
+      'Clear',
+    );
     this.#empty = emptyState('Nothing kept yet', 'Open an image to keep it, or keep all.');
-    this.root = element('section.gallery', { 'aria-labelledby': 'gallery-title' }, element('div.tools', {}, element('h2', { id: 'gallery-title' }, 'Gallery'), element('span.rest'), this.#clear), this.#empty, this.#wall.root);
+    this.root = element(
+      'section.gallery',
+      { 'aria-labelledby': 'gallery-title' },
+      element('div.tools', {}, element('h2', { id: 'gallery-title' }, 'Gallery'), element('span.rest'), this.#clear),
+      this.#empty,
+      this.#wall.root,
+    );
     this.#become([], '');
   }
 
@@ -32,13 +42,19 @@ export class Gallery {
   /** Keep images; beyond the bound the oldest leave. @param {Picture[]} pictures */
   keep(pictures) {
     const added = pictures.filter((picture) => !this.has(picture));
-    this.#become([...added, ...this.pictures].slice(0, MOST), added.length === 1 ? `${added[0].title} is kept.` : `${added.length} images are kept.`);
+    this.#become(
+      [...added, ...this.pictures].slice(0, MOST),
+      added.length === 1 ? `${added[0].title} is kept.` : `${added.length} images are kept.`,
+    );
   }
 
   /** Keep an image, or remove it if it is kept. @param {Picture} picture */
   toggle(picture) {
     if (!this.has(picture)) return this.keep([picture]);
-    return this.#become(this.pictures.filter((kept) => kept.key !== picture.key), `${picture.title} is removed.`);
+    return this.#become(
+      this.pictures.filter((kept) => kept.key !== picture.key),
+      `${picture.title} is removed.`,
+    );
   }
 
   /** @param {Picture[]} pictures @param {string} sentence */

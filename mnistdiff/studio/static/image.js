@@ -12,7 +12,7 @@ export function paint(canvas, pixels, size = 28, index = 0) {
   if (canvas.height !== size) canvas.height = size;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const image = context.createImageData(size, size);
-  const colours = new Uint32Array(image.data.buffer); // one of 4 bytes, of which alpha is the highest: all machines of today
+  const colours = new Uint32Array(image.data.buffer); // 4 bytes each, alpha the highest: all machines of today
   const start = index * size * size;
   for (let i = 0; i < size * size; i += 1) colours[i] = 0xff000000 | (pixels[start + i] * 0x010101);
   context.putImageData(image, 0, 0);

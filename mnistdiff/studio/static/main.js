@@ -4,7 +4,10 @@ import { element, emptyState, errorState, marked } from './dom.js';
 
 /** The module of each room. It is loaded when the room is first shown. */
 const ROOMS = /** @type {Record<string, string>} */ ({
-  draw: './draw.js', hand: './hand.js', explain: './explain.js', runs: './runs.js',
+  draw: './draw.js',
+  hand: './hand.js',
+  explain: './explain.js',
+  runs: './runs.js',
 });
 const PING_SECONDS = 3;
 const PING_GONE_SECONDS = 1;
@@ -22,7 +25,9 @@ const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role=
 /** Say a sentence to a screen reader. @param {string} text */
 function announce(text) {
   byId('live').textContent = '';
-  requestAnimationFrame(() => { byId('live').textContent = text; }); // a sentence that is said again is heard again
+  requestAnimationFrame(() => {
+    byId('live').textContent = text;
+  }); // a sentence that is said again is heard again
 }
 
 /** @param {string} name @returns {Promise<Room>} */
@@ -101,13 +106,19 @@ function tell(sentence, ...more) {
 async function loadModel() {
   const loaded = await get('/api/model');
   if (model && model.sha256 !== loaded.sha256) {
-    tell('The server has another model now.', element('button', { type: 'button', onclick: () => location.reload() }, 'Load it'));
+    tell(
+      'The server has another model now.',
+      element('button', { type: 'button', onclick: () => location.reload() }, 'Load it'),
+    );
     return;
   }
   tell('');
   const isFirst = !model;
   model = loaded;
-  byId('model').replaceChildren(element('span', {}, `${model.name} · ${model.dataset} · ${model.sha256}`), ...model.notices.map((/** @type {string} */ notice) => element('span', {}, notice)));
+  byId('model').replaceChildren(
+    element('span', {}, `${model.name} · ${model.dataset} · ${model.sha256}`),
+    ...model.notices.map((/** @type {string} */ notice) => element('span', {}, notice)),
+  );
   if (isFirst) await show(named());
   else announce('The server is back.');
 }
@@ -117,7 +128,9 @@ async function watch() {
   let isGone = false;
   server.addEventListener('gone', () => {
     isGone = true;
-    tell(`The server does not answer. Start it again: \`mnistdiff studio --port ${location.port}\`. What is on this page stays.`);
+    tell(
+      `The server does not answer. Start it again: \`mnistdiff studio --port ${location.port}\`. This page stays as it is.`,
+    );
   });
   server.addEventListener('denied', () => {
     isGone = true;
@@ -138,7 +151,9 @@ async function watch() {
 async function start() {
   followColours();
   for (const tab of tabs) {
-    tab.addEventListener('click', () => { location.hash = tab.dataset.room || ''; });
+    tab.addEventListener('click', () => {
+      location.hash = tab.dataset.room || '';
+    });
     tab.addEventListener('keydown', moveAmongTabs);
   }
   addEventListener('hashchange', () => show(named()));

@@ -42,7 +42,14 @@ export function openMorph(start, end, announce) {
 
 /** @param {Picture} start @param {Picture} end @returns {Record<string, any>} */
 function requestOf(start, end) {
-  return { start: start.label, end: end.label, seed: start.seed, end_seed: end.seed, frames: FRAMES, settings: start.request.settings };
+  return {
+    start: start.label,
+    end: end.label,
+    seed: start.seed,
+    end_seed: end.seed,
+    frames: FRAMES,
+    settings: start.request.settings,
+  };
 }
 
 /** Frames under a slider; playing runs forwards and backwards. */
@@ -54,14 +61,29 @@ class Film {
     this.count = images.length / (start.size * start.size);
     this.#canvas = canvasOf(images, start.size, 0, `From ${start.title} to ${end.title}`);
     this.#slider = slider('Image', {
-      min: 1, max: this.count, value: 1, text: (value) => `${value} of ${this.count}`, onchange: (value) => {
+      min: 1,
+      max: this.count,
+      value: 1,
+      text: (value) => `${value} of ${this.count}`,
+      onchange: (value) => {
         this.pause();
         this.#show(value - 1);
       },
     });
-    this.#button = element('button', { type: 'button', onclick: () => (this.#timer ? this.pause() : this.play()) }, 'Play');
+    this.#button = element(
+      'button',
+      { type: 'button', onclick: () => (this.#timer ? this.pause() : this.play()) },
+      'Play',
+    );
     const ends = [0, this.count - 1].map((i) => canvasOf(images, start.size, i, i ? end.title : start.title));
-    this.root = element('div.film', {}, ends[0], this.#canvas, ends[1], element('div.play', {}, this.#button, this.#slider.row));
+    this.root = element(
+      'div.film',
+      {},
+      ends[0],
+      this.#canvas,
+      ends[1],
+      element('div.play', {}, this.#button, this.#slider.row),
+    );
   }
 
   #images;

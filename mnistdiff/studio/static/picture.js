@@ -2,14 +2,16 @@
 import { post } from './api.js';
 
 /**
- * @typedef {{sampler: string, steps: number, guidance: number, guidance_interval: [number, number], eta: number}} Settings
+ * @typedef {{sampler: string, steps: number, guidance: number, guidance_interval: [number, number],
+ *   eta: number}} Settings
  * @typedef {{labels: number[], classes: string[], seeds: number[], images: string, seconds: number, settings: Settings,
  *   model: string, evaluations: number}} Drawn
  */
 
 export class Picture {
   /**
-   * @param {{label: number, name: string, seed: number, pixels: Uint8Array, size: number, settings: Settings, model: string}} facts
+   * @param {{label: number, name: string, seed: number, pixels: Uint8Array, size: number, settings: Settings,
+   *   model: string}} facts
    */
   constructor({ label, name, seed, pixels, size, settings, model }) {
     this.label = label;
@@ -35,7 +37,8 @@ export class Picture {
 
   /** @returns {string} */
   get fileName() {
-    return `${/^\d$/.test(this.name) ? 'digit' : 'class'}_${this.name.replace(/[^\p{L}\p{N}]+/gu, '_')}_${this.seed}.png`;
+    const kind = /^\d$/.test(this.name) ? 'digit' : 'class';
+    return `${kind}_${this.name.replace(/[^\p{L}\p{N}]+/gu, '_')}_${this.seed}.png`;
   }
 
   get request() {
@@ -62,13 +65,16 @@ export class Picture {
  * @returns {Picture[]}
  */
 export function picturesOf(drawn, pixels, size) {
-  return drawn.labels.map((label, i) => new Picture({
-    label,
-    name: drawn.classes[i],
-    seed: drawn.seeds[i],
-    pixels: pixels.slice(i * size * size, (i + 1) * size * size),
-    size,
-    settings: drawn.settings,
-    model: drawn.model,
-  }));
+  return drawn.labels.map(
+    (label, i) =>
+      new Picture({
+        label,
+        name: drawn.classes[i],
+        seed: drawn.seeds[i],
+        pixels: pixels.slice(i * size * size, (i + 1) * size * size),
+        size,
+        settings: drawn.settings,
+        model: drawn.model,
+      }),
+  );
 }

@@ -14,14 +14,36 @@ export class Prompt {
     this.#changed = onchange;
     this.#areLetters = names.every((name) => [...name].length === 1);
     const areDigits = names.every((name) => /^[0-9]$/.test(name));
-    this.field = /** @type {HTMLInputElement} */ (element('input', {
-      type: 'text', id: 'prompt', value: names[Math.min(7, names.length - 1)], autocomplete: 'off', spellcheck: 'false', maxlength: MOST_LETTERS,
-      inputmode: areDigits ? 'numeric' : 'text', oninput: (/** @type {InputEvent} */ event) => event.isComposing || this.#typed(),
-      oncompositionend: () => this.#typed(), onfocus: () => this.field.select(), onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && this.#send(),
-    }));
+    this.field = /** @type {HTMLInputElement} */ (
+      element('input', {
+        type: 'text',
+        id: 'prompt',
+        value: names[Math.min(7, names.length - 1)],
+        autocomplete: 'off',
+        spellcheck: 'false',
+        maxlength: MOST_LETTERS,
+        inputmode: areDigits ? 'numeric' : 'text',
+        oninput: (/** @type {InputEvent} */ event) => event.isComposing || this.#typed(),
+        oncompositionend: () => this.#typed(),
+        onfocus: () => this.field.select(),
+        onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && this.#send(),
+      })
+    );
     const label = areDigits ? 'A digit or a number' : this.#areLetters ? 'A class or a word' : 'A class';
-    this.#chips = names.map((name) => element('button.chip', { type: 'button', 'aria-pressed': 'false', onclick: () => this.#become(name) }, name));
-    this.root = element('div.prompt', {}, element('label', { for: 'prompt' }, label), this.field, element(this.#areLetters ? 'div.chips.letters' : 'div.chips', { role: 'group', 'aria-label': 'Classes' }, ...this.#chips));
+    this.#chips = names.map((name) =>
+      element('button.chip', { type: 'button', 'aria-pressed': 'false', onclick: () => this.#become(name) }, name),
+    );
+    this.root = element(
+      'div.prompt',
+      {},
+      element('label', { for: 'prompt' }, label),
+      this.field,
+      element(
+        this.#areLetters ? 'div.chips.letters' : 'div.chips',
+        { role: 'group', 'aria-label': 'Classes' },
+        ...this.#chips,
+      ),
+    );
     this.#mark();
   }
 
@@ -53,17 +75,23 @@ export class Prompt {
     return this.#label >= 0 ? { labels: [this.#label] } : { text: this.text };
   }
 
-  /** @param {number} images about how many are wanted @returns {{n: number, columns: number}} repetitions, columns of the wall */
+  /**
+   * @param {number} images about how many are wanted
+   * @returns {{n: number, columns: number}} repetitions, and columns of the wall
+   */
   layout(images) {
     const letters = this.#label >= 0 || !this.#areLetters ? 1 : [...this.text].length;
     if (letters === 1) return { n: images, columns: Math.ceil(Math.sqrt(images)) };
     return { n: Math.max(1, Math.floor(images / letters)), columns: letters };
   }
 
-  /** Hear keys that are pressed anywhere while no field has the focus. @param {HTMLElement} section only while it is shown */
+  /**
+   * Hear keys that are pressed anywhere while no field has the focus.
+   * @param {HTMLElement} section only while it is shown
+   */
   listen(section) {
     document.addEventListener('keydown', (event) => {
-      const isCommand = event.ctrlKey || event.metaKey || event.altKey;
+      const isCommand = event.ctrlKey || event.metaKey || event.altKey || event.repeat;
       if (section.hidden || isCommand || isField(event.target) || document.querySelector('dialog[open]')) return;
       if (!this.#areLetters || !this.#names.includes(event.key)) return;
       event.preventDefault();
@@ -99,5 +127,8 @@ export class Prompt {
 
 /** @param {EventTarget | null} target @returns {boolean} whether keys are typed into it */
 function isField(target) {
-  return target instanceof Element && target.matches('input[type=text], input[type=number], input[type=search], textarea, select, [contenteditable]');
+  return (
+    target instanceof Element &&
+    target.matches('input[type=text], input[type=number], input[type=search], textarea, select, [contenteditable]')
+  );
 }

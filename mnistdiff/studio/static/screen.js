@@ -6,6 +6,7 @@ import { Wall } from './wall.js';
 /**
  * @typedef {import('./picture.js').Picture} Picture
  * @typedef {import('./drawing.js').Drawing} Drawing
+ * @typedef {import('./drawing.js').Frame} Frame
  */
 
 const isStill = matchMedia('(prefers-reduced-motion: reduce)');
@@ -14,25 +15,52 @@ const isStill = matchMedia('(prefers-reduced-motion: reduce)');
 const subscript = (text, index) => element('span', {}, text, element('sub', {}, index));
 
 export class Screen {
-  /** @param {number} size of an image @param {{onopen: (picture: Picture) => void, onkeep: (pictures: Picture[]) => void}} listeners */
+  /**
+   * @param {number} size of an image
+   * @param {{onopen: (picture: Picture) => void, onkeep: (pictures: Picture[]) => void}} listeners
+   */
   constructor(size, { onopen, onkeep }) {
     this.#size = size;
     this.wall = new Wall('Drawn images', { onopen });
-    this.#player = new Player((index) => this.#show(index), () => this.#settle());
+    this.#player = new Player(
+      (index) => this.#show(index),
+      () => this.#settle(),
+    );
     this.#scrubber = slider('Step', {
-      min: 0, max: 1, value: 1, text: (number) => this.#named(number), onchange: (number) => {
+      min: 0,
+      max: 1,
+      value: 1,
+      text: (number) => this.#named(number),
+      onchange: (number) => {
         this.#player.stop();
         this.#paint(number);
       },
     });
     this.#replay = element('button', { type: 'button', disabled: true, onclick: () => this.#play(0, false) }, 'Replay');
-    this.#keep = element('button', { type: 'button', disabled: true, onclick: () => onkeep(this.wall.pictures) }, 'Keep all');
-    const views = choice('Shown', [['x_t', subscript('x', 't')], ['x_0', subscript('predicted x', '0')]], this.#view, (view) => {
-      this.#view = view === 'x_0' ? 'x_0' : 'x_t';
-      this.#paint(Number(this.#scrubber.input.value));
-    });
+    this.#keep = element(
+      'button',
+      { type: 'button', disabled: true, onclick: () => onkeep(this.wall.pictures) },
+      'Keep all',
+    );
+    const views = choice(
+      'Shown',
+      [
+        ['x_t', subscript('x', 't')],
+        ['x_0', subscript('predicted x', '0')],
+      ],
+      this.#view,
+      (view) => {
+        this.#view = view === 'x_0' ? 'x_0' : 'x_t';
+        this.#paint(Number(this.#scrubber.input.value));
+      },
+    );
     views.row.querySelector('legend')?.classList.add('unseen');
-    this.root = element('div.screen', {}, this.wall.root, element('div.steps', {}, this.#scrubber.row, views.row, element('div.tools', {}, this.#replay, this.#keep)));
+    this.root = element(
+      'div.screen',
+      {},
+      this.wall.root,
+      element('div.steps', {}, this.#scrubber.row, views.row, element('div.tools', {}, this.#replay, this.#keep)),
+    );
   }
 
   #size;
@@ -52,7 +80,12 @@ export class Screen {
     return this.#drawing === drawing;
   }
 
-  /** Show a drawing, whose first frame is there. @param {Drawing} drawing @param {number} columns @param {number} holdMs */
+  /**
+   * Show a drawing, whose first frame is there.
+   * @param {Drawing} drawing
+   * @param {number} columns of the wall
+   * @param {number} holdMs how long the images before stay, unless all images are there
+   */
   begin(drawing, columns, holdMs) {
     this.#drawing = drawing;
     this.wall.resize(drawing.frames[0].x_t.length / (this.#size * this.#size), columns);
@@ -63,7 +96,7 @@ export class Screen {
     this.#play(holdMs, isStill.matches);
   }
 
-  /** Say that images are being drawn until this drawing has been shown. @param {Drawing | null} drawing null: none is */
+  /** Say that images are being drawn until these have been shown. @param {Drawing | null} drawing null: none is */
   expect(drawing) {
     this.#expected = drawing;
     this.wall.root.setAttribute('aria-busy', String(drawing !== null));
@@ -99,7 +132,7 @@ export class Screen {
     this.#paint(number);
   }
 
-  /** @param {number} number of a step @returns {import('./drawing.js').Frame | undefined} of many steps not all are there */
+  /** @param {number} number of a step @returns {Frame | undefined} of many steps, not all are there */
   #frame(number) {
     return this.#drawing?.frames.findLast((frame) => frame.number <= number);
   }

@@ -9,11 +9,24 @@ const MOST_SEED = 999;
 const MOST_GUIDANCE = 8;
 const SAMPLER_NAMES = /** @type {Record<string, string>} */ ({ dpmpp_2m: 'DPM++ 2M', ddim: 'DDIM', ddpm: 'DDPM' });
 
-/** A slider over a list of numbers. @param {string} label @param {number[]} values @param {number} value @param {(value: number) => void} onchange */
+/**
+ * A slider over a list of numbers.
+ * @param {string} label
+ * @param {number[]} values
+ * @param {number} value
+ * @param {(value: number) => void} onchange
+ */
 function steppedSlider(label, values, value, onchange) {
   /** @param {number} wanted */
-  const place = (wanted) => values.reduce((best, each, i) => (Math.abs(each - wanted) < Math.abs(values[best] - wanted) ? i : best), 0);
-  const made = slider(label, { min: 0, max: values.length - 1, value: place(value), text: (i) => String(values[i]), onchange: (i) => onchange(values[i]) });
+  const place = (wanted) =>
+    values.reduce((best, each, i) => (Math.abs(each - wanted) < Math.abs(values[best] - wanted) ? i : best), 0);
+  const made = slider(label, {
+    min: 0,
+    max: values.length - 1,
+    value: place(value),
+    text: (i) => String(values[i]),
+    onchange: (i) => onchange(values[i]),
+  });
   return { ...made, set: (/** @type {number} */ next) => made.set(place(next)) };
 }
 
@@ -66,7 +79,8 @@ export class Controls {
   /** @returns {(Node | string)[]} which model draws */
   #sentence() {
     const { model, settings } = this;
-    if (this.usesTeacher) return [element('code', {}, model.other.name), ` draws, the teacher of `, element('code', {}, model.name), '.'];
+    if (this.usesTeacher)
+      return [element('code', {}, model.other.name), ` draws, the teacher of `, element('code', {}, model.name), '.'];
     const name = element('code', {}, model.name);
     if (!model.is_distilled) return [name, ' draws.'];
     const often = settings.steps === 1 ? '1 evaluation' : `${settings.steps} evaluations`;
@@ -93,54 +107,110 @@ export class Controls {
       this.images = value;
       this.#changed('settings');
     });
-    const parts = [this.#which(), images.row, this.#noise(), ...(this.model.can.includes('steps') ? this.#sampling() : [])];
+    const parts = [
+      this.#which(),
+      images.row,
+      this.#noise(),
+      ...(this.model.can.includes('steps') ? this.#sampling() : []),
+    ];
     return parts.filter(Boolean);
   }
 
   #which() {
     if (!this.model.other) return element('div', {}, this.#note);
-    const bar = choice('Model', [['student', 'Few steps'], ['teacher', 'Teacher']], 'student', (value) => {
-      this.#useTeacher(value === 'teacher');
-      this.#refresh();
-      this.#changed('settings');
-    });
+    const bar = choice(
+      'Model',
+      [
+        ['student', 'Few steps'],
+        ['teacher', 'Teacher'],
+      ],
+      'student',
+      (value) => {
+        this.#useTeacher(value === 'teacher');
+        this.#refresh();
+        this.#changed('settings');
+      },
+    );
     this.#setters.push(() => bar.set(this.usesTeacher ? 'teacher' : 'student'));
     return element('div.which', {}, bar.row, this.#note);
   }
 
   #noise() {
     const seed = slider('Seed', {
-      min: 0, max: MOST_SEED, value: this.seed, onchange: (value) => {
+      min: 0,
+      max: MOST_SEED,
+      value: this.seed,
+      onchange: (value) => {
         this.seed = value;
         this.#changed('settings');
       },
     });
     this.#setters.push(() => seed.set(this.seed));
-    const again = element('button', { type: 'button', onclick: () => {
-      this.setSeed(Math.floor(Math.random() * (MOST_SEED + 1)));
-      this.#changed('noise');
-    } }, 'New noise');
+    const again = element(
+      'button',
+      {
+        type: 'button',
+        onclick: () => {
+          this.setSeed(Math.floor(Math.random() * (MOST_SEED + 1)));
+          this.#changed('noise');
+        },
+      },
+      'New noise',
+    );
     return element('div.noise', {}, seed.row, again);
   }
 
   #sampling() {
     const { model } = this;
     const full = this.model.other ? this.model.other.defaults : this.model.defaults;
-    const steps = steppedSlider('Steps', [...new Set([...STEPS, full.steps, model.timesteps])].filter((n) => n <= model.timesteps).sort((a, b) => a - b), this.settings.steps, (value) => this.#set({ steps: value }));
+    const steps = steppedSlider(
+      'Steps',
+      [...new Set([...STEPS, full.steps, model.timesteps])].filter((n) => n <= model.timesteps).sort((a, b) => a - b),
+      this.settings.steps,
+      (value) => this.#set({ steps: value }),
+    );
     const guidance = slider('Guidance', {
-      min: 0, max: MOST_GUIDANCE, step: 0.1, value: this.settings.guidance, text: (value) => value.toFixed(1), onchange: (value) => this.#set({ guidance: value }),
+      min: 0,
+      max: MOST_GUIDANCE,
+      step: 0.1,
+      value: this.settings.guidance,
+      text: (value) => value.toFixed(1),
+      onchange: (value) => this.#set({ guidance: value }),
     });
-    const sampler = choice('Sampler', model.samplers.map((/** @type {string} */ name) => [name, SAMPLER_NAMES[name] || name]), this.settings.sampler, (value) => this.#set({ sampler: value }));
-    this.#setters.push(() => steps.set(this.settings.steps), () => guidance.set(this.settings.guidance), () => sampler.set(this.settings.sampler));
-    return [steps.row, guidance.row, this.#interval(full.guidance_interval), sampler.row, element('p.muted.small', {}, 'The noise stays the same while you move these.')];
+    const sampler = choice(
+      'Sampler',
+      model.samplers.map((/** @type {string} */ name) => [name, SAMPLER_NAMES[name] || name]),
+      this.settings.sampler,
+      (value) => this.#set({ sampler: value }),
+    );
+    this.#setters.push(
+      () => steps.set(this.settings.steps),
+      () => guidance.set(this.settings.guidance),
+      () => sampler.set(this.settings.sampler),
+    );
+    return [
+      steps.row,
+      guidance.row,
+      this.#interval(full.guidance_interval),
+      sampler.row,
+      element('p.muted.small', {}, 'The noise stays the same while you move these.'),
+    ];
   }
 
   /** @param {[number, number]} part of sampling in which the model is guided by default */
   #interval(part) {
     const isWhole = (/** @type {[number, number]} */ [from, to]) => from === 0 && to === 1;
     if (isWhole(part)) return null;
-    const name = `${100 * part[0]} to ${100 * part[1]} %`;
-    const bar = choice('Guided part of the steps', [['part', name], ['whole', 'All']], 'part', (value) => this.#set({ guidance_interval: value === 'whole' ? [0, 1] : part }));
+    const name = `${Math.round(100 * part[0])} to ${Math.round(100 * part[1])} %`;
+    const bar = choice(
+      'Guided part of the steps',
+      [
+        ['part', name],
+        ['whole', 'All'],
+      ],
+      'part',
+      (value) => this.#set({ guidance_interval: value === 'whole' ? [0, 1] : part }),
+    );
     this.#setters.push(() => bar.set(isWhole(this.settings.guidance_interval) ? 'whole' : 'part'));
     return bar.row;
   }

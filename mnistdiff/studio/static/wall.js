@@ -20,7 +20,11 @@ export class Wall {
    * @param {{onopen: (picture: Picture) => void, ondelete?: (picture: Picture) => void}} listeners
    */
   constructor(label, { onopen, ondelete = () => {} }) {
-    this.root = element('div.wall', { role: 'group', 'aria-label': label, onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) });
+    this.root = element('div.wall', {
+      role: 'group',
+      'aria-label': label,
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+    });
     /** @type {Picture[]} empty while the images are being drawn */
     this.pictures = [];
     this.columns = 1;
@@ -43,7 +47,12 @@ export class Wall {
     this.root.style.setProperty('--ratio', String(columns / Math.ceil(count / columns)));
     while (this.root.children.length > count) this.root.lastElementChild?.remove();
     while (this.root.children.length < count) this.root.append(this.#tile());
-    this.#makeReachable(Math.max(0, this.tiles.findIndex((tile) => tile.tabIndex === 0)));
+    this.#makeReachable(
+      Math.max(
+        0,
+        this.tiles.findIndex((tile) => tile.tabIndex === 0),
+      ),
+    );
   }
 
   /** Paint all tiles. @param {ArrayLike<number>} pixels of all images @param {number} size */
@@ -78,15 +87,22 @@ export class Wall {
     tile.addEventListener('click', () => withPicture(this.#open));
     tile.addEventListener('focus', () => this.#makeReachable(this.tiles.indexOf(tile)));
     tile.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
-      if (event.pointerType === 'mouse') withPicture((picture) => { picture.png().catch(() => {}); }); // for dragging out
+      if (event.pointerType === 'mouse')
+        withPicture((picture) => {
+          picture.png().catch(() => {});
+        }); // for dragging out
     });
-    tile.addEventListener('dragstart', (/** @type {DragEvent} */ event) => withPicture((picture) => dragOut(event, picture, canvas)));
+    tile.addEventListener('dragstart', (/** @type {DragEvent} */ event) =>
+      withPicture((picture) => dragOut(event, picture, canvas)),
+    );
     return tile;
   }
 
   /** One tile is reached by Tab, the others by arrows. @param {number} index */
   #makeReachable(index) {
-    this.tiles.forEach((tile, i) => { tile.tabIndex = i === index ? 0 : -1; });
+    this.tiles.forEach((tile, i) => {
+      tile.tabIndex = i === index ? 0 : -1;
+    });
   }
 
   /** @param {KeyboardEvent} event */
@@ -94,7 +110,12 @@ export class Wall {
     const at = this.tiles.indexOf(/** @type {any} */ (event.target));
     if (event.key === 'Delete' && this.pictures[at]) this.#delete(this.pictures[at]);
     const to = {
-      ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - this.columns, ArrowDown: at + this.columns, Home: 0, End: this.tiles.length - 1,
+      ArrowLeft: at - 1,
+      ArrowRight: at + 1,
+      ArrowUp: at - this.columns,
+      ArrowDown: at + this.columns,
+      Home: 0,
+      End: this.tiles.length - 1,
     }[event.key];
     if (to === undefined) return;
     event.preventDefault();
