@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from browsers import TIME_OUT_MS
+from browsers import TIME_OUT_MS, axe_faults
 from documents import table, text_of
 from playwright.sync_api import expect
 
@@ -128,3 +128,4 @@ def test_the_slider_moves_the_noise_and_the_predictions_follow(page, studio, mod
     expect(panel.locator(".at-t .of-t dd")).to_have_text("100")
     # The curve of losses comes in parts, all of one image and noise.
     expect(panel.locator(".curve.of-loss")).to_have_attribute("points", re.compile(r"^(\S+ ){47}\S+$"))
+    assert axe_faults(page) == []

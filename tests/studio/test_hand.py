@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from browsers import TIME_OUT_MS
+from browsers import TIME_OUT_MS, axe_faults
 from PIL import Image
 from playwright.sync_api import expect
 from scans import BLANKS
@@ -231,7 +231,12 @@ def test_pictures_are_chosen_pasted_and_dropped(page, nine):
 
 def test_a_finger_draws_on_a_small_screen_in_the_dark(open_page, studio):
     page = open_page(
-        studio.url, viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True
+        studio.url,
+        viewport={"width": 360, "height": 740},
+        color_scheme="dark",
+        reduced_motion="reduce",
+        has_touch=True,
+        is_mobile=True,
     )
     hand = Hand(page)
     places = hand.places(hand.canvas, SEVEN)
@@ -248,6 +253,10 @@ def test_a_finger_draws_on_a_small_screen_in_the_dark(open_page, studio):
     expect(hand.said).to_have_text(re.compile("^Reads 7, "))
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     expect(page.get_by_role("button", name="Camera …")).to_be_visible()
+    page.get_by_role("button", name="Redraw").tap()
+    expect(hand.variants).to_have_count(4)
+    expect(hand.variants.first).to_be_in_viewport()
+    assert axe_faults(page) == []
 
 
 def test_a_distilled_model_alone_says_what_it_cannot_do(start_studio, open_page):

@@ -9,6 +9,9 @@ const SHOWN_MS = 1000;
 const STEP_MS = 60;
 const FILM = 8;
 
+/** @returns {boolean} whether the person wants no motion */
+const isStill = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
 /** @typedef {{t: number, x_t: Uint8Array}} State images after the step from t */
 
 export class Variants {
@@ -83,14 +86,12 @@ export class Variants {
     let isDone = false;
     const ended = asked.finally(() => { isDone = true; });
     ended.catch(() => {}); // awaited below
-    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    let isShown = false;
+    const still = isStill();
     while (!signal.aborted && (!isDone || (waiting.length && !still))) {
       const next = waiting.shift();
       if (next) this.#states.push(next);
       if (next && !still) this.#paint(next.x_t);
-      if (next && !isShown) this.element.scrollIntoView({ block: 'nearest', behavior: still ? 'auto' : 'smooth' });
-      isShown ||= Boolean(next);
+      if (next && !still && this.#states.length === 1) this.element.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
       await new Promise((wake) => setTimeout(wake, next && !still ? Math.min(STEP_MS, SHOWN_MS / this.steps) : 10));
     }
     this.#states.push(...waiting);
@@ -106,6 +107,7 @@ export class Variants {
     this.button.disabled = false;
     this.note.textContent = `${done.model}, ${this.steps} steps, ${done.seconds.toFixed(1)} s`;
     this.#choose(Math.min(this.#chosen, done.classes.length - 1));
+    if (isStill()) this.element.scrollIntoView({ block: 'nearest' });
     this.announce(`${done.classes.length} variants of ${done.classes[0]}.`);
   }
 
