@@ -227,6 +227,8 @@ def test_a_page_waits_for_another_but_no_longer_than_that_is_there(open_page, st
     drawing(second, lambda: second.keyboard.press("0"))
     first.get_by_role("slider", name="Steps").press("End")  # 500 steps of 64 images
     expect(first.get_by_text(re.compile(r"^\d+ of 500, t"))).to_be_visible()
+    with first.expect_event("requestfailed", lambda request: request.url.endswith("/api/draw")):
+        first.get_by_role("slider", name="Seed").press("ArrowRight")  # other noise; the drawing before ends
     second.keyboard.press("1")
     expect(second.get_by_text("Waiting: one computation is before this one.")).to_be_visible()
     first.close()
