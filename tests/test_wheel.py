@@ -129,3 +129,6 @@ def test_the_wheel_holds_what_the_package_needs_and_nothing_heavy(installed):
     graphs = [path.stat().st_size for path in (folder / "graphs").iterdir()]
     assert len(graphs) == 3
     assert max(graphs) < 60_000
+    static = Path("mnistdiff", "studio", "static")
+    here = Path(__file__).parents[1]
+    assert {path.name for path in (installed / static).iterdir()} == {path.name for path in (here / static).iterdir()}

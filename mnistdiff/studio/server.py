@@ -13,7 +13,7 @@ from pathlib import Path
 from uvicorn import Config, Server
 
 from mnistdiff import Model
-from mnistdiff.errors import StorageError
+from mnistdiff.errors import StorageError, shown
 from mnistdiff.studio.app import create_app
 from mnistdiff.studio.connections import Connection
 from mnistdiff.studio.jobs import Jobs
@@ -80,16 +80,17 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a host that cannot be a name
         raise _cannot_listen(host, port, error) from error
     with listener:
         yield listener
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> StorageError:
-    if error.errno == errno.EADDRINUSE:
+def _cannot_listen(host: str, port: int, error: OSError | ValueError) -> StorageError:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return StorageError(f"`port` {port} of {host} is in use", "Use another `port`, or leave it out.")
-    return StorageError(f"{host}:{port} cannot be served: {error.strerror or error}", "Use another `host` or `port`.")
+    why = error.strerror if isinstance(error, OSError) else "it is no name of a machine"
+    return StorageError(f"`host` {shown(host)} and `port` {port} cannot be served: {why}", "Use others.")
 
 
 def open_in_browser(url: str) -> None:
