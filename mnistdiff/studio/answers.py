@@ -16,13 +16,14 @@ _STATUS: Mapping[type[Exception], int] = {
     errors.NeedsTeacherError: 409,
     errors.SettingsError: 422,
     errors.StorageError: 422,
-    errors.CheckpointError: 409,
-    errors.DataError: 409,
-    errors.DivergedError: 409,
-    errors.RunInUseError: 409,
     errors.OutOfMemoryError: 503,
     errors.MissingLibraryError: 503,
+    errors.MnistDiffError: 409,
+    FileNotFoundError: 404,
+    OSError: 409,
+    MemoryError: 503,
 }
+"""Of each kind of error, the first that it is."""
 _BUG = 500
 _FIELD = re.compile(r"`((\w+)[\w.-]*)`")
 """A field in a message, and the first part of its name where it is a place within it, such as `labels.0`."""
@@ -49,10 +50,6 @@ def status_of(error: Exception) -> int:
         return error.status
     if isinstance(error, HTTPException):
         return error.status_code
-    if isinstance(error, MemoryError):
-        return 503
-    if isinstance(error, OSError):
-        return 404 if isinstance(error, FileNotFoundError) else 409
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), _BUG)
 
 

@@ -6,6 +6,7 @@ programs of the machine or the network, and requests that are broken or without 
 
 import hmac
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ _HEADERS: Mapping[str, str] = MappingProxyType(
 )
 _OWN_SITES = (None, "same-origin", "none")
 """Values of Sec-Fetch-Site: of other clients than browsers, of the page itself, of an address that was typed."""
+_HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
+"""A name, or an address of IPv6 in brackets, and perhaps a port."""
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -87,9 +90,10 @@ class Access:
 
     def serves(self, host: str) -> bool:
         """Whether a Host header names an address that is served; a name that DNS could point here does not."""
-        name, colon, port = host.lower().rpartition(":")
-        if not colon or port != str(self.port):
+        match = _HOST.fullmatch(host.lower())
+        if match is None or (match[2] or "80") != str(self.port):  # browsers leave out the port of HTTP
             return False
+        name = match[1]
         if name == self._name.lower() or (self.is_local and name in _LOOPBACK):
             return True
         return self.host in _EVERY_ADDRESS and (name in _LOOPBACK or _is_address(name))

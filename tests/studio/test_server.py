@@ -104,19 +104,24 @@ def test_the_token_becomes_a_cookie_that_scripts_and_other_sites_do_not_have(stu
 @pytest.mark.parametrize(
     ("host", "serves", "serves_not"),
     [
-        ("127.0.0.1", ["127.0.0.1:80", "localhost:80", "LOCALHOST:80", "[::1]:80"], ["10.0.0.1:80", "a.example:80"]),
-        ("::1", ["[::1]:80", "localhost:80"], ["::1:80", "[::2]:80"]),
-        ("0.0.0.0", ["127.0.0.1:80", "10.0.0.1:80", "[fe80::1]:80"], ["a.example:80", "10.0.0.1", "10.0.0.1:81"]),
-        ("10.0.0.1", ["10.0.0.1:80"], ["127.0.0.1:80", "localhost:80", "10.0.0.2:80"]),
-        ("my.example", ["my.example:80", "My.Example:80"], ["localhost:80", "x.my.example:80"]),
+        ("127.0.0.1", ["127.0.0.1:9", "localhost:9", "LOCALHOST:9", "[::1]:9"], ["10.0.0.1:9", "a.example:9"]),
+        ("::1", ["[::1]:9", "localhost:9"], ["::1:9", "[::2]:9", "[::1]"]),
+        ("0.0.0.0", ["127.0.0.1:9", "10.0.0.1:9", "[fe80::1]:9"], ["a.example:9", "10.0.0.1", "10.0.0.1:91"]),
+        ("10.0.0.1", ["10.0.0.1:9"], ["127.0.0.1:9", "localhost:9", "10.0.0.2:9", "10.0.0.1:9:9"]),
+        ("my.example", ["my.example:9", "My.Example:9"], ["localhost:9", "x.my.example:9", "my.example"]),
     ],
 )
 def test_the_hosts_that_are_served(host, serves, serves_not):
-    access = Access(host, 80)
+    access = Access(host, 9)
     assert [each for each in serves if not access.serves(each)] == []
     assert [each for each in serves_not if access.serves(each)] == []
     assert access.is_local == (host in ("127.0.0.1", "::1"))
     assert access.serves(access.url.split("/")[2])
+
+
+def test_browsers_leave_out_the_port_of_http():
+    assert Access("127.0.0.1", 80).serves("127.0.0.1")
+    assert Access("::1", 80).serves("[::1]")
 
 
 @pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("0.0.0.0", True)])
