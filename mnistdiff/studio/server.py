@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from uvicorn import Config, Server
 
 from mnistdiff import Model
-from mnistdiff.errors import StorageError, shown
+from mnistdiff.errors import SettingsError, StorageError, shown
 from mnistdiff.studio.app import create_app
 from mnistdiff.studio.connections import Connection
 from mnistdiff.studio.jobs import Jobs
@@ -33,11 +34,12 @@ def serve(
     Args:
         model: that samples and reads.
         runs: the folder whose runs are shown.
-        host: the address to bind.
+        host: the IP address to bind, or ``localhost``.
         port: of it; 0 chooses a free one.
         ready: called once connections are accepted.
 
     Raises:
+        SettingsError: for a host that is neither.
         StorageError: if the address cannot be bound.
     """
     with _listening(host, port) as listener:
@@ -76,21 +78,30 @@ class _Server(Server):
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that accepts connections."""
+    _require_address(host)
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-    except (OSError, ValueError) as error:  # the latter for a host that cannot be a name
-        raise _cannot_listen(host, port, error) from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"`port` {port} of {host} is in use"
+            raise StorageError(message, "Use another `port`, or leave it out.") from error
+        message = f"`host` {host} and `port` {port} cannot be served: {error.strerror}"
+        raise StorageError(message, "Use an address of this machine, and a port that you may open.") from error
     with listener:
         yield listener
 
 
-def _cannot_listen(host: str, port: int, error: OSError | ValueError) -> StorageError:
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return StorageError(f"`port` {port} of {host} is in use", "Use another `port`, or leave it out.")
-    why = error.strerror if isinstance(error, OSError) else "it is no name of a machine"
-    return StorageError(f"`host` {shown(host)} and `port` {port} cannot be served: {why}", "Use others.")
+def _require_address(host: str) -> None:
+    """Refuse names: whom they mean is for others to say, and whoever controls them could serve pages at them."""
+    try:
+        if host != "localhost":
+            ipaddress.ip_address(host)
+    except ValueError as error:
+        message = f"`host` {shown(host)} is no IP address"
+        raise SettingsError(message, "Use 127.0.0.1, or an address of this machine.") from error
 
 
 def open_in_browser(url: str) -> None:

@@ -39,10 +39,10 @@ WRONG = {
     "no model": (3, ["--checkpoint", "nowhere"]),
     "no port": (2, ["--port", "70000"]),
     "no address of this machine": (5, ["--host", "192.0.2.1"]),
-    "no address": (5, ["--host", "no.such.host.invalid"]),
-    "no name": (5, ["--host", "./-x"]),
-    "a name without end": (5, ["--host", "a" * 5000]),
-    "an empty address": (5, ["--host", ""]),
+    "a name": (2, ["--host", "a.example"]),
+    "no name": (2, ["--host", "./-x"]),
+    "a name without end": (2, ["--host", "a" * 5000]),
+    "an empty address": (2, ["--host", ""]),
 }
 
 

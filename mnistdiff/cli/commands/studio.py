@@ -26,7 +26,7 @@ _Host = Annotated[
     typer.Option(
         "--host",
         metavar="ADDRESS",
-        help="The address to listen at; another than the default can be reached from the network.",
+        help="The IP address to listen at; another than the default can be reached from the network.",
     ),
 ]
 _Port = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="INT", help="The port; 0 is any free one.")]
