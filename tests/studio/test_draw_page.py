@@ -95,6 +95,16 @@ def test_every_slider_asks_for_what_it_shows_from_the_same_noise(page, studio):
     assert asked["seed"] == 1
     np.testing.assert_array_equal(shown(page), first[1:10])
     expect(page.get_by_text("bundled-2: 9 images in")).to_contain_text("2 evaluations")
+    for key in (
+        "ArrowRight",
+        "ArrowRight",
+        "ArrowLeft",
+        "ArrowRight",
+    ):  # faster than it draws
+        page.keyboard.press(key)
+    expect(wall(page).first).to_have_attribute("aria-label", "7, seed 3")
+    for _ in range(2):
+        drawing(page, lambda: page.keyboard.press("ArrowLeft"))
 
     asked = slide(page, "Steps", "ArrowRight")  # the teacher's from here
     assert (asked["steps"], asked["guidance"], asked["guidance_interval"]) == (3, 1.7, [0.2, 0.6])

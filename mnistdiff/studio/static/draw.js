@@ -15,8 +15,8 @@ import { Controls } from './settings.js';
 
 /** A moved slider keeps the images before for this time at most, until the new ones are finished. */
 const HOLD_MS = 600;
-/** Between two drawings while a slider moves. */
-const PAUSE_MS = 100;
+/** While a slider moves, a drawing may take this time before the next one ends it: quick drawings are all seen. */
+const GRACE_MS = 300;
 
 /**
  * @param {HTMLElement} section the room's place in the page
@@ -63,18 +63,23 @@ class Room {
   #drawing = null;
   /** @type {Picture | null} the image that becomes the next one that is chosen */
   #start = null;
+  /** @type {(() => void) | null} the drawing that waits for this one */
+  #next = null;
   #timer = 0;
   #began = 0;
 
-  /** Draw again while a slider moves, not too often. @param {number} holdMs */
+  /** Draw again once the drawing before has ended, or has taken its time. @param {number} holdMs */
   #redraw(holdMs) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.draw(holdMs), Math.max(0, this.#began + PAUSE_MS - performance.now()));
+    this.#next = () => this.draw(holdMs);
+    const isDrawing = this.#drawing !== null && this.#drawing.drawn === null;
+    this.#timer = setTimeout(this.#next, isDrawing ? Math.max(0, this.#began + GRACE_MS - performance.now()) : 0);
   }
 
   /** Draw what the prompt says; the drawing before ends. @param {number} [holdMs] how long the images before stay */
   async draw(holdMs = 0) {
     clearTimeout(this.#timer);
+    this.#next = null;
     this.#drawing?.abort();
     if (!this.prompt.text) return this.#rest(emptyState('Nothing to draw', 'Type what is to be drawn.'));
     this.#say();
@@ -112,6 +117,7 @@ class Room {
     );
     this.#status.replaceChildren(...this.#summary(drawing));
     this.#announce(labels.length === 1 ? 'One image is drawn.' : `${labels.length} images are drawn.`);
+    this.#next?.();
   }
 
   /** @param {Drawing} drawing @returns {(Node | string)[]} which model drew, and what it cost */
