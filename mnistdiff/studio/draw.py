@@ -16,7 +16,7 @@ from mnistdiff import Images, Model, SampleStep, to_uint8
 from mnistdiff.arguments import specs_of
 from mnistdiff.errors import SettingsError
 from mnistdiff.studio.answers import Json
-from mnistdiff.studio.events import job_stream
+from mnistdiff.studio.events import job_result, job_stream
 from mnistdiff.studio.jobs import Emit
 from mnistdiff.studio.room import Body, read_json, studio_of
 
@@ -66,9 +66,10 @@ class One(Body):
     seed: int
     settings: Settings = Settings()
 
-    def sample(self, model: Model) -> Images:
+    def sample(self, model: Model, emit: Emit) -> Images:
         """The image."""
-        return model.sample(self.label, seed=self.seed, **self.settings.given)
+        given = self.settings.given
+        return model.sample(self.label, seed=self.seed, on_step=lambda step: emit.check(), **given)
 
 
 class Morph(Body):
@@ -170,7 +171,7 @@ async def show_provenance(request: Request) -> Response:
 
 async def _one(request: Request) -> Images:
     studio, wanted = studio_of(request), await read_json(request, One)
-    return await studio.jobs.result(lambda emit: wanted.sample(studio.model))
+    return await job_result(request, studio.jobs, lambda emit: wanted.sample(studio.model, emit))
 
 
 async def morph(request: Request) -> Response:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from mnistdiff import Denoised, Model, to_uint8
 from mnistdiff.studio.answers import Json
 from mnistdiff.studio.draw import encoded
+from mnistdiff.studio.events import job_result
 from mnistdiff.studio.hand import Pixels, image_of
 from mnistdiff.studio.jobs import Emit
 from mnistdiff.studio.room import Body, read_json, studio_of
@@ -128,20 +129,22 @@ def _shown(found: Denoised) -> dict[str, object]:
 async def explain(request: Request) -> Response:
     """An image at one timestep."""
     studio, wanted = studio_of(request), await read_json(request, Explain)
-    found = await studio.jobs.result(lambda emit: _denoised(studio.model, wanted, wanted.t, wanted.guidance))
+    found = await job_result(
+        request, studio.jobs, lambda emit: _denoised(studio.model, wanted, wanted.t, wanted.guidance)
+    )
     return Json(_shown(found))
 
 
 async def losses(request: Request) -> Response:
     """The losses of an image at several timesteps."""
     studio, wanted = studio_of(request), await read_json(request, Losses)
-    return Json({"losses": await studio.jobs.result(lambda emit: _losses(studio.model, wanted, emit))})
+    return Json({"losses": await job_result(request, studio.jobs, lambda emit: _losses(studio.model, wanted, emit))})
 
 
 async def schedule(request: Request) -> Response:
     """The curves of the noise schedule, and the equations."""
     studio = studio_of(request)
-    return Json(await studio.jobs.result(lambda emit: _schedule(studio.model)))
+    return Json(await job_result(request, studio.jobs, lambda emit: _schedule(studio.model)))
 
 
 def _losses(model: Model, wanted: Losses, emit: Emit) -> list[float]:

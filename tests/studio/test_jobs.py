@@ -8,6 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from mnistdiff.studio.answers import RequestError
+from mnistdiff.studio.events import GoneError, while_connected
 from mnistdiff.studio.jobs import MAX_WAITING, Jobs
 
 READERS = MAX_WAITING + 1
@@ -76,6 +77,25 @@ def test_an_error_of_the_work_is_raised_and_the_next_is_served():
         with pytest.raises(ZeroDivisionError):
             await jobs.result(lambda emit: 1 / 0)
         return await jobs.result(lambda emit: 7)
+
+    assert asyncio.run(main()) == 7
+
+
+def test_a_computation_whose_client_goes_is_ended():
+    def without_end(emit):
+        while True:
+            time.sleep(0.001)
+            emit.check()
+
+    async def goes_soon():
+        await asyncio.sleep(0.02)
+        return {"type": "http.disconnect"}
+
+    async def main():
+        jobs = Jobs()
+        with pytest.raises(GoneError):
+            await while_connected(goes_soon, jobs.result(without_end))
+        return await asyncio.wait_for(jobs.result(lambda emit: 7), 10)
 
     assert asyncio.run(main()) == 7
 
