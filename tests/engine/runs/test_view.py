@@ -83,7 +83,7 @@ def test_a_run_is_training_until_its_process_is_killed(forks, tiny_toml, tmp_pat
 @pytest.mark.parametrize(
     ("content", "state"),
     [
-        (f"{os.getpid()}\n{socket.gethostname()}\n", "finished"),  # lives, but has not locked the file
+        ("{pid}\n{host}\n", "finished"),  # lives, but has not locked the file
         ("999999999\n{host}\n", "finished"),
         ("123\nelsewhere\n", "training"),
         ("", "finished"),
@@ -91,7 +91,7 @@ def test_a_run_is_training_until_its_process_is_killed(forks, tiny_toml, tmp_pat
     ],
 )
 def test_a_lock_file_counts_while_its_process_may_hold_it(run_copy, content, state):
-    (run_copy / ".lock").write_text(content.format(host=socket.gethostname()))
+    (run_copy / ".lock").write_text(content.format(pid=os.getpid(), host=socket.gethostname()))
     assert only(run_copy.parent).state == state
 
 
