@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from mnistdiff.errors import MnistDiffError
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = [
     "Denoised",
     "Images",

@@ -18,6 +18,8 @@ from mnistdiff.studio.hand import Pixels, image_of
 from mnistdiff.studio.jobs import Emit
 from mnistdiff.studio.room import Body, read_json, studio_of
 
+PAPER_TO_CODE = "https://github.com/mnistdiff/mnistdiff/blob/HEAD/.github/docs/paper-to-code.md"
+"""The table of all equations. The page links to it, and loads nothing from there."""
 MAX_TIMESTEPS = 8
 """Of one request for losses: other requests are computed in between."""
 NOISE_SCALE = 3.0
@@ -164,7 +166,7 @@ def _schedule(model: Model) -> dict[str, object]:
         "sigmas": curves.sigmas.tolist(),
         "prediction": settings.prediction,
         "model": trained.info.checkpoint,
-        "equations": {each.name: asdict(each) for each in (*EQUATIONS, *own)},
+        "equations": {each.name: {**asdict(each), "table": PAPER_TO_CODE} for each in (*EQUATIONS, *own)},
     }
 
 

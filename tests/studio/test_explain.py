@@ -2,6 +2,7 @@
 
 import base64
 import re
+import tomllib
 
 import numpy as np
 import pytest
@@ -81,6 +82,8 @@ def test_each_equation_of_the_page_is_in_the_table_whose_functions_are_tested():
     for equation in (*explain.EQUATIONS, *explain.BY_SETTING.values()):
         file, name = equation.function.split(" ")
         assert f"`{file}` `{name}`" in rows
+    repository = tomllib.loads(text_of("pyproject.toml"))["project"]["urls"]["Repository"]
+    assert f"{repository}/blob/HEAD/.github/docs/paper-to-code.md" == explain.PAPER_TO_CODE
     assert {name for field, name in explain.BY_SETTING if field == "beta_schedule"} == set(SCHEDULES.names)
 
 
@@ -98,6 +101,8 @@ def test_the_slider_moves_the_noise_and_the_predictions_follow(page, studio, mod
     with page.expect_response("**/api/schedule") as schedule:
         page.get_by_role("tab", name="How it works").click()
     functions = [each["function"].split(" ")[1] for each in schedule.value.json()["equations"].values()]
+    for name in functions:
+        expect(page.get_by_role("link", name=name)).to_have_attribute("href", explain.PAPER_TO_CODE)
     slider = page.get_by_role("slider", name="Timestep t")
     expect(slider).to_have_value("200")
     panel = page.get_by_role("tabpanel", name="How it works")

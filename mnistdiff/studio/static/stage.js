@@ -64,10 +64,11 @@ function step(title, shown, equations) {
   return element('section.step', {}, element('div.shown', {}, element('h2', {}, title), ...shown), element('ul.sources', {}, ...equations.filter(Boolean).map(source)));
 }
 
-/** @param {any} equation @returns {HTMLElement} equation, paper and function */
-function source({ text, source: paper, function: name }) {
+/** @param {any} equation @returns {HTMLElement} equation, paper and function, linked to the table of all of them */
+function source({ text, source: paper, function: name, table }) {
   const [file, ...rest] = name.split(' ');
-  return element('li', {}, formula(text), element('p.small.muted', {}, paper), element('p.small.muted', {}, element('code.function', {}, rest.join(' ')), ' in ', element('code', {}, file)));
+  const link = element('a', { href: table, target: '_blank', rel: 'noreferrer' }, element('code.function', {}, rest.join(' ')));
+  return element('li', {}, formula(text), element('p.small.muted', {}, paper), element('p.small.muted', {}, link, ' in ', element('code', {}, file)));
 }
 
 /** @param {Record<string, any>} equations */
