@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -114,6 +115,12 @@ def cookie_of(url: str) -> str:
     return f"{name}={morsel.value}"
 
 
+def _heed_signals() -> None:
+    """Have a new process react to the signals of a terminal, also where the tests run in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(arguments: Sequence[object], cwd: Path, env: Mapping[str, str] | None = None) -> Studio:
     """Start a server that opens no browser."""
     process = subprocess.Popen(
@@ -123,6 +130,7 @@ def start(arguments: Sequence[object], cwd: Path, env: Mapping[str, str] | None 
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_heed_signals,
     )
     url = process.stdout.readline().decode().strip()
     if not url:

@@ -19,7 +19,8 @@ _ONNX_BATCH_SIZE = 32
 """Fastest in one thread. The images are the same for every batch size and every number of threads (docs, sampling)."""
 _TRIAL_EVALUATIONS = 4
 _WORTH_SECONDS = 8.0
-"""Starting processes takes about a second, and they take a fifth less time than threads."""
+"""Starting processes takes about a second. On two cores they are as fast as threads (docs, evaluation); on more, they
+need not wait for the Python code of one of them, which was not measured."""
 
 
 def sample_in_processes(
