@@ -3,9 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mnistdiff.arguments import (
     InpaintOptions,
     Label,
@@ -25,7 +22,6 @@ from mnistdiff.engine.inference.sampling import Sample, SampleSpec
 from mnistdiff.engine.outputs.images import Images, Interpolation
 from mnistdiff.engine.outputs.provenance import Origin
 from mnistdiff.engine.progress import ShowProgress, Work, collect, finish, shown_as
-from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import SettingsError, validate
 from mnistdiff.prediction_model import PredictionModel
 from mnistdiff.sample_settings import SampleSettings
@@ -36,7 +32,6 @@ from mnistdiff.setting_types import (
     RESAMPLE_STEPS,
     Frames,
     Processes,
-    Seed,
 )
 
 OnStep = Callable[[SampleStep], None]
@@ -112,10 +107,6 @@ class Model(PredictionModel):
         return model._images(
             specs, settings_of(model, settings), processes=number, on_step=on_step, progress=progress, columns=columns
         )
-
-    def noise(self, seeds: Sequence[int]) -> NDArray[np.float32]:
-        """The noise x_T that sampling starts from: normal numbers, shape (N, 1, H, W), an image for each seed."""
-        return sampling_noise([validate("seeds", Seed, seed) for seed in seeds], 0, self.settings.spec.image_shape)
 
     def edit(
         self,

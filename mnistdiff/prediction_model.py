@@ -1,16 +1,20 @@
-"""What a model predicts from images that are given: their class, and their noise at one timestep."""
+"""What a model does without sampling: noise, preprocessing, classification, prediction at one timestep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mnistdiff.arguments import Label, first_seed, label_of, several
 from mnistdiff.engine.data.image_files import ImageSource, Picture
+from mnistdiff.engine.data.transforms import from_uint8
+from mnistdiff.engine.diffusion.predictions import diffuse
 from mnistdiff.engine.inference.denoising import Denoised, denoise
 from mnistdiff.engine.inference.model import DiffusionModel
 from mnistdiff.engine.progress import ShowProgress, collect, shown_as
+from mnistdiff.engine.randomness import sampling_noise
 from mnistdiff.errors import validate
 from mnistdiff.setting_types import Evaluations, Seed
 
@@ -21,6 +25,25 @@ if TYPE_CHECKING:
 
 class PredictionModel(DiffusionModel):
     """The methods of ``Model`` that sample nothing."""
+
+    def noise(self, seeds: Sequence[int]) -> NDArray[np.float32]:
+        """The noise x_T that sampling starts from: normal numbers, shape (N, 1, H, W), an image for each seed."""
+        return sampling_noise([validate("seeds", Seed, seed) for seed in seeds], 0, self.settings.spec.image_shape)
+
+    def diffuse(self, image: NDArray[np.uint8], t: int, seeds: Sequence[int]) -> NDArray[np.float32]:
+        """Add noise to an image: x_t = alpha x_0 + sigma eps (Ho et al. 2020, Eq. 4), with the ``noise`` of each seed.
+
+        Args:
+            image: grey levels, uint8 (H, W), in the size of the training images.
+            t: the timestep, 0 (almost clean) to T - 1 (almost pure noise).
+            seeds: of the noise.
+
+        Returns:
+            shape (N, 1, H, W).
+        """
+        timestep = validate("t", Annotated[int, Field(ge=0, lt=self.schedule.num_train_timesteps)], t)
+        alpha, sigma = self.schedule.alpha(timestep), self.schedule.sigma(timestep)
+        return diffuse(from_uint8(image), self.noise(seeds), alpha, sigma).astype(np.float32)
 
     def preprocess(self, image: ImageSource) -> "PreparedDigit":
         """Prepare a picture as ``edit`` and ``classify`` do: size, position and contrast as in the training images.

@@ -172,6 +172,9 @@ def test_steps_are_passed_on_and_what_is_raised_ends_the_sampling(model, nine):
     assert model.noise([2, 3, 4]).shape == states[0].x_t.shape
     assert np.array_equal(model.noise([3])[0], model.noise([2, 3])[1])
     assert np.array_equal(model.noise([3])[0], sampling_noise([3], 0, (1, 28, 28))[0])
+    image = model.sample(2, seed=0)[0]
+    for seed, x_t in zip((4, 5), model.diffuse(image, 300, [4, 5]), strict=True):
+        np.testing.assert_allclose(x_t[0], model.denoise(image, 2, 300, seed=seed).x_t, atol=1e-6)
     edited, filled = [], []
     model.edit(nine, 4, seed=2, steps=3, on_step=edited.append)
     model.inpaint(nine, "left", 9, seed=2, steps=3, resample_steps=2, on_step=filled.append)

@@ -19,7 +19,7 @@ from mnistdiff.studio.jobs import Emit
 from mnistdiff.studio.room import Body, read_body, read_json, studio_of
 
 FIRST_EVALUATIONS = 12
-"""Of the first estimate: 99 % of 500 test images of MNIST are read rightly, with 8 evaluations 97 %, with 4 93 %."""
+"""Of the first estimate: 98.6 % of 500 test images of MNIST are read correctly, 96.0 % with 8 (docs, studio)."""
 MAX_VARIANTS = 8
 Pixels = Annotated[Base64Bytes, Field(max_length=4096)]
 """Grey levels of one image of the model's size, a byte each, in base64."""
@@ -52,13 +52,13 @@ class Change(Body):
 
 
 class Redraw(Change):
-    """A picture that is drawn again as another class."""
+    """A picture that is edited to another class (SDEdit)."""
 
     strength: float
 
 
 class Complete(Change):
-    """A picture of which a part is drawn anew: where the mask, as large, is not 0."""
+    """A picture of which a part is inpainted (RePaint): where the mask, of the same size, is not 0."""
 
     mask: Pixels
 
@@ -114,12 +114,7 @@ def _sentence(notice: str) -> str:
 def _redraw(model: Model, wanted: Redraw, emit: Emit) -> None:
     image = image_of(model, "image", wanted.image)
 
-    def noisy(t: int) -> FloatArray:
-        schedule = model.able_to("edit").schedule
-        x_0 = image.astype(np.float32) / 127.5 - 1
-        return schedule.alpha(t) * x_0 + schedule.sigma(t) * model.noise(wanted.seeds)
-
-    began, steps = time.perf_counter(), _Steps(emit, noisy)
+    began, steps = time.perf_counter(), _Steps(emit, lambda t: model.diffuse(image, t, wanted.seeds))
     images = model.edit(
         image,
         wanted.label,
@@ -148,13 +143,13 @@ async def read(request: Request) -> Response:
 
 
 async def redraw(request: Request) -> Response:
-    """Draw a picture as another class (SDEdit); the events are those of a drawing."""
+    """Edit a picture to another class (SDEdit); the events are those of ``draw``."""
     studio, wanted = studio_of(request), await read_json(request, Redraw)
     return job_stream(studio.jobs, lambda emit: _redraw(studio.model, wanted, emit))
 
 
 async def complete(request: Request) -> Response:
-    """Complete a picture (RePaint); the events are those of a drawing."""
+    """Inpaint a picture (RePaint); the events are those of ``draw``."""
     studio, wanted = studio_of(request), await read_json(request, Complete)
     return job_stream(studio.jobs, lambda emit: _complete(studio.model, wanted, emit))
 
