@@ -124,6 +124,7 @@ class Sweep:
         """A parser of ``NAME=VALUE,VALUE,...`` for the option ``flag``."""
 
         def parse(text: str) -> Sweep:
+            """Read the name and the values, each as its setting allows."""
             name, equals, values = text.partition("=")
             field = SampleSettings.model_fields.get(name.strip())
             if not equals or field is None:

@@ -100,6 +100,7 @@ def checked(kind: Any) -> Parser[Any]:
     """A parser of option values of a type; its error names the value and the rule."""
 
     def parse(text: str) -> Any:
+        """Validate what was typed."""
         # Built here, since building one for every option would slow each start of the program.
         adapter: TypeAdapter[Any] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
         try:

@@ -79,6 +79,7 @@ class Meter:
         """
 
         def take(progress: Progress[T]) -> None:
+            """Show the progress, and pass on what it completed."""
             self.show(progress)
             if progress.results and on_results is not None:
                 on_results(progress.results)

@@ -49,6 +49,7 @@ def stop_on_signals(*, says_so: bool = True, launcher: int | None = None) -> Ite
     request = StopRequest(launcher)
 
     def handle(number: int, frame: FrameType | None) -> None:
+        """Ask the training to stop; leave at once at the second signal."""
         del frame
         if request.signal_number:
             _write((_SHOW_CURSOR if os.isatty(2) else b"") + b"\nstopped at once; the last save is complete\n")

@@ -1,4 +1,4 @@
-"""Drawing: sampling from noise step by step, one image as a file, and the way from one image to another."""
+"""The room Draw: sampling from noise step by step, one image as a PNG file, interpolation between two."""
 
 import base64
 import time
@@ -23,7 +23,7 @@ from mnistdiff.studio.room import Body, read_json, studio_of
 MAX_IMAGES = 64
 """Images of one request: as many as are sampled at once."""
 MAX_STEPS = 100
-"""Steps of a drawing that are sent."""
+"""Steps of a request that are sent."""
 FloatArray = NDArray[np.float32]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Label = int | _Name
@@ -51,7 +51,7 @@ class Settings(Body):
 
 
 class Draw(Settings):
-    """Images to draw: a class, or a word of classes of one character; or labels."""
+    """Images to sample: of a class, or of a word of class names of one character; or of several labels."""
 
     text: _Name | None = None
     labels: Annotated[list[_Label], Field(min_length=1, max_length=MAX_IMAGES)] | None = None
@@ -73,7 +73,7 @@ class One(Body):
 
 
 class Morph(Body):
-    """The images between two."""
+    """An interpolation between two images."""
 
     start: _Label
     end: _Label
@@ -89,7 +89,7 @@ def encoded(images: NDArray[np.uint8]) -> str:
 
 
 def drawn(images: Images, seconds: float) -> dict[str, object]:
-    """The content of ``done``, the last event of every drawing."""
+    """Sampled images as the content of ``done``, the last event of a request."""
     return {
         "labels": images.labels.tolist(),
         "classes": list(images.classes),
@@ -103,7 +103,7 @@ def drawn(images: Images, seconds: float) -> dict[str, object]:
 
 
 class Steps:
-    """Sends the steps of a drawing as events ``step``: an argument ``on_step`` of the Python API.
+    """Sends sampling steps as events ``step``: an argument ``on_step`` of the Python API.
 
     Of many steps about a hundred are sent, always the last.
 
@@ -134,7 +134,7 @@ class Steps:
 def _draw(model: Model, wanted: Draw, emit: Emit) -> None:
     began = time.perf_counter()
     if (wanted.text is None) == (wanted.labels is None):
-        raise SettingsError("a drawing needs either `text` or `labels`")
+        raise SettingsError("either `text` or `labels` says what is sampled, and not both")
     labels = wanted.text if wanted.text is not None else wanted.labels
     specs = specs_of(model.settings.spec, labels, wanted.n, wanted.seed)
     if len(specs) > MAX_IMAGES:
@@ -152,7 +152,7 @@ def _evaluations(images: Images, timesteps: Sequence[int]) -> int:
 
 
 async def draw(request: Request) -> Response:
-    """Draw images; the events are ``queued``, ``step`` and ``done``."""
+    """Sample images; the events are ``queued``, ``step`` and ``done``."""
     studio, wanted = studio_of(request), await read_json(request, Draw)
     return job_stream(studio.jobs, lambda emit: _draw(studio.model, wanted, emit))
 
@@ -175,7 +175,7 @@ async def _one(request: Request) -> Images:
 
 
 async def morph(request: Request) -> Response:
-    """Let one image become another; the events are ``queued``, ``progress`` and ``done``."""
+    """Interpolate between two images; the events are ``queued``, ``progress`` and ``done``."""
     studio, wanted = studio_of(request), await read_json(request, Morph)
     return job_stream(studio.jobs, lambda emit: _morph(studio.model, wanted, emit))
 

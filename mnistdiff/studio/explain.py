@@ -86,14 +86,14 @@ class Noisy(Body):
 
 
 class Explain(Noisy):
-    """... at one timestep."""
+    """An image, its noise, and one timestep."""
 
     t: int
     guidance: float | None = None
 
 
 class Losses(Noisy):
-    """... at several timesteps."""
+    """An image, its noise, and several timesteps."""
 
     timesteps: Annotated[list[int], Field(min_length=1, max_length=MAX_TIMESTEPS)]
 

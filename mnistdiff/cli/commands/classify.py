@@ -64,6 +64,7 @@ def classify_command(
     with meter(quiet=quiet or json) as shown:
 
         def take(posteriors: "Sequence[ClassPosterior]") -> None:
+            """Print the results of the next images."""
             for posterior in posteriors:
                 name, digit = rest.pop(0)
                 if show:

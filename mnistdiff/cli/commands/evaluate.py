@@ -103,6 +103,7 @@ def _evaluate(
     )
 
     def note_values(completed: "Sequence[EvaluationReport]") -> None:
+        """Note the scores of each value that is compared."""
         if by is None:
             return
         for report in completed:

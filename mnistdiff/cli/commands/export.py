@@ -1,7 +1,7 @@
 """``mnistdiff export``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -69,13 +69,21 @@ def export_command(
     checkpoint = read_checkpoint(path)
     model = ModelInfo.of(path, checkpoint.metadata, checkpoint.sha256)
     warn_of(model)
-    content, facts = (_onnx if html is None else _page)(checkpoint, weights or "ema", quiet=quiet)
-    target.finish(content, {"bytes": len(content), **facts, **about(model)}, as_json=json)
-    compared = "".join(f"; largest difference from PyTorch {each:.1e}" for each in facts.values())
+    facts, compared = about(model), ""
+    if html is None:
+        content, difference = _onnx(checkpoint, weights or "ema", quiet=quiet)
+        facts, compared = (
+            {"largest_difference": difference, **facts},
+            f"; largest difference from PyTorch {difference:.1e}",
+        )
+    else:
+        content = _page(checkpoint, weights or "ema", quiet=quiet)
+    target.finish(content, {"bytes": len(content), **facts}, as_json=json)
     console.note(f"{console.size(len(content))}{compared}", quiet=quiet)
 
 
-def _onnx(checkpoint: "Checkpoint", weights: "WeightsName", *, quiet: bool) -> tuple[bytes, dict[str, Any]]:
+def _onnx(checkpoint: "Checkpoint", weights: "WeightsName", *, quiet: bool) -> tuple[bytes, float]:
+    """The network in ONNX, and the largest difference of its predictions from those of PyTorch."""
     name = options.name_of(checkpoint.path)
     arrays = checkpoint.weights(weights)
     console.note(f"exporting {name}, which takes half a minute", quiet=quiet)
@@ -83,12 +91,11 @@ def _onnx(checkpoint: "Checkpoint", weights: "WeightsName", *, quiet: bool) -> t
     from mnistdiff.engine.network.export import export
 
     with leaving_at_once():  # torch.export calls Python from C++; no file is being written yet
-        content, difference = export(checkpoint.metadata.settings, arrays, source=str(checkpoint.path))
-    return content, {"largest_difference": difference}
+        return export(checkpoint.metadata.settings, arrays, source=str(checkpoint.path))
 
 
-def _page(checkpoint: "Checkpoint", weights: "WeightsName", *, quiet: bool) -> tuple[bytes, dict[str, Any]]:
+def _page(checkpoint: "Checkpoint", weights: "WeightsName", *, quiet: bool) -> bytes:
     from mnistdiff.engine.outputs.demo_page import demo_page
 
     console.note(f"exporting {options.name_of(checkpoint.path)}", quiet=quiet)
-    return demo_page(checkpoint, weights), {}
+    return demo_page(checkpoint, weights)

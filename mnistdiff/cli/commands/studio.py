@@ -63,6 +63,7 @@ def studio_command(
     warn_of(model.info)
 
     def ready(access: "Access") -> None:
+        """Print the address, and open it."""
         console.note(f"the studio of {model.info.checkpoint}; Ctrl-C ends it", quiet=quiet)
         if not access.is_local:
             console.warn(f"{host} can be reached from the network: whoever sees the address below can use this page")

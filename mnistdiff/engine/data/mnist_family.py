@@ -33,6 +33,7 @@ def _emnist_files(split: str, train: int, test: int, *digests: str) -> _Files:
     found = iter(digests)
 
     def pair(part: Split, count: int) -> tuple[IdxFile, IdxFile]:
+        """Images and labels of one split, with the next two digests."""
         name = f"emnist-{split}-{part}"
         return (
             IdxFile(f"{name}-images-idx3-ubyte", (count, 28, 28), gz_sha256=next(found)),

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mnistdiff.engine.checkpoint.pretrained import name_of, typed_name
 from mnistdiff.engine.data.datasets import DatasetSpec
@@ -62,9 +61,9 @@ def _how(origin: Origin) -> str:
     return "".join(f" {option}" for option in options)
 
 
-def _given(origin: Origin) -> Mapping[str, Any]:
+def _given(origin: Origin) -> Mapping[str, object]:
     """The settings that must be given to the model so that it has those of the images."""
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for name in ("guidance", *type(origin.settings).model_fields):  # the defaults of the others may depend on it
         wanted = getattr(origin.settings, name)
         if getattr(origin.model.sample_settings(**given), name) != wanted:

@@ -113,6 +113,7 @@ class _Reading:
 
     @property
     def data(self) -> LabelledImages:
+        """The images that were read so far, with their labels."""
         return LabelledImages(self.images[: self.count], self.labels[: self.count])
 
 
@@ -200,6 +201,7 @@ def _fit_of(settings: PictureSettings) -> Callable[[NDArray[np.uint8], str], tup
     spec = replace(MNIST, image_size=size, ink_size=ink_size_of(size))
 
     def digit(levels: NDArray[np.uint8], name: str) -> tuple[NDArray[np.uint8], bool]:
+        """One picture prepared as a digit, and whether that may have failed."""
         prepared = preprocess_digit(levels, spec, name=name)
         return prepared.image, bool(prepared.notices)
 
