@@ -56,7 +56,7 @@ def accuracy() -> None:
 
     model = mnistdiff.load("bundled-teacher")
     test = load_images(model.settings.spec, "test", data_dir=Path(os.environ["MNISTDIFF_DATA_DIR"]))[:500]
-    for evaluations in (4, 8, 12):
+    for evaluations in (4, 6, 8, 12):
         found = model.classify(list(test.images), evaluations=evaluations)
         right = sum(each.label == label for each, label in zip(found, test.labels, strict=True))
         print(f"{evaluations:>2} evaluations {100 * right / len(test):5.1f} %")
